@@ -1,0 +1,168 @@
+//! What the engine wants done: a closed list. One input's effects belong together: all its records commit in one
+//! transaction before anything else of them is carried out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::input::ScrapeError;
+use crate::model::{
+    Action, Decision, Delivery, DeliveryKey, Guard, Notice, Reading, Rollout, Status, Timestamp,
+    Verdict,
+};
+
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// To be committed.
+    Record(Record),
+    /// One attempt of a recorded delivery; its outcome comes back as `Input::Attempted`.
+    Send {
+        key: DeliveryKey,
+        receiver: String,
+        attempt: u32,
+    },
+    /// Every alert that Alertmanager should know now: firing ones again, resolved ones for a while.
+    Alerts(Vec<Alert>),
+    /// The answer to `Input::Operator` with this token.
+    Answer {
+        token: u64,
+        answer: Result<Answer, Refusal>,
+    },
+    /// Something a person may want to read: the log, the demo's screen.
+    Tell(Event),
+}
+
+/// One row to write. A record with a known key replaces the row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    Rollout(Rollout),
+    /// Its id is unique: a second insert of the same id must leave the first row alone.
+    Decision(Box<Decision>),
+    /// A new delivery with what it says; rendered and stored in the same transaction.
+    Owed(Box<Delivery>, Box<Notice>),
+    /// A changed state of a known delivery.
+    Delivery(Box<Delivery>),
+    /// A trigger began or stopped firing: what a restart needs so that nobody is called twice.
+    Trigger(super::RestoredTrigger),
+    /// A trigger is inactive again.
+    TriggerGone {
+        name: String,
+        series: String,
+    },
+}
+
+/// An alert as Alertmanager's API v2 takes it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// The identity: never holds a changing value. Includes `alertname`.
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+    /// An absolute URI.
+    pub generator_url: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Begun, or the one that had already begun under this id.
+    Rollout { rollout: Rollout, created: bool },
+}
+
+/// Why an operator's call was refused; the text is for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no rollout `{0}`")]
+    NoSuchRollout(String),
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// What happened, for the log and the demo's screen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    TargetUp {
+        instance: String,
+    },
+    TargetDown {
+        instance: String,
+        error: ScrapeError,
+    },
+    RolloutBegan(Rollout),
+    RolloutEnded(Rollout),
+    /// `settle` is over: from here on triggers are judged.
+    Settled {
+        rollout: String,
+    },
+    PhaseEntered {
+        phase: String,
+        title: String,
+    },
+    /// A signal has a value again, or lost it.
+    ReadingChanged {
+        signal: String,
+        from: Reading,
+        to: Reading,
+        why: String,
+    },
+    TriggerPending {
+        trigger: String,
+        series: String,
+        value: Option<f64>,
+        condition: String,
+        hold: Duration,
+    },
+    /// Pending fell back before its time.
+    TriggerCalmed {
+        trigger: String,
+        series: String,
+        value: Option<f64>,
+    },
+    TriggerFiring {
+        trigger: String,
+        series: String,
+        value: Option<f64>,
+        condition: String,
+        held_for: Duration,
+    },
+    TriggerResolved {
+        trigger: String,
+        series: String,
+        value: Option<f64>,
+    },
+    Decided(Box<Decision>),
+    DeliveryAttempt {
+        key: DeliveryKey,
+        receiver: String,
+        attempt: u32,
+    },
+    DeliverySucceeded {
+        key: DeliveryKey,
+        receiver: String,
+        attempt: u32,
+        status: u16,
+    },
+    DeliveryFailed {
+        key: DeliveryKey,
+        receiver: String,
+        attempt: u32,
+        reason: String,
+        next: Option<Timestamp>,
+    },
+    DeliveryCancelled {
+        key: DeliveryKey,
+        receiver: String,
+        why: String,
+    },
+    VerdictChanged {
+        from: (Verdict, Status),
+        to: (Verdict, Status),
+        reasons: Vec<String>,
+    },
+    /// A rollback could not be recorded, so it was not sent.
+    NotRecorded {
+        action: Action,
+        refused_by: Guard,
+        reason: String,
+    },
+    Reloaded,
+}

@@ -1,0 +1,127 @@
+//! What the engine is configured with, checked and typed, and what it is restored from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::{Decision, Delivery, Rollout, Timestamp};
+use crate::runbook::Rules;
+
+/// Everything that a reload may change.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub service: String,
+    pub environment: String,
+    pub rules: Arc<Rules>,
+    pub judging: Judging,
+    pub rollback: RollbackPolicy,
+    pub rollout: RolloutPolicy,
+    /// Every `[[webhook]]`, in the order of the file.
+    pub receivers: Vec<Receiver>,
+    pub alerting: Option<Alerting>,
+    /// Where people reach gated, without a slash at the end.
+    pub external_url: Option<String>,
+    /// `[window] retain`; `None` keeps only what rules need.
+    pub retain: Option<Duration>,
+}
+
+/// `[judging]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Judging {
+    /// After a rollout begins nothing is judged for this long.
+    pub settle: Duration,
+    /// How long a pending trigger without values keeps what it has counted.
+    pub hold_for: Duration,
+    /// A signal that a trigger reads without a value for this long is an event of its own.
+    pub blind_after: Duration,
+    /// Share of the targets behind a signal that must have answered their last scrape.
+    pub coverage: f64,
+}
+
+impl Default for Judging {
+    fn default() -> Self {
+        let minutes = |m: u64| Duration::from_secs(m * 60);
+        Self {
+            settle: Duration::from_secs(30),
+            hold_for: minutes(5),
+            blind_after: minutes(3),
+            coverage: 0.5,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RollbackMode {
+    /// Decide, record, tell people; send nothing to the hook.
+    Shadow,
+    Armed,
+}
+
+/// `[rollback]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RollbackPolicy {
+    pub mode: RollbackMode,
+    /// The receiver of rollback requests; it gets nothing else.
+    pub hook: Option<String>,
+    /// An undelivered rollback request ends after this long.
+    pub give_up_after: Duration,
+}
+
+/// `[rollout]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RolloutPolicy {
+    /// Told by the configuration: version, when it began (`None`: gated's start), previous version.
+    pub told: Option<ToldRollout>,
+    /// Inferred: the metric whose label `version` is watched.
+    pub version_from: Option<String>,
+    pub go_live: Option<Timestamp>,
+    /// How long before the rollout readings make the baseline.
+    pub baseline: Duration,
+}
+
+/// `[rollout] version`, `started_at`, `previous_version`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldRollout {
+    pub version: String,
+    pub previous_version: Option<String>,
+    pub started_at: Option<Timestamp>,
+}
+
+/// A `[[webhook]]` as far as deciding needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receiver {
+    pub name: String,
+    pub give_up_after: Duration,
+}
+
+/// `[alertmanager]`, present when there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alerting {
+    /// Firing alerts are posted again this often.
+    pub resend: Duration,
+}
+
+/// What the ledger remembers at start.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Oldest first.
+    pub rollouts: Vec<Rollout>,
+    /// Oldest first.
+    pub decisions: Vec<Decision>,
+    /// Oldest first, settled ones included as far back as the decisions go.
+    pub deliveries: Vec<Delivery>,
+    pub triggers: Vec<RestoredTrigger>,
+}
+
+/// A firing trigger, as recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RestoredTrigger {
+    pub name: String,
+    /// The series' labels for `each`, else empty.
+    pub series: String,
+    /// Its condition as written: a trigger that was changed since starts afresh.
+    pub condition: String,
+    /// The rollout in which it fired; a trigger starts afresh with each.
+    pub rollout: Option<String>,
+    pub active_at: Timestamp,
+    pub fired_at: Timestamp,
+}

@@ -1,0 +1,161 @@
+//! What the engine shows: plain, owned, immutable. Edges read it and write their own wire types.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::effect::Alert;
+use super::input::{ScrapeError, TargetInfo};
+use crate::model::{
+    Action, Decision, Delivery, Guard, Reading, Rollout, Severity, Status, Timestamp, Unit, Verdict,
+};
+
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub at: Timestamp,
+    pub service: String,
+    pub environment: String,
+    pub verdict: Arc<VerdictState>,
+    pub targets: Vec<ScrapeState>,
+    pub signals: Vec<SignalState>,
+    pub triggers: Vec<TriggerState>,
+    /// Firing now (and the Watchdog).
+    pub alerts: Arc<[Alert]>,
+    /// Oldest first.
+    pub rollouts: Vec<Arc<Rollout>>,
+    /// Oldest first, each with its deliveries; the newest 500.
+    pub decisions: Vec<(Arc<Decision>, Vec<Delivery>)>,
+    pub evaluations: u64,
+    pub evaluation_failures: u64,
+    pub samples_appended: u64,
+    pub series: usize,
+    pub rollback_armed: bool,
+}
+
+/// The pinned verdict: `/gate`, `/api/v1/verdict` and `--dry-run` write it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerdictState {
+    pub verdict: Verdict,
+    pub status: Status,
+    /// The active phase of the shortest band; empty when none is active.
+    pub phase: String,
+    /// `None` before the first evaluation: the gate then answers 503.
+    pub evaluated_at: Option<Timestamp>,
+    /// One sentence each.
+    pub reasons: Vec<String>,
+    pub checks: Vec<Check>,
+    pub would_fire: Vec<WouldFire>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScrapeState {
+    pub info: TargetInfo,
+    /// `None` before the first scrape.
+    pub last: Option<LastScrape>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastScrape {
+    pub at: Timestamp,
+    pub duration: Duration,
+    /// Samples on the page.
+    pub samples: u32,
+    pub error: Option<ScrapeError>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignalState {
+    pub name: String,
+    pub title: String,
+    pub unit: Unit,
+    pub expr: String,
+    pub reading: Reading,
+    /// Why there is no value; empty when there is one.
+    pub why: String,
+    /// `None` before the first evaluation.
+    pub at: Option<Timestamp>,
+}
+
+/// A trigger of an active phase, per series for `each`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TriggerState {
+    pub name: String,
+    pub phase: String,
+    pub series: String,
+    pub condition: String,
+    pub severity: Severity,
+    pub action: Action,
+    pub outcome: Outcome,
+    pub active_at: Option<Timestamp>,
+    pub fired_at: Option<Timestamp>,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    Target,
+    Trigger,
+}
+
+impl Role {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Target => "target",
+            Self::Trigger => "trigger",
+        }
+    }
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A target holds.
+    Met,
+    /// A target does not hold.
+    Missed,
+    /// A trigger's condition is false.
+    Quiet,
+    Pending,
+    Firing,
+    Unknown,
+}
+
+impl Outcome {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::Missed => "missed",
+            Self::Quiet => "quiet",
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One line of the verdict: a target or a trigger with its reading.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    pub name: String,
+    /// Empty for a trigger made of a bare expression.
+    pub signal: String,
+    pub role: Role,
+    pub reading: Reading,
+    pub unit: Unit,
+    pub condition: String,
+    /// The thresholds in the condition, in the signal's unit, by signal: what `/metrics` shows beside the value.
+    pub thresholds: BTreeMap<String, f64>,
+    pub outcome: Outcome,
+    /// Empty when there is nothing to say.
+    pub reason: String,
+}
+
+/// What would be done if this were live and armed as configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WouldFire {
+    pub action: Action,
+    pub hook: Option<String>,
+    /// Names of triggers.
+    pub because: Vec<String>,
+    pub refused_by: Option<Guard>,
+}

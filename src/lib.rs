@@ -1,0 +1,55 @@
+//! gated decides whether a release may stay.
+//!
+//! It scrapes Prometheus endpoints, judges what it sees against a runbook, and when a trigger trips it asks for
+//! the rollback or calls the people: once, with the reason written down.
+//!
+//! # Bird's-eye view
+//!
+//! ```text
+//! targets ─▶ source ──Input──▶ engine ──Effect──▶ sink ─▶ webhooks, Alertmanager, SQLite ledger
+//!                                │
+//!                                └─Snapshot─▶ serve ─▶ /gate, verdict, rollouts, decisions, /metrics
+//! ```
+//!
+//! The engine is the whole product without its wires: no clock, no network, no disk, no thread. Live daemon and
+//! dry run (later: rule tests and backtest) are the same engine with other ends.
+//!
+//! # Rooms
+//!
+//! Pure, in the order data flows through them:
+//!
+//! - [`model`]: the words all rooms share: time, labels, samples, ids, what is recorded.
+//! - [`store`]: the window: a short, bounded memory of samples per target.
+//! - [`promql`]: text → expression → compiled plan → vector.
+//! - [`runbook`]: what the rules files say, typed, with every fault and its line.
+//! - [`rules`]: readings (why there is no value) and trigger states (inactive, pending, firing).
+//! - [`incident`]: a delivery's retries.
+//! - [`gate`]: rollouts, the guards of a rollback, the verdict.
+//! - [`engine`]: puts them together: [`engine::Input`] in, [`engine::Effect`] out, [`engine::Snapshot`] beside.
+//!
+//! Edges, which know the engine and never each other:
+//!
+//! - [`source`]: scraping, exposition text, discovery.
+//! - [`sink`]: SQLite ledger, webhook, Alertmanager.
+//! - [`serve`]: HTTP over the latest snapshot.
+//! - [`run`]: the hall: clock, configuration, command line; wires everything.
+//!
+//! # Invariants
+//!
+//! - Effects are a function of configuration, restored state and stamped inputs. Only `run/clock.rs` reads a clock.
+//! - What is not recorded is not sent: a decision and its owed deliveries commit in one transaction first.
+//! - Missing, stale, thin, NaN or contradictory data is a third answer; it never rolls anything back and never opens the gate.
+//! - `tests/it/layering.rs` holds the table of which room may import which, and fails with file and line.
+
+pub mod engine;
+pub mod gate;
+pub mod incident;
+pub mod model;
+pub mod promql;
+pub mod rules;
+pub mod run;
+pub mod runbook;
+pub mod serve;
+pub mod sink;
+pub mod source;
+pub mod store;

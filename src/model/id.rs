@@ -1,0 +1,103 @@
+//! Names for things. Ids that are recorded come from content, so that a replay or a second replica gives the same.
+
+use std::fmt;
+
+/// One scraped target for as long as it is configured or discovered. Given by the source, never reused.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetId(pub u32);
+
+/// The place of one wanted series in its target's columns: dense from 0, reused after the series is gone.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub String);
+
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// One rollout: the id it was given, `service@version@start` when told, `service@version#n` when inferred.
+    RolloutId
+}
+text_id! {
+    /// One decision: `dec_` and a hash of what it decides about.
+    DecisionId
+}
+text_id! {
+    /// One delivery, the wire's `webhook-id`: `msg_` and a hash of decision, event and receiver.
+    DeliveryKey
+}
+
+impl DecisionId {
+    /// The once-only id of a rollout's rollback: nothing but service, environment and rollout goes into it,
+    /// so no second ledger and no second replica that knows the rollout can give another.
+    #[must_use]
+    pub fn rollback(service: &str, environment: &str, rollout: &RolloutId) -> Self {
+        Self(format!(
+            "dec_{}",
+            digest(&[service, environment, rollout.as_str(), "rollback"])
+        ))
+    }
+
+    /// The id of anything else: one per trigger, rollout (or none), deed and episode.
+    #[must_use]
+    pub fn other(parts: &[&str]) -> Self {
+        Self(format!("dec_{}", digest(parts)))
+    }
+}
+
+impl DeliveryKey {
+    #[must_use]
+    pub fn new(decision: &DecisionId, event: &str, receiver: &str) -> Self {
+        Self(format!(
+            "msg_{}",
+            digest(&[decision.as_str(), event, receiver])
+        ))
+    }
+}
+
+/// 128 bits of SHA-256 over length-prefixed parts, in hex.
+fn digest(parts: &[&str]) -> String {
+    let mut hash = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in parts {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finish().as_ref()[..16]
+        .iter()
+        .fold(String::with_capacity(32), |mut hex, byte| {
+            use fmt::Write as _;
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_run_together() {
+        let id = |service, environment| {
+            DecisionId::rollback(service, environment, &RolloutId("r".into()))
+        };
+        assert_eq!(id("api", "prod"), id("api", "prod"));
+        assert_ne!(id("api", "prod"), id("apip", "rod"));
+    }
+}

@@ -1,0 +1,18 @@
+//! The words all rooms share. Deliberately absent: anything that reads a clock, a file or a socket.
+
+pub mod id;
+pub mod labels;
+pub mod ratio;
+pub mod record;
+pub mod sample;
+pub mod time;
+
+pub use id::{DecisionId, DeliveryKey, RolloutId, Slot, TargetId};
+pub use labels::Labels;
+pub use ratio::Ratio;
+pub use record::{
+    Action, Decision, Delivery, DeliveryState, Guard, GuardAnswer, Notice, NoticeKind, Reading,
+    Rollout, RolloutEnd, Severity, Status, Unit, Verdict,
+};
+pub use sample::{STALE, is_stale};
+pub use time::Timestamp;

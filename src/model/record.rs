@@ -1,0 +1,284 @@
+//! What is recorded: rollouts, decisions, deliveries. The rooms `gate`, `incident`, `engine`, `sink` and `serve` share
+//! these; each edge writes them in its own wire type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::{DecisionId, DeliveryKey, RolloutId, Timestamp};
+
+/// An enum whose variants have one spelling everywhere: in files, JSON, SQL and labels.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its one spelling.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The variant spelled `word`.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|it| it.word() == word)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// How bad, and by when somebody must have acknowledged it (15 min, 1 h, 4 h, 24 h).
+    Severity { P1 = "P1", P2 = "P2", P3 = "P3", P4 = "P4" }
+}
+
+words! {
+    /// What a trigger asks for and what a decision does.
+    Action { Rollback = "rollback", Escalate = "escalate", Notify = "notify" }
+}
+
+words! {
+    /// Why a rollback was refused, in the order in which the guards are asked.
+    Guard {
+        NoRollout = "no_rollout",
+        NotArmed = "not_armed",
+        Irreversible = "irreversible",
+        Frozen = "frozen",
+        Predates = "predates",
+        AlreadyDecided = "already_decided",
+        KnownBad = "known_bad",
+        RolledBack = "rolled_back",
+        Cooldown = "cooldown",
+        Budget = "budget",
+        NotLeader = "not_leader",
+        Store = "store",
+        Vetoed = "vetoed",
+        /// `[rollback] mode = "shadow"`: everything else said yes, so this is what gated *would have* done.
+        Shadow = "shadow",
+    }
+}
+
+words! {
+    /// In what a signal is measured. A threshold without a unit is refused where the signal has one.
+    Unit {
+        Seconds = "seconds",
+        Ratio = "ratio",
+        Bytes = "bytes",
+        Count = "count",
+        Score = "score",
+        PerSecond = "per_second",
+        PerMinute = "per_minute",
+        PerHour = "per_hour",
+        None = "none",
+    }
+}
+
+words! {
+    /// Of a phase; worse is greater, and `Unknown` opens no gate.
+    Status { Green = "green", Amber = "amber", Red = "red", Unknown = "unknown" }
+}
+
+words! {
+    /// May the release stay (or go)?
+    Verdict { Go = "go", NoGo = "no_go", Unknown = "unknown" }
+}
+
+words! {
+    /// The `type` of a webhook body.
+    NoticeKind {
+        RollbackRequested = "gated.rollback.requested",
+        RollbackCancelled = "gated.rollback.cancelled",
+        EscalationRaised = "gated.escalation.raised",
+        IncidentResolved = "gated.incident.resolved",
+        Notification = "gated.notification",
+    }
+}
+
+/// What a signal gave at a moment: a value, or why there is none. Classified before it is compared.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Reading {
+    /// Finite.
+    Value(f64),
+    /// The expression returned nothing.
+    Empty,
+    Nan,
+    Infinite,
+    /// Fewer than `coverage` of the targets behind it answered their last scrape.
+    Stale,
+    /// Too little traffic, or a range that gated has not watched in full.
+    Thin,
+    /// Several series where one was asked for.
+    Ambiguous,
+    /// The expression or its source failed.
+    SourceError,
+}
+
+impl Reading {
+    /// Its spelling in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Value(_) => "value",
+            Self::Empty => "empty",
+            Self::Nan => "nan",
+            Self::Infinite => "infinite",
+            Self::Stale => "stale",
+            Self::Thin => "thin",
+            Self::Ambiguous => "ambiguous",
+            Self::SourceError => "source_error",
+        }
+    }
+
+    #[must_use]
+    pub const fn value(self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Empty
+            | Self::Nan
+            | Self::Infinite
+            | Self::Stale
+            | Self::Thin
+            | Self::Ambiguous
+            | Self::SourceError => None,
+        }
+    }
+}
+
+/// One version going live.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rollout {
+    pub id: RolloutId,
+    pub service: String,
+    pub environment: String,
+    pub version: String,
+    pub previous_version: Option<String>,
+    /// When it began, as told; when inferred, the first sight of the new version.
+    pub started_at: Timestamp,
+    /// When gated heard of it or first saw the version.
+    pub seen_at: Timestamp,
+    /// Told by configuration, command or API; otherwise inferred from a changed version label.
+    pub told: bool,
+    /// A rollback would do harm (a migration ran): gated escalates instead.
+    pub irreversible: bool,
+    /// Median reading of each signal in `[rollout] baseline` before the start; signals without one are left out.
+    pub baseline: BTreeMap<String, f64>,
+    /// Whether the status was ever red while this rollout was current.
+    pub turned_red: bool,
+    pub end: Option<(Timestamp, RolloutEnd)>,
+}
+
+words! {
+    /// How a rollout ended.
+    RolloutEnd {
+        /// Somebody said so.
+        Finished = "finished",
+        /// The next rollout began.
+        Superseded = "superseded",
+    }
+}
+
+/// What was done, why, and what guarded it. Recorded before anything is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    pub id: DecisionId,
+    pub at: Timestamp,
+    pub action: Action,
+    /// What the trigger asked for.
+    pub asked: Action,
+    /// Where `action` differs from `asked`: which guard refused.
+    pub refused_by: Option<Guard>,
+    pub guards: Vec<GuardAnswer>,
+    pub trigger: String,
+    pub rollout: Option<RolloutId>,
+    pub phase: String,
+    pub severity: Severity,
+    /// The first signal of the condition; `None` for a trigger made of a bare expression.
+    pub signal: Option<String>,
+    pub value: Option<f64>,
+    pub unit: Unit,
+    /// As written in the file: `> 500ms`, `error_rate > 1% and …`.
+    pub condition: String,
+    /// The expression behind it, as written.
+    pub expr: String,
+    /// How long the condition had held.
+    pub held_for: Duration,
+    /// One sentence for a person.
+    pub reason: String,
+}
+
+/// One guard's answer for a rollback, kept with the decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuardAnswer {
+    pub guard: Guard,
+    pub passed: bool,
+    /// Why, in a few words.
+    pub note: String,
+}
+
+/// What a delivery tells its receiver. Edges render it once; the bytes are stored and never change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    pub kind: NoticeKind,
+    pub at: Timestamp,
+    pub decision: Decision,
+    pub rollout: Option<Rollout>,
+    pub service: String,
+    pub environment: String,
+    /// A rollback request older than this must not be carried out.
+    pub expires_at: Option<Timestamp>,
+    /// Where people reach gated, without a slash at the end; links are left out without it.
+    pub external_url: Option<String>,
+}
+
+/// One request owed to one receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    pub key: DeliveryKey,
+    pub decision: DecisionId,
+    /// The rollout it is about: what is re-checked before each attempt.
+    pub rollout: Option<RolloutId>,
+    /// The `name` of a `[[webhook]]`.
+    pub receiver: String,
+    pub kind: NoticeKind,
+    pub created_at: Timestamp,
+    /// Attempts begun.
+    pub attempts: u32,
+    pub last_error: Option<String>,
+    pub state: DeliveryState,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeliveryState {
+    /// To be sent (again) at `next`.
+    Owed { next: Timestamp },
+    /// A receiver answered 2xx.
+    Delivered { at: Timestamp, status: u16 },
+    /// No longer right; never sent again.
+    Cancelled { at: Timestamp, why: String },
+    /// Too late or refused for good.
+    GivenUp { at: Timestamp, why: String },
+}
+
+impl DeliveryState {
+    /// Its spelling in JSON and SQL.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Owed { .. } => "owed",
+            Self::Delivered { .. } => "delivered",
+            Self::Cancelled { .. } => "cancelled",
+            Self::GivenUp { .. } => "given_up",
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Moments as values. Nothing here reads a clock: `run/clock.rs` alone does.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A moment: milliseconds since the Unix epoch, UTC. The unit of Prometheus' samples.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const EPOCH: Self = Self(0);
+
+    #[must_use]
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds since the Unix epoch, as PromQL's `time()` gives them.
+    #[must_use]
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "milliseconds stay below 2^53 for 285 000 years"
+    )]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
+    /// Time passed since `earlier`; zero when `earlier` lies later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// Whole milliseconds of a duration, saturating.
+#[must_use]
+pub fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+    fn add(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_add(millis(rhs)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+    fn sub(self, rhs: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(rhs)))
+    }
+}
+
+/// RFC 3339 in UTC with milliseconds: `2026-12-01T00:00:00.000Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(at) => write!(f, "{at:.3}"),
+            Err(_) => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+/// Reads RFC 3339 with any offset, or Unix seconds (`1785542400`, `1785542400.5`).
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        if let Ok(at) = text.parse::<jiff::Timestamp>() {
+            return Ok(Self(at.as_millisecond()));
+        }
+        let seconds: f64 = text.parse().map_err(|_| NotATime(text.to_owned()))?;
+        if !seconds.is_finite() || seconds.abs() > 1e12 {
+            return Err(NotATime(text.to_owned()));
+        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "bounded by 1e15 just above"
+        )]
+        Ok(Self((seconds * 1000.0).round() as i64))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a time; write RFC 3339 (2026-12-01T00:00:00Z) or Unix seconds")]
+pub struct NotATime(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_prints() {
+        let at: Timestamp = "2026-12-01T01:00:00+01:00".parse().unwrap();
+        assert_eq!(at.to_string(), "2026-12-01T00:00:00.000Z");
+        assert_eq!(
+            "1785542400.5".parse::<Timestamp>().unwrap().millis(),
+            1_785_542_400_500
+        );
+        assert!("nan".parse::<Timestamp>().is_err() && "soon".parse::<Timestamp>().is_err());
+    }
+
+    #[test]
+    fn since_never_goes_below_zero() {
+        let (a, b) = (Timestamp::from_millis(5), Timestamp::from_millis(9));
+        assert_eq!(
+            (b.since(a), a.since(b)),
+            (Duration::from_millis(4), Duration::ZERO)
+        );
+    }
+}

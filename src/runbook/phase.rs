@@ -1,0 +1,96 @@
+//! Phases with their targets and triggers.
+
+use std::time::Duration;
+
+use super::{Condition, Signal, Threshold};
+use crate::model::{Action, Severity, Status};
+use crate::promql::Expr;
+
+/// All rules files together.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Names are unique over all files.
+    pub signals: Vec<Signal>,
+    /// In the order of the files.
+    pub phases: Vec<Phase>,
+}
+
+/// From which moment a file's phases count.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Clock {
+    GoLive,
+    Rollout,
+}
+
+/// A band of time `[from, until)` on its clock.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    pub name: String,
+    pub title: String,
+    pub clock: Clock,
+    pub from: Duration,
+    /// `None`: until the next rollout or go-live.
+    pub until: Option<Duration>,
+    /// `rollback = "armed"`; elsewhere a rollback trigger escalates instead.
+    pub armed: bool,
+    /// The worst status that still lets the gate say go.
+    pub gate: Status,
+    /// Judged by `--dry-run` unless `--phase` says otherwise.
+    pub preflight: bool,
+    pub targets: Vec<Target>,
+    pub triggers: Vec<Trigger>,
+}
+
+/// What should hold. Missed: amber.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Index in [`Rules::signals`].
+    pub signal: usize,
+    pub threshold: Threshold,
+}
+
+/// What must not happen. Firing: red, and something is done.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    pub name: String,
+    pub when: When,
+    /// `when` or `expr` as written.
+    pub text: String,
+    pub hold: Hold,
+    pub keep_firing_for: Duration,
+    pub action: Action,
+    pub severity: Severity,
+    pub no_data: NoData,
+    /// Judge every series of the signal by itself.
+    pub each: bool,
+    /// With `each`: fire once, when at least this share of all series known in the window agrees.
+    pub quorum: Option<f64>,
+    /// `mode = "shadow"`: judged and shown, never acted on.
+    pub shadow: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum When {
+    Condition(Condition),
+    /// PromQL that returns something when the trigger should fire.
+    Expr(Expr),
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// True without a break for this long.
+    For(Duration),
+    /// True in `need` of the last `of` readings, one reading an interval.
+    After { need: u32, of: u32 },
+}
+
+/// What no value means.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum NoData {
+    /// The state stays.
+    Hold,
+    /// As if the condition were false.
+    Pass,
+    /// As if it were true; never with `do = "rollback"`.
+    Trip,
+}

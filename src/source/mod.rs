@@ -1,0 +1,3 @@
+//! Where inputs come from: scraping, exposition text, discovery.
+
+pub mod exposition;
