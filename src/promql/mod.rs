@@ -108,6 +108,23 @@ impl Plan {
         todo!()
     }
 
+    /// Binds to the window's series as they are, without evaluating.
+    pub fn refresh(&mut self, _window: &Window) {
+        todo!()
+    }
+
+    /// Whether any series that the selectors match belongs to `target`.
+    #[must_use]
+    pub fn has_target(&self, _target: TargetId) -> bool {
+        todo!()
+    }
+
+    /// The result of the last `eval`.
+    #[must_use]
+    pub fn last(&self) -> Output<'_> {
+        todo!()
+    }
+
     /// Targets with series that the selectors match, sorted, as of the last `eval`.
     #[must_use]
     pub fn targets(&self) -> &[TargetId] {
