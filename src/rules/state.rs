@@ -75,7 +75,10 @@ pub fn observe(
                         ..seen
                     },
                 )
-            } else if hits > 0 && matches!(state, State::Inactive | State::Pending { .. }) {
+            } else if hits > 0
+                && (seen.truth == Truth::True || matches!(state, State::Pending { .. }))
+                && !matches!(state, State::Firing { .. })
+            {
                 // Shown as pending; only the count makes it fire.
                 step(
                     state,
