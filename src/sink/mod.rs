@@ -1,1 +1,14 @@
-//! (to come)
+//! Where effects go: the SQLite ledger, webhooks, Alertmanager. Deliberately absent: when to retry (the engine's
+//! decision) and any clock (moments are passed in).
+
+pub mod body;
+mod http;
+pub mod ledger;
+pub mod metrics;
+mod secret;
+pub mod webhook;
+
+pub use body::render;
+pub use ledger::{CommitError, Ledger, LedgerError, Quarantine, StoredBody};
+pub use secret::{Secret, SecretUrl};
+pub use webhook::{Webhook, WebhookConfig, WebhookError};
