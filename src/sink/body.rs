@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Notice, Rollout};
+use crate::model::{Guard, Notice, Rollout};
 
 /// Longest name (version, phase, trigger …) in bytes; what is longer is cut and marked.
 const NAME_BYTES_MAX: usize = 512;
@@ -88,7 +88,7 @@ pub fn render(notice: &Notice) -> Vec<u8> {
                 explain: format!("{url}/api/v1/decisions/{}", decision.id),
             }),
             asked: (decision.asked != decision.action).then(|| decision.asked.word()),
-            refused_by: decision.refused_by.map(|guard| guard.word()),
+            refused_by: decision.refused_by.map(Guard::word),
         },
     };
     serde_json::to_vec(&body).expect("keys are words and numbers are finite")
@@ -112,5 +112,6 @@ fn cut(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(bytes_max)])
+    let end = (0..=bytes_max).rfind(|&at| text.is_char_boundary(at));
+    format!("{}…", &text[..end.unwrap_or(0)])
 }

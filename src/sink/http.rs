@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, Response, redirect, retry};
 use rustls::RootCertStore;
 use tracing::warn;
 
@@ -14,7 +14,7 @@ pub(super) fn client(timeout: Duration) -> reqwest::Result<Client> {
     builder(timeout).build().or_else(|error| {
         // An image made `FROM scratch` has no certificates of its own.
         warn!(%error, "no usable system certificates; using the built-in ones");
-        let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         let tls = rustls::ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -49,4 +49,18 @@ pub(super) fn reason(error: reqwest::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// The beginning of a reply in one line without control characters, for the log. Only for peers that are not given
+/// secrets: others may echo them.
+pub(super) async fn excerpt(mut response: Response, bytes_max: usize) -> String {
+    let mut taken = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = bytes_max - taken.len();
+        taken.extend_from_slice(&chunk[..room.min(chunk.len())]);
+        if taken.len() == bytes_max {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&taken).escape_debug().to_string()
 }

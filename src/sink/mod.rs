@@ -1,6 +1,7 @@
-//! Where effects go: the SQLite ledger, webhooks, Alertmanager. Deliberately absent: when to retry (the engine's
+//! Where effects go: the `SQLite` ledger, webhooks, Alertmanager. Deliberately absent: when to retry (the engine's
 //! decision) and any clock (moments are passed in).
 
+pub mod alertmanager;
 pub mod body;
 mod http;
 pub mod ledger;
@@ -8,6 +9,7 @@ pub mod metrics;
 mod secret;
 pub mod webhook;
 
+pub use alertmanager::{AlertmanagerError, Alertmanagers, PeerFault, Posted, Taken};
 pub use body::render;
 pub use ledger::{CommitError, Ledger, LedgerError, Quarantine, StoredBody};
 pub use secret::{Secret, SecretUrl};

@@ -1,1 +1,5 @@
+//! Integration tests, one binary.
 
+mod alertmanager;
+mod peers;
+mod webhook;

@@ -1,4 +1,4 @@
-//! The ledger: what was decided and what is owed, in one SQLite file that survives `kill -9` at any instant.
+//! The ledger: what was decided and what is owed, in one `SQLite` file that survives `kill -9` at any instant.
 //!
 //! One writer, kept alone by a lock file; WAL with `synchronous=FULL`; all records of one input in one transaction.
 //! A damaged file is moved aside, never deleted. Deliberately absent: retention, and any clock.
@@ -302,7 +302,7 @@ fn load(db: &mut Connection) -> rusqlite::Result<Loaded> {
     Ok(Loaded::Sound(restored))
 }
 
-/// What SQLite finds wrong with the file's structure.
+/// What `SQLite` finds wrong with the file's structure.
 fn quick_check(db: &Connection) -> rusqlite::Result<Option<String>> {
     let found: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     Ok((found != "ok").then_some(found))
@@ -329,8 +329,8 @@ fn is_damage(error: &rusqlite::Error) -> bool {
 /// `<path>.corrupt-<time>`, with the WAL beside it, so that `sqlite3` opens the pair.
 fn move_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let stamp = now.to_string().replace(':', "");
-    let free = (0..)
-        .map(|n: u32| match n {
+    let free = (0..=u32::MAX)
+        .map(|n| match n {
             0 => beside(path, &format!(".corrupt-{stamp}")),
             _ => beside(path, &format!(".corrupt-{stamp}.{n}")),
         })
@@ -375,7 +375,7 @@ fn unconfirmed(db: &Connection) -> rusqlite::Result<Option<Quarantine>> {
     .optional()
 }
 
-/// An empty file that only this user may read; SQLite gives its WAL the same mode.
+/// An empty file that only this user may read; `SQLite` gives its WAL the same mode.
 fn create(path: &Path) -> io::Result<()> {
     OpenOptions::new()
         .read(true)

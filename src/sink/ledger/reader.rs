@@ -88,7 +88,7 @@ fn restore(path: &Path, how: How) -> Result<Restored, Unread> {
     Ok(rows::restore(&db)?)
 }
 
-/// The file as SQLite's URI, every unusual byte escaped.
+/// The file as `SQLite`'s URI, every unusual byte escaped.
 fn uri(path: &Path, options: &str) -> String {
     let absolute = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let mut uri = String::from("file:");

@@ -83,6 +83,7 @@ CREATE TABLE quarantines (
 "];
 
 /// The schema that this gated writes.
+#[allow(clippy::cast_possible_wrap, reason = "there are a handful of steps")]
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
 #[derive(Debug)]
