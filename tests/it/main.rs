@@ -1,2 +1,5 @@
+//! Integration tests, one binary.
 
-mod exposition;
+mod alertmanager;
+mod peers;
+mod webhook;
