@@ -1,4 +1,4 @@
-//! The one place that reads a clock: the wall clock at start plus CLOCK_BOOTTIME since.
+//! The one place that reads a clock: the wall clock at start plus `CLOCK_BOOTTIME` since.
 //!
 //! Stamps never go back and never jump, and they count the time that a machine slept. A wall clock that is set
 //! later is seen as drift; who keeps the clock decides what to say about it.
@@ -11,7 +11,7 @@ use crate::model::Timestamp;
 /// Cheap to copy; all copies tell the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    /// Wall time at which CLOCK_BOOTTIME was zero, as of the start, in milliseconds.
+    /// Wall time at which `CLOCK_BOOTTIME` was zero, as of the start, in milliseconds.
     offset: i64,
 }
 

@@ -10,6 +10,7 @@ use crate::engine::Check;
 use crate::engine::ScrapeState;
 use crate::engine::Snapshot;
 use crate::model::Reading;
+use crate::model::Unit;
 use crate::serve::wire;
 
 /// The snapshot's verdict, ending with a newline. `colour` matters to the table only.
@@ -40,14 +41,13 @@ fn reading(check: &Check) -> String {
 fn scrape(state: &ScrapeState) -> Result<String, String> {
     match &state.last {
         None => Err("not scraped yet".to_owned()),
-        Some(last) => match &last.error {
-            Some(error) => Err(error.to_string()),
-            None => {
-                let seconds = last.duration.as_secs_f64();
-                let took = value::human(seconds, crate::model::Unit::Seconds);
+        Some(last) => last.error.as_ref().map_or_else(
+            || {
+                let took = value::human(last.duration.as_secs_f64(), Unit::Seconds);
                 Ok(format!("{} samples in {took}", last.samples))
-            }
-        },
+            },
+            |error| Err(error.to_string()),
+        ),
     }
 }
 

@@ -36,10 +36,10 @@ use super::page;
 use super::wire;
 use crate::engine::Answer;
 use crate::engine::Call;
+use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 use crate::model::RolloutId;
 use crate::model::Status;
-use crate::model::Timestamp;
 use crate::model::Verdict;
 
 /// The largest body that a writer may send; every body here is one small object.
@@ -119,35 +119,31 @@ async fn reload(State(service): Shared, request: Request) -> Result<Response, Fa
     Ok(success(StatusCode::OK, ()))
 }
 
-/// The verdict to show at `now`: the snapshot's, unless it is too old to stand for anything.
-pub fn current(
-    state: &Arc<VerdictState>,
-    now: Timestamp,
-    stale_after: Duration,
-) -> Arc<VerdictState> {
-    match state.evaluated_at {
-        Some(at) if now.since(at) > stale_after => {
-            let age = humantime::format_duration(Duration::from_secs(now.since(at).as_secs()));
-            let mut state = VerdictState::clone(state);
-            state.verdict = Verdict::Unknown;
-            state.status = Status::Unknown;
-            state
-                .reasons
-                .insert(0, format!("the last evaluation is {age} old"));
-            Arc::new(state)
+/// The verdict to show at `now`: the snapshot's, unless nothing was evaluated yet or it is too old to stand for anything.
+fn current(snapshot: &Snapshot, service: &Service) -> Arc<VerdictState> {
+    let now = (service.now)();
+    let why = match snapshot.verdict.evaluated_at {
+        None => "nothing has been evaluated yet".to_owned(),
+        Some(at) if now.since(at) > service.stale_after => {
+            let age = Duration::from_secs(now.since(at).as_secs());
+            format!(
+                "the last evaluation is {} old",
+                humantime::format_duration(age)
+            )
         }
-        Some(_) | None => Arc::clone(state),
-    }
+        Some(_) => return Arc::clone(&snapshot.verdict),
+    };
+    let mut state = VerdictState::clone(&snapshot.verdict);
+    state.verdict = Verdict::Unknown;
+    state.status = Status::Unknown;
+    state.reasons.insert(0, why);
+    Arc::new(state)
 }
 
 async fn gate(State(service): Shared) -> Response {
     let snapshot = service.snapshot.load_full();
-    let state = current(&snapshot.verdict, (service.now)(), service.stale_after);
-    // Before the first evaluation nothing opens, whatever the rest of the state says.
-    let word = state
-        .evaluated_at
-        .map_or(Verdict::Unknown, |_| state.verdict);
-    let code = match word {
+    let state = current(&snapshot, &service);
+    let code = match state.verdict {
         Verdict::Go => StatusCode::OK,
         Verdict::NoGo => StatusCode::FORBIDDEN,
         Verdict::Unknown => StatusCode::SERVICE_UNAVAILABLE,
@@ -158,7 +154,7 @@ async fn gate(State(service): Shared) -> Response {
         &state,
     ));
     let mut response = (code, body).into_response();
-    if word == Verdict::Unknown {
+    if state.verdict == Verdict::Unknown {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -168,7 +164,7 @@ async fn gate(State(service): Shared) -> Response {
 
 async fn verdict(State(service): Shared) -> Response {
     let snapshot = service.snapshot.load_full();
-    let state = current(&snapshot.verdict, (service.now)(), service.stale_after);
+    let state = current(&snapshot, &service);
     Json(wire::Verdict::new(
         &snapshot.service,
         &snapshot.targets,
@@ -304,7 +300,7 @@ async fn own_metrics(
     State((service, tally)): State<(Arc<Service>, Arc<Mutex<metrics::Tally>>)>,
 ) -> Response {
     let snapshot = service.snapshot.load_full();
-    let state = current(&snapshot.verdict, (service.now)(), service.stale_after);
+    let state = current(&snapshot, &service);
     let kind = (
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
@@ -315,7 +311,7 @@ async fn own_metrics(
 
 async fn status_page(State(service): Shared) -> Html<String> {
     let snapshot = service.snapshot.load_full();
-    let state = current(&snapshot.verdict, (service.now)(), service.stale_after);
+    let state = current(&snapshot, &service);
     Html(page::render(&snapshot, &state))
 }
 

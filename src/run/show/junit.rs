@@ -1,4 +1,4 @@
-//! JUnit XML for pipelines: a test case per scrape and per check. Missed and firing fail; no answer is an error.
+//! `JUnit` XML for pipelines: a test case per scrape and per check. Missed and firing fail; no answer is an error.
 
 use std::fmt;
 use std::fmt::Write as _;

@@ -42,6 +42,7 @@ pub fn render(snapshot: &Snapshot, colour: bool) -> String {
     let scrapes = snapshot.targets.iter().map(|target| {
         let (word, detail) = match scrape(target) {
             Ok(detail) => (Cell::painted("up", GREEN), detail),
+            Err(error) if target.last.is_none() => (Cell::painted("unknown", YELLOW), error),
             Err(error) => (Cell::painted("down", RED), error),
         };
         vec![
