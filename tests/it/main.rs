@@ -1,5 +1,2 @@
-//! Integration tests, one binary.
-
-mod alertmanager;
-mod peers;
-mod webhook;
+mod http;
+mod show;
