@@ -1,1 +1,3 @@
-//! (to come)
+//! The hall: clock, configuration, command line; wires everything.
+
+pub mod demo;

@@ -1,3 +1,9 @@
 //! One binary for all integration tests.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it expects"
+)]
+
+mod demo_parts;
 mod layering;
