@@ -1,8 +1,3 @@
-//! The hall: clock, command line, logging; wires everything.
+//! The hall: clock, configuration, command line; wires everything.
 
-pub mod cli;
-pub mod clock;
-pub mod logging;
-pub mod remote;
-pub mod show;
-pub mod token;
+pub mod demo;

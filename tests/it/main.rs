@@ -1,2 +1,9 @@
-mod http;
-mod show;
+//! One binary for all integration tests.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it expects"
+)]
+
+mod demo_parts;
+mod layering;
