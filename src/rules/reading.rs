@@ -118,13 +118,11 @@ impl SignalPlan {
         bounds: Bounds,
         at: Timestamp,
     ) -> Read {
+        self.plan.refresh(window);
         let enough = self
             .enough
             .as_mut()
             .map(|plan| Enough::of(plan, window, at));
-        if let Err(error) = self.plan.eval(window, at) {
-            return Read::none(Reading::SourceError, error.to_string());
-        }
         let (up, full, all) = self.health(behind, at);
         if !bounds.any_up && all == 0 {
             return Read::none(Reading::Stale, "no target has answered its last scrape");
@@ -142,10 +140,10 @@ impl SignalPlan {
             return Read::none(Reading::Thin, why.clone());
         }
         let matched = self.plan.matched();
-        // Evaluating again costs little beside holding a borrow over `health`; the plan kept its result.
-        match self.plan.last() {
-            Output::Scalar(value) => classify(value),
-            Output::Vector(vector) => {
+        match self.plan.eval(window, at) {
+            Err(error) => Read::none(Reading::SourceError, error.to_string()),
+            Ok(Output::Scalar(value)) => classify(value),
+            Ok(Output::Vector(vector)) => {
                 let mut series = Vec::new();
                 for (labels, value) in vector.iter() {
                     let thin = enough.as_ref().is_some_and(|enough| !enough.covers(labels));

@@ -62,7 +62,10 @@ type Reply = oneshot::Sender<Result<Answer, ActError>>;
 pub(super) type Tap = mpsc::UnboundedSender<(Timestamp, Event)>;
 
 enum Message {
-    Call { call: Call, reply: Reply },
+    Call {
+        call: Call,
+        reply: Reply,
+    },
     Input(Input),
     /// The ledger has taken a batch: what it held may be shown.
     Committed,
@@ -98,7 +101,14 @@ pub(super) struct Threads {
 impl Core {
     /// Starts both threads. Owed deliveries of before are attempted at once, before the first scrape.
     pub fn start(start: Start, runtime: &Handle) -> std::io::Result<(Self, Threads)> {
-        let Start { settings, ledger, restored, receivers, clock, tap } = start;
+        let Start {
+            settings,
+            ledger,
+            restored,
+            receivers,
+            clock,
+            tap,
+        } = start;
         let (messages, from_messages) = mpsc::channel(INPUTS_MAX);
         let (inputs, from_inputs) = mpsc::channel(INPUTS_MAX);
         let (batches, from_batches) = std::sync::mpsc::sync_channel(BATCHES_MAX);
@@ -136,13 +146,16 @@ impl Core {
             floor: at,
             next_token: 0,
         };
-        let timers = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let engine = std::thread::Builder::new().name("engine".into()).stack_size(STACK_BYTES).spawn(
-            move || {
+        let timers = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let engine = std::thread::Builder::new()
+            .name("engine".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
                 work.carry_out(effects, at);
                 timers.block_on(work.run(from_inputs, from_messages));
-            },
-        )?;
+            })?;
         Ok((core, Threads { engine, ledger }))
     }
 
@@ -156,7 +169,10 @@ impl Core {
 
     pub async fn reload(&self, settings: Arc<Settings>) {
         // The core outlives everyone who can reload it, but for a shutdown under way.
-        let _ = self.messages.send(Message::Input(Input::Reload(settings))).await;
+        let _ = self
+            .messages
+            .send(Message::Input(Input::Reload(settings)))
+            .await;
     }
 
     /// Lets attempts under way end for at most `grace`, then stops both threads and closes the ledger.
@@ -197,7 +213,11 @@ struct Loop {
 }
 
 impl Loop {
-    async fn run(&mut self, mut inputs: mpsc::Receiver<Input>, mut messages: mpsc::Receiver<Message>) {
+    async fn run(
+        &mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut messages: mpsc::Receiver<Message>,
+    ) {
         loop {
             let wait = self.wait();
             tokio::select! {
@@ -217,7 +237,8 @@ impl Loop {
     fn wait(&self) -> Duration {
         let now = self.clock.now();
         let deadline = self.engine.next_deadline();
-        let drawing = (self.dirty && self.uncommitted == 0).then_some(self.drawn_at + SNAPSHOT_EVERY);
+        let drawing =
+            (self.dirty && self.uncommitted == 0).then_some(self.drawn_at + SNAPSHOT_EVERY);
         let next = deadline.into_iter().chain(drawing).min();
         next.map_or(Duration::from_secs(3600), |next| next.since(now))
     }
@@ -262,12 +283,17 @@ impl Loop {
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>, at: Timestamp) {
-        let told = effects.iter().any(|effect| matches!(effect, Effect::Tell(_)));
+        let told = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Tell(_)));
         let (mut records, mut rest) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
                 Effect::Record(record) => records.push(record),
-                Effect::Send { .. } | Effect::Alerts(_) | Effect::Answer { .. } | Effect::Tell(_) => rest.push(effect),
+                Effect::Send { .. }
+                | Effect::Alerts(_)
+                | Effect::Answer { .. }
+                | Effect::Tell(_) => rest.push(effect),
             }
         }
         self.dirty = true;
@@ -290,7 +316,10 @@ impl Loop {
         }
         self.drawn_at = self.clock.now();
         self.dirty = false;
-        self.hands.core.snapshot.store(Arc::new(self.engine.snapshot(self.drawn_at)));
+        self.hands
+            .core
+            .snapshot
+            .store(Arc::new(self.engine.snapshot(self.drawn_at)));
     }
 }
 
@@ -310,7 +339,10 @@ fn keep(mut ledger: Ledger, batches: &std::sync::mpsc::Receiver<Batch>, hands: &
         let _ = hands.core.messages.blocking_send(Message::Committed);
     }
     if let Err(error) = ledger.close() {
-        warn!(error = super::chain(&error), "the ledger was not closed in order; nothing is lost");
+        warn!(
+            error = super::chain(&error),
+            "the ledger was not closed in order; nothing is lost"
+        );
     }
 }
 
@@ -334,7 +366,11 @@ impl Hands {
         for effect in effects {
             match effect {
                 Effect::Record(_) => {}
-                Effect::Send { key, receiver, attempt: _ } => self.send(key, &receiver, ledger),
+                Effect::Send {
+                    key,
+                    receiver,
+                    attempt: _,
+                } => self.send(key, &receiver, ledger),
                 Effect::Alerts(alerts) => self.post(alerts),
                 Effect::Answer { token, answer } => self.reply(token, answer),
                 Effect::Tell(event) => {
@@ -373,17 +409,27 @@ impl Hands {
         let (Some(webhook), Some(stored)) = (webhook, stored) else {
             let reason = format!("no webhook `{receiver}`, or the body is missing from the ledger");
             error!(%key, reason, "a delivery cannot be attempted");
-            let outcome = Attempted::NoAnswer { reason, reached: false };
+            let outcome = Attempted::NoAnswer {
+                reason,
+                reached: false,
+            };
             let failed = Message::Input(Input::Attempted { key, outcome });
             let _ = self.core.messages.try_send(failed);
             return;
         };
-        let (inputs, attempts, now) =
-            (self.core.inputs.clone(), Arc::clone(&self.core.attempts), self.clock);
+        let (inputs, attempts, now) = (
+            self.core.inputs.clone(),
+            Arc::clone(&self.core.attempts),
+            self.clock,
+        );
         self.runtime.spawn(async move {
-            let Ok(_permit) = attempts.acquire().await else { return };
+            let Ok(_permit) = attempts.acquire().await else {
+                return;
+            };
             let body = Bytes::from(stored.bytes);
-            let outcome = webhook.attempt(&key, &stored.decision, body, now.now()).await;
+            let outcome = webhook
+                .attempt(&key, &stored.decision, body, now.now())
+                .await;
             let _ = inputs.send(Input::Attempted { key, outcome }).await;
         });
     }
@@ -393,7 +439,10 @@ impl Hands {
             self.runtime.spawn(async move {
                 let posted = alertmanagers.post(&alerts).await;
                 if !posted.accepted() {
-                    warn!(peers = posted.peers.len(), "no Alertmanager took the alerts; they are sent again");
+                    warn!(
+                        peers = posted.peers.len(),
+                        "no Alertmanager took the alerts; they are sent again"
+                    );
                 }
             });
         }
