@@ -6,9 +6,7 @@ use std::collections::HashMap;
 
 use super::class::Class;
 use super::key::{Key, Pass};
-use super::known::{
-    DROPPED, HEAD_BYTES_MAX, Line, META, SLOTS_MAX, Script, UNASKED, UNWANTED,
-};
+use super::known::{DROPPED, HEAD_BYTES_MAX, Line, META, SLOTS_MAX, Script, UNASKED, UNWANTED};
 use super::line::{self, Fault, Head, Tail};
 use super::openmetrics::OpenMetrics;
 use super::text::Text;
@@ -125,7 +123,8 @@ pub fn read(
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest.as_bytes());
         let line = &rest[..end.unwrap_or(rest.len())];
-        page.line(line).map_err(|fault| page.error(fault, line.as_bytes()))?;
+        page.line(line)
+            .map_err(|fault| page.error(fault, line.as_bytes()))?;
         rest = end.map_or("", |end| &rest[end + 1..]);
     }
     if !whole {
@@ -265,7 +264,10 @@ impl<'a> Page<'a, '_> {
         let at = *heads.get(&Key::low(name))? as usize;
         let (line, met) = match old.get(at) {
             Some(line) => (line, Met::Before(at)),
-            None => (&self.script.lines[at - old.len()], Met::Here(at - old.len())),
+            None => (
+                &self.script.lines[at - old.len()],
+                Met::Here(at - old.len()),
+            ),
         };
         (line.name() == name).then_some(met)
     }
@@ -295,8 +297,8 @@ impl<'a> Page<'a, '_> {
         };
         let stamp = self.at.and_then(|at| Some((tail.stamp?, at)));
         let out = stamp.is_some_and(|(stamp, at)| out_of_bounds(stamp, at));
-        if !repeated && line.slot() == UNASKED && !out {
-            line = line.at(self.ask()?);
+        if !repeated && line.slot() == UNASKED {
+            line = line.at(self.ask(out)?);
         }
         let dropped = line.slot() == DROPPED;
         self.script.kept += u32::from(!dropped);
@@ -308,8 +310,8 @@ impl<'a> Page<'a, '_> {
         if repeated || (wanted && self.written[slot as usize]) {
             line = line.repeated();
             self.stats.duplicates += 1;
-        } else if out && !dropped {
-            self.stats.out_of_bounds += 1;
+        } else if out {
+            self.stats.out_of_bounds += u32::from(!dropped);
             if wanted {
                 // Its slot is given up with the page's end; should it come back, it is a new series.
                 line = line.at(UNASKED);
@@ -326,17 +328,27 @@ impl<'a> Page<'a, '_> {
         Ok(())
     }
 
-    /// Asks what becomes of the series of `self.head`, and gives its slot.
-    fn ask(&mut self) -> Result<u32, Fault> {
+    /// Asks what becomes of the series of `self.head`, and gives its slot. One whose sample is out of bounds is not
+    /// born: it is asked about again.
+    fn ask(&mut self, out: bool) -> Result<u32, Fault> {
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.head.labels.len() + 1);
         pairs.push((NAME, self.head.name.as_ref()));
-        pairs.extend(self.head.labels.iter().map(|(n, v)| (n.as_ref(), v.as_ref())));
+        pairs.extend(
+            self.head
+                .labels
+                .iter()
+                .map(|(n, v)| (n.as_ref(), v.as_ref())),
+        );
         let labels = match (self.fate)(Labels::new(pairs)) {
             Fate::Unwanted => return Ok(UNWANTED),
             Fate::Dropped => return Ok(DROPPED),
             Fate::Wanted(labels) => labels,
         };
-        let name = self.before.key.labels(labels.iter(), &mut self.scratch).max(1);
+        let name = self
+            .before
+            .key
+            .labels(labels.iter(), &mut self.scratch)
+            .max(1);
         let slots = &self.slots;
         let by_labels = self.by_labels.get_or_insert_with(|| {
             let live = (0_u32..).zip(slots).filter(|(_, name)| **name != 0);
@@ -346,6 +358,9 @@ impl<'a> Page<'a, '_> {
             && slots[*slot as usize] == name
         {
             return Ok(*slot);
+        }
+        if out {
+            return Ok(UNASKED);
         }
         while slots.get(self.free).is_some_and(|name| *name != 0) {
             self.free += 1;
