@@ -28,29 +28,48 @@ fn page(tick: usize) -> String {
     let endpoint = |n: usize| {
         let method = ["GET", "POST", "DELETE"][n % 3];
         let area = ["orders", "users", "items", "carts"][n % 4];
-        format!("method=\"{method}\",path=\"/api/v1/{area}/{n}\",instance=\"10.0.{}.7:8080\"", n % 200)
+        format!(
+            "method=\"{method}\",path=\"/api/v1/{area}/{n}\",instance=\"10.0.{}.7:8080\"",
+            n % 200
+        )
     };
-    line(format_args!("# HELP http_requests_total Requests.\n# TYPE http_requests_total counter\n"));
+    line(format_args!(
+        "# HELP http_requests_total Requests.\n# TYPE http_requests_total counter\n"
+    ));
     for n in 0..endpoints {
         for (status, share) in [(200, 97), (404, 2), (500, 1), (503, 0)] {
             let value = tick * share + n * 17;
             let labels = endpoint(n);
-            line(format_args!("http_requests_total{{{labels},status=\"{status}\"}} {value}\n"));
+            line(format_args!(
+                "http_requests_total{{{labels},status=\"{status}\"}} {value}\n"
+            ));
         }
     }
-    line(format_args!("# HELP http_request_duration_seconds Latency.\n"));
-    line(format_args!("# TYPE http_request_duration_seconds histogram\n"));
+    line(format_args!(
+        "# HELP http_request_duration_seconds Latency.\n"
+    ));
+    line(format_args!(
+        "# TYPE http_request_duration_seconds histogram\n"
+    ));
     for n in 0..endpoints {
         let labels = endpoint(n);
         for (at, le) in BOUNDS.iter().enumerate() {
             let value = tick * 8 * at + n;
-            line(format_args!("http_request_duration_seconds_bucket{{{labels},le=\"{le}\"}} {value}\n"));
+            line(format_args!(
+                "http_request_duration_seconds_bucket{{{labels},le=\"{le}\"}} {value}\n"
+            ));
         }
         let value = tick * 8 * 11 + n;
-        line(format_args!("http_request_duration_seconds_sum{{{labels}}} {value}.25\n"));
-        line(format_args!("http_request_duration_seconds_count{{{labels}}} {value}\n"));
+        line(format_args!(
+            "http_request_duration_seconds_sum{{{labels}}} {value}.25\n"
+        ));
+        line(format_args!(
+            "http_request_duration_seconds_count{{{labels}}} {value}\n"
+        ));
     }
-    line(format_args!("# TYPE container_memory_working_set_bytes gauge\n"));
+    line(format_args!(
+        "# TYPE container_memory_working_set_bytes gauge\n"
+    ));
     for n in 0..SERIES / 5 {
         let id = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
         let value = 250_000_000 + n * 4096 + tick * 512;
@@ -83,16 +102,28 @@ fn fate(nth: usize) -> impl FnMut(Labels) -> Fate {
 }
 
 fn read(reader: &mut Reader, page: &str, format: Format, nth: usize) {
-    let read = reader.read(page.as_bytes(), format, Timestamp::EPOCH, false, &mut fate(nth));
+    let read = reader.read(
+        page.as_bytes(),
+        format,
+        Timestamp::EPOCH,
+        false,
+        &mut fate(nth),
+    );
     black_box(read.expect("the page is valid"));
 }
 
 fn parse(criterion: &mut Criterion) {
     let pages = [page(1_000), page(1_001)];
     println!("{} bytes a line", pages[0].len() / pages[0].lines().count());
-    let open = pages.clone().map(|page| page.replace("requests_total R", "requests R"));
-    let open = open.map(|page| page.replace("TYPE http_requests_total", "TYPE http_requests") + "# EOF\n");
-    for (name, format, pages) in [("text", Format::Text, &pages), ("openmetrics", Format::OpenMetrics, &open)] {
+    let open = pages
+        .clone()
+        .map(|page| page.replace("requests_total R", "requests R"));
+    let open =
+        open.map(|page| page.replace("TYPE http_requests_total", "TYPE http_requests") + "# EOF\n");
+    for (name, format, pages) in [
+        ("text", Format::Text, &pages),
+        ("openmetrics", Format::OpenMetrics, &open),
+    ] {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(pages[0].len() as u64));
         for (share, nth) in [("10%", 10), ("100%", 1)] {
@@ -113,7 +144,8 @@ fn parse(criterion: &mut Criterion) {
                 });
             });
             // Each page has a series in its middle that the last one had not.
-            let middle = pages[0].len() / 2 + pages[0][pages[0].len() / 2..].find('\n').expect("lines") + 1;
+            let middle =
+                pages[0].len() / 2 + pages[0][pages[0].len() / 2..].find('\n').expect("lines") + 1;
             let churned: Vec<String> = (0..2)
                 .map(|n| {
                     let (before, after) = pages[0].split_at(middle);

@@ -15,6 +15,9 @@ use crate::engine::Columns;
 use crate::model::labels::NAME;
 use crate::model::{Labels, STALE, Slot, Timestamp};
 
+/// A line's usual length at least: how many lines a page never seen is expected to have.
+const LINE_BYTES: usize = 96;
+
 /// What a reader knows before the page.
 #[derive(Clone, Copy, Debug)]
 pub struct Before<'a> {
@@ -103,7 +106,7 @@ pub fn read(
         head: Head::default(),
         scratch: Vec::new(),
         script: Script {
-            lines: Vec::with_capacity(before.script.lines.len()),
+            lines: Vec::with_capacity(before.script.lines.len().max(body.len() / LINE_BYTES)),
             ..Script::default()
         },
         columns: Columns {
@@ -253,7 +256,7 @@ impl<'a> Page<'a, '_> {
         }
         let heads = self.heads.get_or_insert_with(|| {
             let mut heads: HashMap<u64, u32, Pass> = HashMap::default();
-            heads.reserve(old.len());
+            heads.reserve(old.len().max(self.script.lines.capacity()));
             for (at, line) in (0_u32..).zip(old) {
                 if line.slot() != META {
                     heads.entry(Key::low(line.name())).or_insert(at);
