@@ -1,5 +1,6 @@
 //! Integration tests, one binary.
 
 mod alertmanager;
+mod ledger;
 mod peers;
 mod webhook;
