@@ -1,6 +1,12 @@
-//! Integration tests, one binary.
+//! One binary for all integration tests.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it expects"
+)]
 
 mod alertmanager;
 mod ledger;
 mod peers;
+mod show;
 mod webhook;
