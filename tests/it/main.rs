@@ -6,10 +6,6 @@
 )]
 
 mod alertmanager;
-mod demo_parts;
-mod exposition;
-mod http;
-mod layering;
 mod ledger;
 mod peers;
 mod show;
