@@ -6,6 +6,10 @@
 )]
 
 mod alertmanager;
+mod demo_parts;
+mod exposition;
+mod http;
+mod layering;
 mod ledger;
 mod peers;
 mod show;
