@@ -11,6 +11,8 @@ mod exposition;
 mod http;
 mod layering;
 mod ledger;
+mod notation;
 mod peers;
+mod promql;
 mod show;
 mod webhook;
