@@ -69,7 +69,8 @@ fn progression(text: &str) -> (f64, f64) {
 }
 
 pub fn number(text: &str) -> f64 {
-    text.parse().unwrap_or_else(|_| panic!("`{text}` is not a number"))
+    text.parse()
+        .unwrap_or_else(|_| panic!("`{text}` is not a number"))
 }
 
 pub fn at(millis: u128) -> Timestamp {
