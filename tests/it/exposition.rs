@@ -73,7 +73,9 @@ impl Target {
     fn values(&self, columns: &Columns) -> BTreeMap<Labels, u64> {
         let value = |slot: &Slot| columns.values[slot.0 as usize].to_bits();
         let series = self.series.iter();
-        series.map(|(slot, labels)| (labels.clone(), value(slot))).collect()
+        series
+            .map(|(slot, labels)| (labels.clone(), value(slot)))
+            .collect()
     }
 }
 
@@ -82,7 +84,9 @@ fn read_once(page: &[u8], format: Format) -> Result<(Columns, Stats), PageError>
 }
 
 fn cases(suite: &str) -> Vec<(String, PathBuf, serde_json::Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(suite);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(suite);
     let mut cases: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -137,7 +141,13 @@ fn run_suite(suite: &str, input: &str) -> usize {
             }
         }
     }
-    assert!(faults.is_empty(), "{} of {}:\n{}", faults.len(), cases.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {}:\n{}",
+        faults.len(),
+        cases.len(),
+        faults.join("\n")
+    );
     cases.len()
 }
 

@@ -75,7 +75,10 @@ impl Class {
             #[allow(clippy::float_cmp, reason = "exactly 1 is what the format asks for")]
             Self::Info if value == 1.0 => Ok(()),
             Self::Info => Err("an info sample is always 1"),
-            #[allow(clippy::float_cmp, reason = "exactly 0 or 1 is what the format asks for")]
+            #[allow(
+                clippy::float_cmp,
+                reason = "exactly 0 or 1 is what the format asks for"
+            )]
             Self::State if value == 0.0 || value == 1.0 => Ok(()),
             Self::State => Err("a state is 0 or 1"),
             Self::GaugeSum if value.is_nan() => Err("a sum is a number"),
@@ -111,7 +114,10 @@ impl Buckets {
     /// At the end of a histogram.
     #[inline]
     pub fn finish(&self) -> Result<(), &'static str> {
-        #[allow(clippy::float_cmp, reason = "whole numbers; the format asks for the same one")]
+        #[allow(
+            clippy::float_cmp,
+            reason = "whole numbers; the format asks for the same one"
+        )]
         match self.count {
             Some(count) if count != self.last => Err("count differs from the +Inf bucket"),
             Some(_) | None => Ok(()),

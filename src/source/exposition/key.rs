@@ -52,7 +52,10 @@ impl Key {
     }
 
     /// The half of a name that tables are indexed by.
-    #[allow(clippy::cast_possible_truncation, reason = "half of the bits is what is asked for")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "half of the bits is what is asked for"
+    )]
     pub const fn low(name: u128) -> u64 {
         name as u64
     }

@@ -241,7 +241,10 @@ fn blanks(bytes: &[u8], at: usize, format: Format) -> usize {
         Format::OpenMetrics => at,
         Format::Text => {
             let blank = |b: &&u8| **b == b' ' || **b == b'\t';
-            at + bytes[at.min(bytes.len())..].iter().take_while(blank).count()
+            at + bytes[at.min(bytes.len())..]
+                .iter()
+                .take_while(blank)
+                .count()
         }
     }
 }

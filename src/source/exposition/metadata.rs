@@ -41,7 +41,9 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
     for line in body.lines().filter(|line| line.starts_with('#')) {
         match LineInfo::parse(line) {
             LineInfo::Doc { metric_name, doc } => {
-                entry(metric_name.to_owned(), &|family| doc.clone_into(&mut family.help));
+                entry(metric_name.to_owned(), &|family| {
+                    doc.clone_into(&mut family.help)
+                });
             }
             LineInfo::Type {
                 metric_name,
@@ -55,7 +57,9 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
                     SampleType::Summary => Kind::Summary,
                     SampleType::Untyped => Kind::Untyped,
                 };
-                entry(metric_alias.unwrap_or(metric_name), &|family| family.kind = kind);
+                entry(metric_alias.unwrap_or(metric_name), &|family| {
+                    family.kind = kind
+                });
             }
             LineInfo::Sample { .. } | LineInfo::Empty | LineInfo::Ignored => {}
         }

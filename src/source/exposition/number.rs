@@ -150,8 +150,8 @@ mod tests {
         }
         assert!(float("NaN").unwrap().is_nan() && !crate::model::is_stale(float("nan").unwrap()));
         for bad in [
-            "", "-", ".", "1_2", "0x1", "0x1p-3", "0b1", "0O1", "1e", "e5", "-nan", "+NaN", "1e400",
-            "1 ", " 1", "1\r", "1\t", "--1", "1.2.3", "in", "१",
+            "", "-", ".", "1_2", "0x1", "0x1p-3", "0b1", "0O1", "1e", "e5", "-nan", "+NaN",
+            "1e400", "1 ", " 1", "1\r", "1\t", "--1", "1.2.3", "in", "१",
         ] {
             assert!(float(bad).is_err(), "{bad:?}");
         }

@@ -6,9 +6,7 @@ use std::collections::HashMap;
 
 use super::class::Class;
 use super::key::{Key, Pass};
-use super::known::{
-    DROPPED, HEAD_BYTES_MAX, Line, META, SLOTS_MAX, Script, UNASKED, UNWANTED,
-};
+use super::known::{DROPPED, HEAD_BYTES_MAX, Line, META, SLOTS_MAX, Script, UNASKED, UNWANTED};
 use super::line::{self, Fault, Head, Tail};
 use super::openmetrics::OpenMetrics;
 use super::text::Text;
@@ -125,7 +123,8 @@ pub fn read(
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest.as_bytes());
         let line = &rest[..end.unwrap_or(rest.len())];
-        page.line(line).map_err(|fault| page.error(fault, line.as_bytes()))?;
+        page.line(line)
+            .map_err(|fault| page.error(fault, line.as_bytes()))?;
         rest = end.map_or("", |end| &rest[end + 1..]);
     }
     if !whole {
@@ -265,7 +264,10 @@ impl<'a> Page<'a, '_> {
         let at = *heads.get(&Key::low(name))? as usize;
         let (line, met) = match old.get(at) {
             Some(line) => (line, Met::Before(at)),
-            None => (&self.script.lines[at - old.len()], Met::Here(at - old.len())),
+            None => (
+                &self.script.lines[at - old.len()],
+                Met::Here(at - old.len()),
+            ),
         };
         (line.name() == name).then_some(met)
     }
@@ -330,13 +332,22 @@ impl<'a> Page<'a, '_> {
     fn ask(&mut self) -> Result<u32, Fault> {
         let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.head.labels.len() + 1);
         pairs.push((NAME, self.head.name.as_ref()));
-        pairs.extend(self.head.labels.iter().map(|(n, v)| (n.as_ref(), v.as_ref())));
+        pairs.extend(
+            self.head
+                .labels
+                .iter()
+                .map(|(n, v)| (n.as_ref(), v.as_ref())),
+        );
         let labels = match (self.fate)(Labels::new(pairs)) {
             Fate::Unwanted => return Ok(UNWANTED),
             Fate::Dropped => return Ok(DROPPED),
             Fate::Wanted(labels) => labels,
         };
-        let name = self.before.key.labels(labels.iter(), &mut self.scratch).max(1);
+        let name = self
+            .before
+            .key
+            .labels(labels.iter(), &mut self.scratch)
+            .max(1);
         let slots = &self.slots;
         let by_labels = self.by_labels.get_or_insert_with(|| {
             let live = (0_u32..).zip(slots).filter(|(_, name)| **name != 0);
