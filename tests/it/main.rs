@@ -1,1 +1,19 @@
+//! One binary for all integration tests.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test stops where something is not as it expects"
+)]
+
+mod alertmanager;
+mod demo_parts;
+mod discovery;
 mod exposition;
+mod fault_server;
+mod http;
+mod layering;
+mod ledger;
+mod peers;
+mod scrape;
+mod show;
+mod webhook;

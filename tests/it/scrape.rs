@@ -1,0 +1,1 @@
+//! Scraping under every fault of transport, over real sockets.
