@@ -28,8 +28,10 @@ impl Answer {
     pub fn status(line: &str, body: &str) -> Self {
         let length = body.len();
         Self::Raw(
-            format!("HTTP/1.1 {line}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
-                .into_bytes(),
+            format!(
+                "HTTP/1.1 {line}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .into_bytes(),
         )
     }
 }
@@ -61,7 +63,8 @@ impl FaultServer {
                     return;
                 }
                 *connections.lock().unwrap() += 1;
-                let (answer, seen, over) = (Arc::clone(&answer), Arc::clone(&seen), Arc::clone(&over));
+                let (answer, seen, over) =
+                    (Arc::clone(&answer), Arc::clone(&seen), Arc::clone(&over));
                 thread::spawn(move || {
                     // A client that hangs up is what many tests are about.
                     let _ = serve(stream.unwrap(), answer.as_ref(), &seen, &over);
@@ -146,7 +149,8 @@ fn serve(
 
 fn whole(stream: &mut TcpStream, head: &str, body: &[u8]) -> io::Result<()> {
     let length = body.len();
-    let mut bytes = format!("HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\n\r\n").into_bytes();
+    let mut bytes =
+        format!("HTTP/1.1 200 OK\r\n{head}Content-Length: {length}\r\n\r\n").into_bytes();
     bytes.extend_from_slice(body);
     stream.write_all(&bytes)
 }

@@ -15,5 +15,6 @@ mod layering;
 mod ledger;
 mod peers;
 mod scrape;
+mod scrape_tls;
 mod show;
 mod webhook;

@@ -1,0 +1,1 @@
+//! TLS faults, each named, and client certificates.
