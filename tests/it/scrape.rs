@@ -491,7 +491,12 @@ async fn credentials_come_from_the_url_the_configuration_and_files() {
     let mut rig = Rig::start(vec![bearer], Tuning::default());
     assert_eq!(kind(&rig.outcome().await), Ok(1));
     std::fs::write(&file, "rotated").unwrap();
-    while !server.requests().pop().unwrap().contains("Bearer rotated\r\n") {
+    while !server
+        .requests()
+        .pop()
+        .unwrap()
+        .contains("Bearer rotated\r\n")
+    {
         assert_eq!(kind(&rig.outcome().await), Ok(1));
     }
     std::fs::remove_file(&file).unwrap();
