@@ -1,1 +1,4 @@
-//! (to come)
+//! The hall: clock, configuration, command line; wires everything.
+
+pub mod check;
+pub mod config;

@@ -156,6 +156,12 @@ impl Text {
     }
 }
 
+/// A string or a table.
+pub enum Item<'r> {
+    Text(Text),
+    Section(Section<'r>),
+}
+
 /// One table being read.
 pub struct Section<'r> {
     pub reader: &'r Reader<'r>,
@@ -294,6 +300,34 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// Strings or tables, one or a list of them.
+    pub fn items(&mut self, key: &'static str) -> Vec<Item<'r>> {
+        let Some((value, place)) = self.take(key) else {
+            return Vec::new();
+        };
+        let items = match value.into_inner() {
+            DeValue::Array(items) => items
+                .into_iter()
+                .map(|it| (self.place_of(it.span()), it.into_inner()))
+                .collect(),
+            one => vec![(place, one)],
+        };
+        items
+            .into_iter()
+            .filter_map(|(place, value)| match value {
+                DeValue::Table(values) => {
+                    Some(Item::Section(self.below(place, format!("[{key}]"), values)))
+                }
+                other => self.text_from(key, other, place).map(Item::Text),
+            })
+            .collect()
+    }
+
+    /// Whether the key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
         let (value, place) = self.take(key)?;
         if let DeValue::Boolean(flag) = value.get_ref() {
@@ -344,6 +378,16 @@ impl<'r> Section<'r> {
     /// `"30s"`.
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
         self.quantity(key, quantity::duration)
+    }
+
+    /// A duration, or a word that stands for none.
+    pub fn duration_unless(&mut self, key: &'static str, word: &str) -> Option<Duration> {
+        let is_word = |it: &Spanned<DeValue>| it.get_ref().as_str() == Some(word);
+        if self.values.get(key).is_some_and(is_word) {
+            self.take(key);
+            return None;
+        }
+        self.duration(key)
     }
 
     /// `"64MiB"`, in bytes.
