@@ -1,1 +1,3 @@
+mod config;
 mod exposition;
+mod rules_files;
