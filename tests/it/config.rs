@@ -72,8 +72,12 @@ fn the_scenarios_configuration_loads_and_says_what_is_not_enforced() {
     let config = loaded(&fs::read_to_string(at("tests/data/scenarios/gated.toml")).unwrap());
     assert_eq!(config.rollback.mode, RollbackMode::Armed);
     assert_eq!(config.rollback.hook.as_deref(), Some("deployer"));
-    let not_enforced: Vec<&str> =
-        config.warnings.faults.iter().map(|it| it.message.as_str()).collect();
+    let not_enforced: Vec<&str> = config
+        .warnings
+        .faults
+        .iter()
+        .map(|it| it.message.as_str())
+        .collect();
     assert_eq!(
         not_enforced,
         [
@@ -169,33 +173,74 @@ path = "/var/lib/gated/gated.db"
     let mut config = load_with(text, &[("KEY", "canary")]).unwrap_or_else(|e| panic!("{e}"));
     assert!(config.warnings.is_empty(), "{}", config.warnings);
     assert_eq!(config.service.labels["owner"], "team-shop");
-    assert_eq!(config.service.labels["link_runbook"], "https://wiki.example.com");
-    assert_eq!(config.server.external_url.as_deref(), Some("https://gated.example.com"));
+    assert_eq!(
+        config.service.labels["link_runbook"],
+        "https://wiki.example.com"
+    );
+    assert_eq!(
+        config.server.external_url.as_deref(),
+        Some("https://gated.example.com")
+    );
     let scrape = &config.scrapes[0];
     let targets: Vec<&str> = scrape.targets.iter().map(|it| it.as_str()).collect();
-    assert_eq!(targets, ["http://shop:8080/metrics", "https://shop.example.com/m"]);
+    assert_eq!(
+        targets,
+        ["http://shop:8080/metrics", "https://shop.example.com/m"]
+    );
     let kinds: Vec<DnsKind> = scrape.dns.iter().map(|it| it.kind).collect();
-    assert_eq!(kinds, [DnsKind::Srv, DnsKind::A { port: 81 }, DnsKind::Aaaa { port: 82 }]);
+    assert_eq!(
+        kinds,
+        [
+            DnsKind::Srv,
+            DnsKind::A { port: 81 },
+            DnsKind::Aaaa { port: 82 }
+        ]
+    );
     assert_eq!(scrape.interval, Duration::from_millis(100));
-    assert_eq!((scrape.body_size_limit, scrape.sample_limit, scrape.label_limit), (1 << 20, 10, 11));
-    assert_eq!((scrape.label_name_length_limit, scrape.label_value_length_limit), (12, 13));
+    assert_eq!(
+        (
+            scrape.body_size_limit,
+            scrape.sample_limit,
+            scrape.label_limit
+        ),
+        (1 << 20, 10, 11)
+    );
+    assert_eq!(
+        (
+            scrape.label_name_length_limit,
+            scrape.label_value_length_limit
+        ),
+        (12, 13)
+    );
     assert!(scrape.honor_labels && !scrape.honor_timestamps && scrape.tls.insecure_skip_verify);
-    assert!(matches!(scrape.basic_auth.as_ref().unwrap().password, Password::File(_)));
+    assert!(matches!(
+        scrape.basic_auth.as_ref().unwrap().password,
+        Password::File(_)
+    ));
     assert_eq!((scrape.headers.len(), scrape.metric_relabel.len()), (1, 1));
     let told = config.rollout.told.as_ref().unwrap();
     assert_eq!(told.started_at, config.rollout.go_live);
     assert!((config.judging.coverage - 0.75).abs() < 1e-9 && config.judging.settle.is_zero());
     let hook = &config.webhooks[0];
     assert_eq!(hook.url.expose(), "http://127.0.0.1:9/rollback");
-    assert_eq!(hook.headers["authorization"].to_str().unwrap(), "Bearer canary");
+    assert_eq!(
+        hook.headers["authorization"].to_str().unwrap(),
+        "Bearer canary"
+    );
     let settings = config.settings(Arc::new(Rules::default()));
-    assert_eq!(settings.receivers[0].give_up_after, Duration::from_secs(7200));
+    assert_eq!(
+        settings.receivers[0].give_up_after,
+        Duration::from_secs(7200)
+    );
     assert_eq!(settings.alerting.unwrap().resend, Duration::from_secs(30));
     assert_eq!(settings.retain, Some(Duration::from_secs(900)));
-    assert_eq!((settings.service.as_str(), settings.environment.as_str()), ("shop", "staging"));
+    assert_eq!(
+        (settings.service.as_str(), settings.environment.as_str()),
+        ("shop", "staging")
+    );
     config.store_in(Path::new("data"));
     assert_eq!(config.storage, Path::new("data/gated.db"));
-    assert_eq!(config.unreadable().len(), 6, "{:?}", config.unreadable());
+    assert_eq!(config.unreadable().len(), 7, "{:?}", config.unreadable());
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
 }
 
@@ -207,7 +252,10 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(config.scrapes[0].timeout, Duration::from_secs(2));
     assert_eq!(config.rollback.mode, RollbackMode::Shadow);
     assert_eq!(config.rollout.baseline, Duration::from_secs(600));
-    assert_eq!((config.retain, config.service.timezone.as_str()), (None, "UTC"));
+    assert_eq!(
+        (config.retain, config.service.timezone.as_str()),
+        (None, "UTC")
+    );
     let fast = loaded(&BASE.replace("job =", "interval = \"1s\"\njob ="));
     assert!(fast.scrapes[0].timeout < fast.scrapes[0].interval);
 }
@@ -217,7 +265,6 @@ fn all_faults_of_a_file_are_shown_together() {
     check(
         r#"[service]
 name = "api"
-timezone = "Europe/Berln"
 [server]
 listen = "9755"
 [[scrape]]
@@ -235,7 +282,66 @@ url = "${ROLLBACK_URL}"
 [[probe]]
 component = "db"
 "#,
-        &expect![[]],
+        &expect![[r#"
+            error: `9755` is no address to listen on
+             --> gated.toml:4:10
+              |
+            4 | listen = "9755"
+              |          ^^^^^^
+              |
+              = help: write host and port: "127.0.0.1:9755", or "0.0.0.0:9755" for every address
+
+            error: target `127.0.0.1:8080` of job `api` is named twice
+             --> gated.toml:7:45
+              |
+            7 | targets = ["http://127.0.0.1:8080/metrics", "127.0.0.1:8080"]
+              |            -------------------------------  ^^^^^^^^^^^^^^^^
+              |            |
+              |            first here
+              |
+              = help: remove one
+
+            error: a scrape's timeout lies between nothing and its interval
+             --> gated.toml:9:1
+              |
+            8 | interval = "2s"
+              | -------- its interval
+            9 | timeout = "5s"
+              | ^^^^^^^
+              |
+              = help: write a shorter timeout, or a longer interval
+
+            error: unknown key `sample_limt` in [[scrape]]
+              --> gated.toml:10:1
+               |
+            10 | sample_limt = 5
+               | ^^^^^^^^^^^
+               |
+               = help: did you mean `sample_limit`?
+
+            error: there is no [[webhook]] named `deployr`
+              --> gated.toml:13:8
+               |
+            13 | hook = "deployr"
+               |        ^^^^^^^^^
+               |
+               = help: did you mean "deployer"?
+
+            error: the environment variable ROLLBACK_URL is not set
+              --> gated.toml:16:7
+               |
+            16 | url = "${ROLLBACK_URL}"
+               |       ^^^^^^^^^^^^^^^^^
+               |
+               = help: set ROLLBACK_URL, or write "${ROLLBACK_URL:-default}"
+
+            error: `[[probe]]` is not in this version
+              --> gated.toml:17:3
+               |
+            17 | [[probe]]
+               |   ^^^^^
+               |
+               = help: remove it; a later version will understand it"#]],
     );
 }
 
@@ -251,32 +357,92 @@ fn each_fault_says_what_to_write() {
         ("job = \"api\"", "job = \"api\"\ntimeout = \"5s\""),
         ("job = \"api\"", "job = \"api\"\nbody_size_limit = 1000"),
         ("job = \"api\"", "job = \"api\"\nsample_limit = -1"),
-        ("job = \"api\"", "job = \"api\"\nlabels = { \"__x\" = \"1\" }"),
+        (
+            "job = \"api\"",
+            "job = \"api\"\nlabels = { \"__x\" = \"1\" }",
+        ),
         ("job = \"api\"", "job = \"api\"\nlabels = [\"a\"]"),
         ("job = \"api\"", "job = \"api\"\ndns = \"api\""),
-        ("job = \"api\"", "job = \"api\"\nheaders = { \"a b\" = \"1\" }"),
-        ("job = \"api\"", "job = \"api\"\ntls = { cert_file = \"c\" }"),
-        ("job = \"api\"", "job = \"api\"\nbasic_auth = { username = \"u\" }"),
-        ("job = \"api\"", "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]"),
-        ("job = \"api\"", "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]"),
+        (
+            "job = \"api\"",
+            "job = \"api\"\nheaders = { \"a b\" = \"1\" }",
+        ),
+        (
+            "job = \"api\"",
+            "job = \"api\"\ntls = { cert_file = \"c\" }",
+        ),
+        (
+            "job = \"api\"",
+            "job = \"api\"\nbasic_auth = { username = \"u\" }",
+        ),
+        (
+            "job = \"api\"",
+            "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]",
+        ),
+        (
+            "job = \"api\"",
+            "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
+        ),
         ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
         ("http://127.0.0.1:8080/metrics", "ftp://x"),
-        ("targets = [\"http://127.0.0.1:8080/metrics\"]", "targets = []"),
-        ("[alertmanager]", "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]"),
-        ("[alertmanager]", "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]"),
-        ("[alertmanager]", "[judging]\ncoverage = \"150%\"\n[alertmanager]"),
-        ("[alertmanager]", "[judging]\nsettle = \"1M\"\n[alertmanager]"),
-        ("[alertmanager]", "[rollback]\nmode = \"armed\"\n[alertmanager]"),
-        ("[alertmanager]", "[rollback]\nmode = \"arm\"\n[alertmanager]"),
-        ("[alertmanager]", "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]"),
-        ("[alertmanager]", "[[webhook]]\nname = \"a\"\n[alertmanager]"),
-        ("[alertmanager]", "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]"),
-        ("[alertmanager]", "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]"),
-        ("[alertmanager]", "[window]\nretain = \"all\"\n[alertmanager]"),
-        ("[alertmanager]", "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]"),
+        (
+            "targets = [\"http://127.0.0.1:8080/metrics\"]",
+            "targets = []",
+        ),
+        (
+            "[alertmanager]",
+            "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[judging]\ncoverage = \"150%\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[judging]\nsettle = \"1M\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[rollback]\nmode = \"armed\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[rollback]\nmode = \"arm\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[[webhook]]\nname = \"a\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[window]\nretain = \"all\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
+        ),
         ("[alertmanager]", "[alertmanger]"),
         ("urls = [\"http://127.0.0.1:9093\"]", ""),
-        ("urls = [\"http://127.0.0.1:9093\"]", "urls = [\"127.0.0.1:9093\"]"),
+        (
+            "urls = [\"http://127.0.0.1:9093\"]",
+            "urls = [\"127.0.0.1:9093\"]",
+        ),
     ] {
         let text = BASE.replacen(drop, add, 1);
         assert_ne!(text, BASE, "{drop}");
@@ -290,12 +456,37 @@ fn each_fault_says_what_to_write() {
 fn duplicates_name_both_lines() {
     let text = BASE.to_owned()
         + "[[scrape]]\njob = \"api\"\ntargets = [\"127.0.0.1:8080\"]\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://b\"\n";
-    check(&text, &expect![[]]);
+    check(
+        &text,
+        &expect![[r#"
+        error: target `127.0.0.1:8080` of job `api` is named twice
+          --> gated.toml:10:12
+           |
+         5 | targets = ["http://127.0.0.1:8080/metrics"]
+           |            ------------------------------- first here
+        ...
+        10 | targets = ["127.0.0.1:8080"]
+           |            ^^^^^^^^^^^^^^^^
+           |
+           = help: remove one
+
+        error: webhook `a` is defined twice
+          --> gated.toml:15:8
+           |
+        12 | name = "a"
+           |        --- first here
+        ...
+        15 | name = "a"
+           |        ^^^
+           |
+           = help: give one another name"#]],
+    );
 }
 
 #[test]
 fn what_came_from_the_environment_is_never_shown() {
-    let text = BASE.to_owned() + "[[webhook]]\nname = \"a\"\nurl = \"${HOOK}\"\ntimeout = \"${T}\"\n";
+    let text =
+        BASE.to_owned() + "[[webhook]]\nname = \"a\"\nurl = \"${HOOK}\"\ntimeout = \"${T}\"\n";
     let faults = load_with(&text, &[("HOOK", "canary"), ("T", "canary")]).unwrap_err();
     assert_eq!(faults.faults.len(), 2, "{faults}");
     assert!(!faults.render(false).contains("canary"), "{faults}");
@@ -306,7 +497,10 @@ fn where_nobody_would_be_told_a_warning_says_so() {
     let text = BASE.split("[alertmanager]").next().unwrap().to_owned()
         + "[rollback]\nhook = \"deployer\"\n[[webhook]]\nname = \"deployer\"\nurl = \"http://a\"\n";
     let warnings = messages(&loaded(&text).warnings);
-    assert!(warnings[0].starts_with("6: nobody would be told"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("6: nobody would be told"),
+        "{warnings:?}"
+    );
     let told = loaded(&(text + "[[webhook]]\nname = \"people\"\nurl = \"http://b\"\n"));
     assert!(told.warnings.is_empty());
 }
@@ -325,7 +519,10 @@ fn guards_of_later_versions_are_accepted_with_a_warning_each() {
         let config = loaded(&format!("{BASE}[rollback]\n{key} = {value}\n"));
         let warned = &config.warnings.faults[..];
         assert_eq!(warned.len(), 1, "{key}");
-        assert_eq!(warned[0].message, format!("`{key}` is not enforced by this version"));
+        assert_eq!(
+            warned[0].message,
+            format!("`{key}` is not enforced by this version")
+        );
     }
 }
 
@@ -338,7 +535,11 @@ fn check_config_needs_no_file_that_the_configuration_names() {
     fs::write(&config, &text).unwrap();
     let report = check::config(&config, &[folder.path().join("rules")], &no_env, false);
     assert_eq!(report.code, 0, "{}", report.text);
-    assert!(report.text.ends_with("ok: 1 job, 1 webhook; no rules beside it; 0 warnings\n"));
+    assert!(
+        report
+            .text
+            .ends_with("ok: 1 job, 1 webhook; no rules beside it; 0 warnings\n")
+    );
     let sentences = loaded(&text).unreadable();
     assert_eq!(sentences.len(), 2);
     assert!(sentences[1].starts_with("secret_file of webhook `a`: /not/there cannot be read"));
@@ -354,7 +555,10 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     };
     let code = |files: &[PathBuf]| check::rules(files, &no_env, false).code;
     let good = file("good.toml", "[signals.a]\nexpr = 'a'\n");
-    let bad = file("bad.toml", "[signals.b]\nexpr = 'b('\n[signals.a]\nexpr = 'a'\n");
+    let bad = file(
+        "bad.toml",
+        "[signals.b]\nexpr = 'b('\n[signals.a]\nexpr = 'a'\n",
+    );
     assert_eq!(code(std::slice::from_ref(&good)), 0);
     assert_eq!(code(&[good.clone(), good.clone()]), 0);
     assert_eq!(code(&[folder.path().to_owned()]), 1);
@@ -363,10 +567,19 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     assert_eq!(code(&[folder.path().join("none.toml")]), 2);
     assert_eq!(code(&[file("groups.yml", "groups: []")]), 2);
     assert_eq!(check::config(&good, &[], &no_env, false).code, 1);
-    assert_eq!(check::config(Path::new("/not/there"), &[], &no_env, false).code, 2);
+    assert_eq!(
+        check::config(Path::new("/not/there"), &[], &no_env, false).code,
+        2
+    );
     let config = file("gated.toml", BASE);
     let with_rules = check::config(&config, &[at("rules/day1.toml")], &no_env, false);
-    assert!(with_rules.text.contains("go_live is not set: it never begins"), "{}", with_rules.text);
+    assert!(
+        with_rules
+            .text
+            .contains("go_live is not set: it never begins"),
+        "{}",
+        with_rules.text
+    );
     assert_eq!(with_rules.code, 0);
 }
 
@@ -375,9 +588,19 @@ fn check_metrics_reads_a_page() {
     let metrics = |format, page: &str| check::metrics(format, &mut page.as_bytes());
     let good = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total{b=\"d\"} 2\n";
     let report = metrics(Format::Text, good);
-    assert_eq!((report.text.as_str(), report.code), ("ok: 2 series of 1 metric; 0 warnings\n", 0));
+    assert_eq!(
+        (report.text.as_str(), report.code),
+        ("ok: 2 series of 1 metric; 0 warnings\n", 0)
+    );
     let lints = metrics(Format::Text, "# TYPE b counter\nb 1\nc 2\n");
-    expect![[]].assert_eq(&lints.text);
+    expect![[r#"
+        warning: counter b should end in _total
+        warning: b has no # HELP
+        warning: c has no # TYPE
+        warning: c has no # HELP
+        ok: 2 series of 2 metrics; 4 warnings
+    "#]]
+    .assert_eq(&lints.text);
     assert_eq!(lints.code, 0);
     let bad = metrics(Format::Text, "a 1\nb{ 2\n");
     assert_eq!(bad.code, 1);

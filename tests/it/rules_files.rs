@@ -56,7 +56,11 @@ fn messages(files: &[Source]) -> Vec<String> {
         Err(faults) => faults,
     };
     let line = |it: &gated::runbook::Fault| {
-        let help = if it.help.is_empty() { String::new() } else { format!(" | {}", it.help) };
+        let help = if it.help.is_empty() {
+            String::new()
+        } else {
+            format!(" | {}", it.help)
+        };
         format!("{}: {}{help}", it.line(&faults.sources), it.message)
     };
     faults.faults.iter().map(line).collect()
@@ -82,25 +86,45 @@ fn the_shipped_rules_load_together_and_alone_without_a_warning() {
         "preflight deployment access business-hours peak sustained week-1 stabilization transition exit"
     );
     for pair in rules.phases.windows(2) {
-        assert_eq!(pair[0].until, Some(pair[1].from), "{} is followed at once", pair[0].name);
+        assert_eq!(
+            pair[0].until,
+            Some(pair[1].from),
+            "{} is followed at once",
+            pair[0].name
+        );
     }
 }
 
 #[test]
 fn hours_one_and_two_are_the_runbooks() {
     let rules = loaded(shared("rules/day1.toml"));
-    let armed: Vec<&str> =
-        rules.phases.iter().filter(|it| it.armed).map(|it| it.name.as_str()).collect();
+    let armed: Vec<&str> = rules
+        .phases
+        .iter()
+        .filter(|it| it.armed)
+        .map(|it| it.name.as_str())
+        .collect();
     assert_eq!(armed, ["deployment"]);
-    let preflight: Vec<&str> =
-        rules.phases.iter().filter(|it| it.preflight).map(|it| it.name.as_str()).collect();
+    let preflight: Vec<&str> = rules
+        .phases
+        .iter()
+        .filter(|it| it.preflight)
+        .map(|it| it.name.as_str())
+        .collect();
     assert_eq!(preflight, ["preflight"]);
-    let phase = rules.phases.iter().find(|it| it.name == "deployment").unwrap();
+    let phase = rules
+        .phases
+        .iter()
+        .find(|it| it.name == "deployment")
+        .unwrap();
     assert_eq!(phase.clock, Clock::GoLive);
-    let hour = |n| Duration::from_secs(n * 3600);
+    let hour = |n: u64| Duration::from_secs(n * 3600);
     assert_eq!((phase.from, phase.until), (hour(1), Some(hour(3))));
     let target = |name: &str| {
-        let found = phase.targets.iter().find(|it| rules.signals[it.signal].name == name);
+        let found = phase
+            .targets
+            .iter()
+            .find(|it| rules.signals[it.signal].name == name);
         let threshold = &found.unwrap().threshold;
         (threshold.op, threshold.bound)
     };
@@ -113,7 +137,12 @@ fn hours_one_and_two_are_the_runbooks() {
         .triggers
         .iter()
         .map(|it| {
-            assert_eq!((it.action, it.severity), (Action::Rollback, Severity::P1), "{}", it.name);
+            assert_eq!(
+                (it.action, it.severity),
+                (Action::Rollback, Severity::P1),
+                "{}",
+                it.name
+            );
             format!("{} {:?}", it.text, it.hold)
         })
         .collect();
@@ -132,7 +161,10 @@ fn hours_one_and_two_are_the_runbooks() {
 fn the_scenarios_rules_load() {
     let rules = loaded(shared("tests/data/scenarios/rules/rollout.toml"));
     assert_eq!((rules.signals.len(), rules.phases.len()), (6, 2));
-    assert_eq!(messages(&[shared("tests/data/scenarios/rules/rollout.toml")]), [""; 0]);
+    assert_eq!(
+        messages(&[shared("tests/data/scenarios/rules/rollout.toml")]),
+        [""; 0]
+    );
     let memory = rules.phases[0].targets.last().unwrap();
     assert_eq!(memory.threshold.bound, Bound::Value(419_430_400.0));
 }
@@ -153,10 +185,16 @@ mode = "shadow""#,
     ));
     let phase = &rules.phases[0];
     assert_eq!((phase.clock, phase.gate), (Clock::Rollout, Status::Amber));
-    assert_eq!((phase.from, phase.until, phase.armed), (Duration::ZERO, None, false));
+    assert_eq!(
+        (phase.from, phase.until, phase.armed),
+        (Duration::ZERO, None, false)
+    );
     let it = &phase.triggers[0];
     assert_eq!(it.hold, Hold::After { need: 3, of: 5 });
-    assert_eq!((it.keep_firing_for, it.no_data), (Duration::from_secs(60), NoData::Trip));
+    assert_eq!(
+        (it.keep_firing_for, it.no_data),
+        (Duration::from_secs(60), NoData::Trip)
+    );
     assert_eq!((it.each, it.quorum, it.shadow), (true, Some(0.5), true));
     let When::Condition(Condition::All(parts)) = &it.when else {
         panic!("{:?}", it.when)
@@ -172,14 +210,26 @@ mode = "shadow""#,
 fn and_binds_closer_than_or_and_not_closest() {
     let condition = |text: &str| {
         let lines = format!("name = \"t\"\nwhen = \"{text}\"\ndo = \"notify\"");
-        match loaded(trigger(&lines)).phases.remove(0).triggers.remove(0).when {
+        match loaded(trigger(&lines))
+            .phases
+            .remove(0)
+            .triggers
+            .remove(0)
+            .when
+        {
             When::Condition(condition) => shape(&condition),
             When::Expr(_) => panic!("a condition"),
         }
     };
     for (text, expected) in [
-        ("errors > 2% or latency > 1s and memory > 1MiB", "(0 | (1 & 2))"),
-        ("(errors > 2% or latency > 1s) and memory > 1MiB", "((0 | 1) & 2)"),
+        (
+            "errors > 2% or latency > 1s and memory > 1MiB",
+            "(0 | (1 & 2))",
+        ),
+        (
+            "(errors > 2% or latency > 1s) and memory > 1MiB",
+            "((0 | 1) & 2)",
+        ),
         ("not errors > 2% and not (latency>1s)", "(!0 & !1)"),
         ("tickets > 5 per minute or errors==0%", "(3 | 0)"),
         ("not not latency >= 1m 30s", "!!1"),
@@ -228,7 +278,84 @@ for = 30
 do = "rollback"
 tresholds = 1
 "#,
-        &expect![[]],
+        &expect![[r#"
+            error: `golive` is not known as `clock`
+             --> rules/day.toml:1:9
+              |
+            1 | clock = "golive"
+              |         ^^^^^^^^
+              |
+              = help: did you mean "go_live"?
+
+            error: `(` is never closed
+             --> rules/day.toml:4:12
+              |
+            4 | expr = 'sum(rate(x[5m])'
+              |            ^
+
+            error: `second` is not known as `unit`
+             --> rules/day.toml:5:8
+              |
+            5 | unit = "second"
+              |        ^^^^^^^^
+              |
+              = help: did you mean "seconds"?
+
+            error: `empty` is not a finite number
+              --> rules/day.toml:10:9
+               |
+            10 | empty = nan
+               |         ^^^
+               |
+               = help: write a number, such as 0 or 2.5
+
+            error: phase `deployment` ends before it begins
+              --> rules/day.toml:14:1
+               |
+            14 | from = "3h"
+               | ^^^^
+               |
+               = help: write a `from` that is shorter than `until`
+
+            error: there is no signal `erors`
+              --> rules/day.toml:17:1
+               |
+            17 | erors = "< 1%"
+               | ^^^^^
+               |
+               = help: did you mean `errors`?
+
+            error: `500ms` is not a share
+              --> rules/day.toml:18:13
+               |
+            18 | errors = "< 500ms"
+               |             ^^^^^
+               |
+               = help: write "0.5%" or 0.005
+
+            warning: `errors > 1%` fires on a single request when there are fewer than 100
+              --> rules/day.toml:20:8
+               |
+            20 | name = "t"
+               |        ^^^
+               |
+               = help: 1% wants `enough` of at least 100 requests: enough = 'sum(increase(http_requests_total[1m])) >= 100'
+
+            error: `30` has no unit
+              --> rules/day.toml:22:7
+               |
+            22 | for = 30
+               |       ^^
+               |
+               = help: write "30s" for seconds, "30m" for minutes
+
+            error: unknown key `tresholds` in [[phase.trigger]]
+              --> rules/day.toml:24:1
+               |
+            24 | tresholds = 1
+               | ^^^^^^^^^
+               |
+               = help: keys known here: name, when, expr, for, after, keep_firing_for, do, severity, no_data, each, quorum, mode"#]],
     );
 }
 
@@ -245,7 +372,30 @@ name = "slow"
 when = "latency > 500 and (latncy > 1s"
 do = "notify"
 "#,
-        &expect![[]],
+        &expect![[r#"
+            error: `500` has no unit, and the signal is measured in seconds
+             --> rules/day.toml:8:19
+              |
+            8 | when = "latency > 500 and (latncy > 1s"
+              |                   ^^^
+              |
+              = help: write "500ms"
+
+            error: there is no signal `latncy`
+             --> rules/day.toml:8:28
+              |
+            8 | when = "latency > 500 and (latncy > 1s"
+              |                            ^^^^^^
+              |
+              = help: did you mean `latency`?
+
+            error: a parenthesis is not closed
+             --> rules/day.toml:8:39
+              |
+            8 | when = "latency > 500 and (latncy > 1s"
+              |                                       ^
+              |
+              = help: write `)` here"#]],
     );
 }
 
@@ -254,10 +404,33 @@ fn duplicates_name_both_places_over_files_too() {
     let one = "[signals.a]\nexpr = 'a'\n";
     let two = "# more\n[signals.a]\nexpr = 'b'\n";
     let faults = load(&[source("one.toml", one), source("two.toml", two)]).unwrap_err();
-    expect![[]].assert_eq(&faults.render(false));
+    expect![[r#"
+        error: signal `a` is defined twice
+         --> two.toml:2:10
+          |
+        2 | [signals.a]
+          |          ^
+          |
+         ::: one.toml:1:10
+          |
+        1 | [signals.a]
+          |          - first here
+          |
+          = help: give one another name"#]]
+    .assert_eq(&faults.render(false));
     check(
         "[signals.a]\nexpr = 'a'\n[signals.a]\nexpr = 'b'\n[[phase]]\nname = \"p\"\n[[phase]]\nname = \"p\"\n",
-        &expect![[]],
+        &expect![[r#"
+            error: `a` stands here a second time
+             --> rules/day.toml:3:10
+              |
+            1 | [signals.a]
+              | ----------- first here
+            2 | expr = 'a'
+            3 | [signals.a]
+              |          ^
+              |
+              = help: remove one, or give it another name"#]],
     );
 }
 
@@ -322,7 +495,10 @@ fn each_fault_says_what_to_write() {
         "[signals.a]\nexpr = sum(a)",
         "[signals.a]\nexpr = 'sum(a'\n[[phase]]\nname = \"p\"\n[phase.targets]\na = \"< 1\"",
     ] {
-        said.push_str(&format!("{text:?}\n{}\n\n", messages(&[source("f", text)]).join("\n")));
+        said.push_str(&format!(
+            "{text:?}\n{}\n\n",
+            messages(&[source("f", text)]).join("\n")
+        ));
     }
     expect_test::expect_file!["../data/rules_faults.txt"].assert_eq(&said);
 }
@@ -383,9 +559,13 @@ fn deep_and_long_conditions_are_refused_without_a_crash() {
 
 #[test]
 fn windows_line_ends_and_hostile_text_are_shown() {
-    let text = SIGNALS.replace('\n', "\r\n") + "[[phase]]\r\nname = \"p\u{1b}[31m\"\r\nfrom = \"é\"\r\n";
+    let text =
+        SIGNALS.replace('\n', "\r\n") + "[[phase]]\r\nname = \"p\u{1b}[31m\"\r\nfrom = \"é\"\r\n";
     let shown = load(&[source("f", &text)]).unwrap_err().render(false);
-    assert!(shown.contains("`é` is not a duration") && !shown.contains('\u{1b}'), "{shown}");
+    assert!(
+        shown.contains("`é` is not a duration") && !shown.contains('\u{1b}'),
+        "{shown}"
+    );
 }
 
 proptest! {

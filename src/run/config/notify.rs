@@ -123,7 +123,8 @@ fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
     Some((
         Webhook {
             name: name.value,
-            url: Secret::new(url?.value),
+            // A faulty URL is reported, and the hook stays known by its name.
+            url: Secret::new(url.map_or(String::new(), |it| it.value)),
             secret_file,
             headers,
             timeout,

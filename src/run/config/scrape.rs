@@ -42,8 +42,15 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
     ]);
     let job = section.required("job", "\"api\"");
     let mut config = ScrapeConfig::new(job.as_ref().map_or("", |it| it.value.as_str()));
-    let target_texts = section.texts("targets");
-    for text in target_texts {
+    let targets = section.texts("targets");
+    let files = section.texts("files");
+    let names = section.items("dns");
+    if targets.is_empty() && files.is_empty() && names.is_empty() {
+        let help =
+            "write targets = [\"http://127.0.0.1:8080/metrics\"], files = […] or dns = \"…\"";
+        reader.missing(&section.place, "this [[scrape]] names no targets", help);
+    }
+    for text in targets {
         match target_url(&text.value) {
             Ok(url) => {
                 once(reader, seen, &config.job, &text, url.as_str());
@@ -56,19 +63,9 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
             }
         }
     }
-    let files = section.texts("files").into_iter();
+    let files = files.into_iter();
     config.files = files.map(|it| PathBuf::from(it.value)).collect();
-    config.dns = section
-        .items("dns")
-        .into_iter()
-        .filter_map(|it| dns(reader, it))
-        .collect();
-    let place = section.place.clone();
-    if config.targets.is_empty() && config.files.is_empty() && config.dns.is_empty() {
-        let help =
-            "write targets = [\"http://127.0.0.1:8080/metrics\"], files = […] or dns = \"…\"";
-        reader.missing(&place, "this [[scrape]] names no targets", help);
-    }
+    config.dns = names.into_iter().filter_map(|it| dns(reader, it)).collect();
     if let Some(scheme) = section.word("scheme", &[("http", "http"), ("https", "https")]) {
         scheme.clone_into(&mut config.scheme);
     }
@@ -290,7 +287,11 @@ fn relabel(mut section: Section) -> Option<Relabel> {
         ("labelkeep", Action::LabelKeep),
     ];
     let default = Relabel::default();
-    let action = section.word("action", &actions).unwrap_or(default.action);
+    let action = if section.has("action") {
+        section.word("action", &actions)
+    } else {
+        Some(default.action)
+    };
     let source_labels = section.texts("source_labels").into_iter();
     let source_labels = source_labels.map(|it| it.value).collect();
     let separator = section
@@ -315,7 +316,7 @@ fn relabel(mut section: Section) -> Option<Relabel> {
             }
         },
     };
-    if action == Action::Replace && target_label.is_empty() {
+    if action == Some(Action::Replace) && target_label.is_empty() {
         let message = "action \"replace\" needs a `target_label`";
         reader.missing(
             &section.place,
@@ -324,7 +325,7 @@ fn relabel(mut section: Section) -> Option<Relabel> {
         );
     }
     Some(Relabel {
-        action,
+        action: action?,
         source_labels,
         separator,
         regex,
