@@ -1,7 +1,9 @@
 //! The hall: clock, configuration, command line; wires everything.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
+pub mod config;
 mod core;
 pub mod demo;
 pub mod logging;

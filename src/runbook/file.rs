@@ -268,13 +268,14 @@ impl<'r> Loading<'r> {
     /// The trigger and the place of its name.
     fn trigger(&self, mut section: Section<'r>, place: Place) -> Option<(Trigger, Place)> {
         let reader = self.reader;
+        let title = section.title.clone();
         let name = section.required("name", "\"latency\"");
+        let judged = section.has("when") || section.has("expr");
         let when = section.text("when");
         let expr = section.text("expr");
         let hold = hold(&mut section);
         let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
-        let do_place = section.key_place("do");
-        if do_place == place {
+        if !section.has("do") {
             let message = format!("`do` is missing in {}", section.title);
             let help = "write do = \"rollback\", \"escalate\" or \"notify\"";
             reader.missing(&place, message, help);
@@ -308,7 +309,12 @@ impl<'r> Loading<'r> {
         let shadow = section.word("mode", &[("shadow", true), ("live", false)]);
         drop(section);
         let text = when.as_ref().or(expr.as_ref()).cloned();
-        let when = self.when(&place, when, expr);
+        if !judged {
+            let message = format!("`when` or `expr` is missing in {title}");
+            let help = "write when = \"error_rate > 1%\", or expr = '<PromQL>'";
+            reader.missing(&place, message, help);
+        }
+        let when = self.when(when, expr);
         let name_place = name.as_ref().map_or(place, |it| it.place.clone());
         Some((
             Trigger {
@@ -328,8 +334,7 @@ impl<'r> Loading<'r> {
         ))
     }
 
-    fn when(&self, place: &Place, when: Option<Text>, expr: Option<Text>) -> Option<When> {
-        const HELP: &str = "write when = \"error_rate > 1%\", or expr = '<PromQL>'";
+    fn when(&self, when: Option<Text>, expr: Option<Text>) -> Option<When> {
         match (when, expr) {
             (Some(when), Some(expr)) => {
                 let message = "a trigger has either `when` or `expr`, not both".to_owned();
@@ -338,11 +343,7 @@ impl<'r> Loading<'r> {
                     .clash(&expr.place, message, help, &when.place, "the other");
                 None
             }
-            (None, None) => {
-                let message = "`when` or `expr` is missing in [[phase.trigger]]";
-                self.reader.missing(place, message, HELP);
-                None
-            }
+            (None, None) => None,
             (None, Some(expr)) => parse(self.reader, &expr).map(When::Expr),
             (Some(when), None) => match condition(&when.value, &self.rules.signals) {
                 Ok(condition) => Some(When::Condition(condition)),

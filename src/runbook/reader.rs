@@ -68,6 +68,7 @@ impl<'e> Reader<'e> {
             reader: self,
             place: Place { source, span: 0..0 },
             title: "this file".to_owned(),
+            path: String::new(),
             values: DeTable::parse_recoverable(text).0.into_inner(),
             known: Vec::new(),
         })
@@ -156,6 +157,12 @@ impl Text {
     }
 }
 
+/// A string or a table.
+pub enum Item<'r> {
+    Text(Text),
+    Section(Section<'r>),
+}
+
 /// One table being read.
 pub struct Section<'r> {
     pub reader: &'r Reader<'r>,
@@ -163,6 +170,8 @@ pub struct Section<'r> {
     pub place: Place,
     /// For messages: `[[phase]]`.
     pub title: String,
+    /// Its keys from the top of the file, each with a dot after it: `phase.`.
+    path: String,
     values: DeTable<'r>,
     known: Vec<&'static str>,
 }
@@ -233,7 +242,7 @@ impl<'r> Section<'r> {
 
     fn text_from(&self, key: &str, value: DeValue, place: Place) -> Option<Text> {
         match value {
-            DeValue::String(text) => Some(self.expand(text.into_owned(), place)),
+            DeValue::String(text) => self.expand(text.into_owned(), place),
             other => {
                 self.wrong_type(key, &other, &place, "a string", "write it in quotes");
                 None
@@ -241,23 +250,24 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// Puts the environment's values in; a variable that is not set is a fault and stands for nothing.
-    fn expand(&self, raw: String, place: Place) -> Text {
+    /// Puts the environment's values in; a variable that is not set is a fault.
+    fn expand(&self, raw: String, place: Place) -> Option<Text> {
         let mut unset = Vec::new();
         let value = syntax::expand(&raw, self.reader.env, &mut unset);
         let written = &self.reader.sources[place.source].text[place.span.clone()];
         let verbatim = syntax::verbatim(written, &value).map(|at| place.span.start + at);
+        let complete = unset.is_empty();
         for name in unset {
             let help = format!("set {name}, or write \"${{{name}:-default}}\"");
             let message = format!("the environment variable {name} is not set");
             self.reader.fault(&place, message, help);
         }
-        Text {
+        complete.then_some(Text {
             value,
             place,
             raw,
             verbatim,
-        }
+        })
     }
 
     pub fn required(&mut self, key: &'static str, example: &str) -> Option<Text> {
@@ -292,6 +302,34 @@ impl<'r> Section<'r> {
                 Vec::new()
             }
         }
+    }
+
+    /// Strings or tables, one or a list of them.
+    pub fn items(&mut self, key: &'static str) -> Vec<Item<'r>> {
+        let Some((value, place)) = self.take(key) else {
+            return Vec::new();
+        };
+        let items = match value.into_inner() {
+            DeValue::Array(items) => items
+                .into_iter()
+                .map(|it| (self.place_of(it.span()), it.into_inner()))
+                .collect(),
+            one => vec![(place, one)],
+        };
+        items
+            .into_iter()
+            .filter_map(|(place, value)| match value {
+                DeValue::Table(values) => {
+                    Some(Item::Section(self.below(place, key, false, values)))
+                }
+                other => self.text_from(key, other, place).map(Item::Text),
+            })
+            .collect()
+    }
+
+    /// Whether the key is there.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
     }
 
     pub fn flag(&mut self, key: &'static str) -> Option<bool> {
@@ -344,6 +382,16 @@ impl<'r> Section<'r> {
     /// `"30s"`.
     pub fn duration(&mut self, key: &'static str) -> Option<Duration> {
         self.quantity(key, quantity::duration)
+    }
+
+    /// A duration, or a word that stands for none.
+    pub fn duration_unless(&mut self, key: &'static str, word: &str) -> Option<Duration> {
+        let is_word = |it: &Spanned<DeValue>| it.get_ref().as_str() == Some(word);
+        if self.values.get(key).is_some_and(is_word) {
+            self.take(key);
+            return None;
+        }
+        self.duration(key)
     }
 
     /// `"64MiB"`, in bytes.
@@ -430,11 +478,18 @@ impl<'r> Section<'r> {
         found.map(|(_, it)| *it)
     }
 
-    fn below(&self, place: Place, title: String, values: DeTable<'r>) -> Section<'r> {
+    /// A table under `key`; of a list of tables when `each`.
+    fn below(&self, place: Place, key: &str, each: bool, values: DeTable<'r>) -> Section<'r> {
+        let path = format!("{}{key}", self.path);
         Section {
             reader: self.reader,
             place,
-            title,
+            title: if each {
+                format!("[[{path}]]")
+            } else {
+                format!("[{path}]")
+            },
+            path: path + ".",
             values,
             known: Vec::new(),
         }
@@ -444,7 +499,7 @@ impl<'r> Section<'r> {
     pub fn section(&mut self, key: &'static str) -> Option<Section<'r>> {
         let (value, place) = self.take(key)?;
         match value.into_inner() {
-            DeValue::Table(values) => Some(self.below(place, format!("[{key}]"), values)),
+            DeValue::Table(values) => Some(self.below(place, key, false, values)),
             other => {
                 let help = format!("write [{key}] above its keys");
                 self.wrong_type(key, &other, &place, "a table", &help);
@@ -471,7 +526,7 @@ impl<'r> Section<'r> {
             let place = self.place_of(item.span());
             match item.into_inner() {
                 DeValue::Table(values) => {
-                    sections.push(self.below(place, format!("[[{key}]]"), values));
+                    sections.push(self.below(place, key, true, values));
                 }
                 other => self.wrong_type(key, &other, &place, "a table", &help),
             }
@@ -485,9 +540,9 @@ impl<'r> Section<'r> {
         for (name, value, place) in self.entries(key) {
             match value {
                 DeValue::Table(values) => {
-                    let title = format!("[{key}.{}]", name.value);
-                    let header = self.below(place, title, values);
-                    named.push((name, header));
+                    let key = format!("{key}.{}", name.value);
+                    let section = self.below(place, &key, false, values);
+                    named.push((name, section));
                 }
                 other => self.wrong_type(&name.value, &other, &place, "a table", ""),
             }

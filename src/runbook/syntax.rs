@@ -47,7 +47,8 @@ fn fault(source: usize, text: &str, message: &str, span: Range<usize>) -> Fault 
             "write one after the `=`".clone_into(&mut fault.help);
         } else {
             fault.message = format!("`{value}` is no TOML value");
-            fault.help = format!("write \"{value}\" with quotes");
+            let quote = if value.contains('"') { '\'' } else { '"' };
+            fault.help = format!("write {quote}{value}{quote}");
         }
     }
     fault

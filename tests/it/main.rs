@@ -6,6 +6,7 @@
 )]
 
 mod alertmanager;
+mod config;
 mod demo_parts;
 mod discovery;
 mod exposition;
@@ -16,6 +17,7 @@ mod ledger;
 mod notation;
 mod peers;
 mod promql;
+mod rules_files;
 mod scrape;
 mod scrape_tls;
 mod show;

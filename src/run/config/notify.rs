@@ -1,0 +1,234 @@
+//! `[[webhook]]` and `[alertmanager]`: who is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::policy::not_enforced;
+use super::{nearest, path};
+use crate::engine::{Alerting, Receiver};
+use crate::model::NoticeKind;
+use crate::runbook::{Place, Reader, Section, Text};
+use crate::source::{HeaderMap, Secret, Url, target_url};
+
+/// Kinds of later versions that a file may name already.
+const LATER_EVENTS: [&str; 6] = [
+    "gated.rollback.announced",
+    "gated.rollback.verified",
+    "gated.rollback.ineffective",
+    "gated.rollback.unverified",
+    "gated.report.ready",
+    "gated.test",
+];
+
+/// `[[webhook]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webhook {
+    pub name: String,
+    /// A secret: the URLs of chat hooks hold one.
+    pub url: Secret,
+    /// Holds the key of the Standard Webhooks signature.
+    pub secret_file: Option<PathBuf>,
+    /// Values are marked as sensitive.
+    pub headers: HeaderMap,
+    /// Over one whole attempt.
+    pub timeout: Duration,
+    /// An undelivered notice ends after this long.
+    pub give_up_after: Duration,
+    /// What a dry run may ask.
+    pub health: Option<Secret>,
+    pub accepts_test: bool,
+    /// `None`: everything that is for it.
+    pub events: Option<Vec<NoticeKind>>,
+}
+
+impl Webhook {
+    pub(super) fn receiver(&self) -> Receiver {
+        Receiver {
+            name: self.name.clone(),
+            give_up_after: self.give_up_after,
+        }
+    }
+}
+
+/// `[alertmanager]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alertmanager {
+    /// Without a slash at the end.
+    pub urls: Vec<String>,
+    pub resend: Duration,
+}
+
+impl Alertmanager {
+    pub(super) fn alerting(&self) -> Alerting {
+        Alerting {
+            resend: self.resend,
+        }
+    }
+}
+
+/// Every hook with the place of its name.
+pub(super) fn webhooks(root: &mut Section) -> Vec<(Webhook, Place)> {
+    let mut hooks: Vec<(Webhook, Place)> = Vec::new();
+    for section in root.sections("webhook") {
+        let Some((hook, place)) = webhook(section) else {
+            continue;
+        };
+        if let Some((_, first)) = hooks.iter().find(|(it, _)| it.name == hook.name) {
+            let message = format!("webhook `{}` is defined twice", hook.name);
+            root.reader.clash(
+                &place,
+                message,
+                "give one another name",
+                first,
+                "first here",
+            );
+        }
+        hooks.push((hook, place));
+    }
+    hooks
+}
+
+fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
+    let name = section.required("name", "\"deployer\"");
+    let url = section.required("url", "\"https://deploy.example.com/rollback\"");
+    if let Some(url) = &url {
+        http_url(section.reader, url);
+    }
+    let secret_file = path(&mut section, "secret_file");
+    let headers = headers(&mut section);
+    let place = section.key_place("timeout");
+    let timeout = section
+        .duration("timeout")
+        .unwrap_or(Duration::from_secs(5));
+    if timeout.is_zero() {
+        let message = "a timeout of nothing lets no attempt succeed";
+        section.reader.fault(&place, message, "write \"5s\"");
+    }
+    let give_up_after = section
+        .duration("give_up_after")
+        .unwrap_or(Duration::from_secs(86_400));
+    let health = section.told("health").map(|it| {
+        http_url(section.reader, &it);
+        Secret::new(it.value)
+    });
+    let accepts_test = section.flag("accepts_test").unwrap_or(false);
+    let events_place = section.key_place("events");
+    let events = section.has("events").then(|| events(&mut section));
+    if events.is_some() {
+        not_enforced(section.reader, &events_place, "events", "");
+    }
+    only_now(&mut section, "template", "generic");
+    only_now(&mut section, "on_doubt", "resend");
+    let name = name?;
+    Some((
+        Webhook {
+            name: name.value,
+            // A faulty URL is reported, and the hook stays known by its name.
+            url: Secret::new(url.map_or(String::new(), |it| it.value)),
+            secret_file,
+            headers,
+            timeout,
+            give_up_after,
+            health,
+            accepts_test,
+            events,
+        },
+        name.place,
+    ))
+}
+
+/// A key of which this version knows one value only.
+fn only_now(section: &mut Section, key: &'static str, known: &str) {
+    if let Some(text) = section.text(key).filter(|it| it.value != known) {
+        let message = format!("`{key} = \"{}\"` comes with a later version", text.shown());
+        let help = format!("write {key} = \"{known}\", or leave it out");
+        section.reader.fault(&text.place, message, help);
+    }
+}
+
+fn events(section: &mut Section) -> Vec<NoticeKind> {
+    let mut kinds = Vec::new();
+    for text in section.texts("events") {
+        match NoticeKind::from_word(&text.value) {
+            Some(kind) => kinds.push(kind),
+            None if LATER_EVENTS.contains(&text.value.as_str()) => {}
+            None => {
+                let known = NoticeKind::ALL.iter().map(|it| it.word());
+                let help = match nearest(&text.value, known.clone()) {
+                    Some(known) => format!("did you mean \"{known}\"?"),
+                    None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                let message = format!("there is no event `{}`", text.shown());
+                section.reader.fault(&text.place, message, help);
+            }
+        }
+    }
+    kinds
+}
+
+/// Names and values of a request's headers; the values may be secret.
+pub(super) fn headers(section: &mut Section) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in section.pairs("headers") {
+        let header = name.value.parse::<reqwest::header::HeaderName>();
+        let content = value.value.parse::<reqwest::header::HeaderValue>();
+        match (header, content) {
+            (Ok(header), Ok(mut content)) => {
+                content.set_sensitive(true);
+                headers.append(header, content);
+            }
+            (Err(_), _) => {
+                let message = format!("`{}` cannot be a header's name", name.value);
+                section
+                    .reader
+                    .fault(&name.place, message, "write letters, digits and `-`");
+            }
+            (_, Err(_)) => {
+                let message = format!("the value of `{}` cannot stand in a header", name.value);
+                let help = "write it in one line of printable characters";
+                section.reader.fault(&value.place, message, help);
+            }
+        }
+    }
+    headers
+}
+
+pub(super) fn alertmanager(root: &mut Section) -> Option<Alertmanager> {
+    let mut section = root.section("alertmanager")?;
+    let place = section.place.clone();
+    let urls = section.texts("urls");
+    if urls.is_empty() {
+        let help = "write urls = [\"http://127.0.0.1:9093\"], or remove [alertmanager]";
+        section
+            .reader
+            .missing(&place, "[alertmanager] has no `urls`", help);
+    }
+    let resend_place = section.key_place("resend");
+    let resend = section
+        .duration("resend")
+        .unwrap_or(Duration::from_secs(60));
+    if resend < Duration::from_secs(1) {
+        let message = "alerts cannot be posted again more than once a second";
+        section.reader.fault(&resend_place, message, "write \"1m\"");
+    }
+    for url in &urls {
+        http_url(section.reader, url);
+    }
+    let urls = urls
+        .into_iter()
+        .map(|it| it.value.trim_end_matches('/').to_owned());
+    Some(Alertmanager {
+        urls: urls.collect(),
+        resend,
+    })
+}
+
+/// A whole URL, unlike a target's address: scheme and host must stand there.
+pub(super) fn http_url(reader: &Reader, text: &Text) {
+    let whole = text.value.starts_with("http://") || text.value.starts_with("https://");
+    let read: Option<Url> = target_url(&text.value).ok();
+    if !whole || read.is_none() {
+        let message = format!("`{}` is no http or https URL", text.shown());
+        reader.fault(&text.place, message, "write \"https://host/path\"");
+    }
+}
