@@ -72,6 +72,8 @@ pub struct Columns {
     pub samples_scraped: u32,
     /// Samples left after `metric_relabel`.
     pub samples_kept: u32,
+    /// Series of the page, wanted or not, that were not on the one before: `scrape_series_added`.
+    pub series_added: u32,
 }
 
 /// Why a scrape failed: a kind for counting, a text for people.

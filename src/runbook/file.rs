@@ -1,12 +1,438 @@
-//! Text → typed rules.
+//! Text → typed rules. Deliberately absent: reading files and the environment (`run` does).
 
-use super::{Faults, Rules, Source};
+use std::time::Duration;
+
+use super::condition::{condition, signal_help, threshold};
+use super::fault::{Fault, Faults, Grade, Place, Source};
+use super::lint::{self, Placed};
+use super::quantity::Wrong;
+use super::reader::{Env, Reader, Section, Text};
+use super::{Clock, Hold, NoData, Phase, Rules, Signal, Target, Trigger, When};
+use crate::model::{Action, Severity, Status, Unit};
+use crate::promql::Expr;
 
 /// One rules file as read.
 pub type RulesText = Source;
 
+/// `after` counts within this many readings at most.
+const AFTER_MAX: u32 = 1000;
+
+/// All rules files together, with an empty environment and without lints.
+///
 /// # Errors
 /// Every fault of every file.
-pub fn load(_files: &[RulesText]) -> Result<Rules, Faults> {
-    todo!()
+pub fn load(files: &[RulesText]) -> Result<Rules, Faults> {
+    load_with(files, &|_| None, None).map(|(rules, _)| rules)
+}
+
+/// All rules files together, and the lints' warnings. `env` gives `${NAME}` its value; `interval` is the shortest
+/// scrape interval, where a configuration is known.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn load_with(
+    files: &[RulesText],
+    env: Env<'_>,
+    interval: Option<Duration>,
+) -> Result<(Rules, Faults), Faults> {
+    let reader = Reader::new(files, env);
+    let mut loading = Loading {
+        reader: &reader,
+        rules: Rules::default(),
+        placed: Placed::default(),
+    };
+    let roots: Vec<_> = (0..files.len()).filter_map(|it| reader.root(it)).collect();
+    loading.files(roots);
+    let Loading { rules, placed, .. } = loading;
+    lint::lint(&reader, &rules, &placed, interval);
+    let faults = Faults {
+        sources: files.to_vec(),
+        faults: reader.into_faults(),
+    };
+    let refused = |it: &Fault| it.grade == Grade::Error;
+    if faults.faults.iter().any(refused) {
+        Err(faults)
+    } else {
+        Ok((rules, faults))
+    }
+}
+
+struct Loading<'r> {
+    reader: &'r Reader<'r>,
+    rules: Rules,
+    placed: Placed,
+}
+
+impl<'r> Loading<'r> {
+    /// Signals of all files come first: a phase may name any of them.
+    fn files(&mut self, mut roots: Vec<Section<'r>>) {
+        for root in &mut roots {
+            for (name, section) in root.named("signals") {
+                self.signal(&name, section);
+            }
+        }
+        for root in &mut roots {
+            let clock = root.word(
+                "clock",
+                &[("go_live", Clock::GoLive), ("rollout", Clock::Rollout)],
+            );
+            root.later(&[("checklist", "[[checklist]]"), ("groups", "groups")]);
+            for section in root.sections("phase") {
+                self.phase(clock.unwrap_or(Clock::Rollout), section);
+            }
+        }
+        self.one_preflight();
+    }
+
+    fn signal(&mut self, name: &Text, mut section: Section<'r>) {
+        let reader = self.reader;
+        if let Some(first) = self
+            .rules
+            .signals
+            .iter()
+            .position(|it| it.name == name.value)
+        {
+            let message = format!("signal `{}` is defined twice", name.value);
+            let other = &self.placed.signals[first];
+            reader.clash(
+                &name.place,
+                message,
+                "give one another name",
+                other,
+                "first here",
+            );
+        }
+        let word = name
+            .value
+            .starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name
+                .value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'))
+            && !matches!(name.value.as_str(), "and" | "or" | "not");
+        if !word {
+            let message = format!("`{}` cannot be a signal's name", name.value);
+            let help =
+                "write letters, digits and `_`, beginning with a letter; and, or, not are taken";
+            reader.fault(&name.place, message, help);
+        }
+        let title = section
+            .text("title")
+            .map_or(name.value.clone(), |it| it.value);
+        let expr = section.required("expr", "'sum(rate(http_requests_total[1m]))'");
+        let units: Vec<(&str, Unit)> = Unit::ALL.iter().map(|it| (it.word(), *it)).collect();
+        let unit = section.word("unit", &units).unwrap_or(Unit::None);
+        let empty = section.number("empty");
+        let enough = section.text("enough").and_then(|it| parse(reader, &it));
+        // A signal whose expression does not parse is left out, but its name is known: see `files`.
+        if let Some(expr) = expr.and_then(|it| parse(reader, &it)) {
+            self.placed.signals.push(name.place.clone());
+            self.rules.signals.push(Signal {
+                name: name.value.clone(),
+                title,
+                expr,
+                unit,
+                empty,
+                enough,
+            });
+        } else {
+            self.placed.unparsed.push(name.value.clone());
+        }
+    }
+
+    fn phase(&mut self, clock: Clock, mut section: Section<'r>) {
+        let reader = self.reader;
+        let place = section.place.clone();
+        let name = section.required("name", "\"canary\"");
+        let name_place = name.as_ref().map_or(place.clone(), |it| it.place.clone());
+        let name = name.map_or(String::new(), |it| it.value);
+        let title = section.text("title").map_or(name.clone(), |it| it.value);
+        let from_place = section.key_place("from");
+        let from = section.duration("from").unwrap_or_default();
+        let until = section.duration("until");
+        if until.is_some_and(|until| until <= from) {
+            let message = format!("phase `{name}` ends before it begins");
+            reader.fault(
+                &from_place,
+                message,
+                "write a `from` that is shorter than `until`",
+            );
+        }
+        let armed = section.word("rollback", &[("armed", true), ("off", false)]);
+        let gates = [
+            ("green", Status::Green),
+            ("amber", Status::Amber),
+            ("red", Status::Red),
+        ];
+        let gate = section.word("gate", &gates).unwrap_or(Status::Amber);
+        let preflight = section.flag("preflight").unwrap_or(false);
+        let targets = section.pairs("targets");
+        let targets = targets
+            .iter()
+            .filter_map(|(name, text)| self.target(name, text));
+        let targets = targets.collect();
+        let mut triggers = Vec::new();
+        let mut trigger_places = Vec::new();
+        for trigger in section.sections("trigger") {
+            let place = trigger.place.clone();
+            if let Some((trigger, place)) = self.trigger(trigger, place) {
+                self.unique_trigger(&triggers, &trigger_places, &trigger, &place);
+                triggers.push(trigger);
+                trigger_places.push(place);
+            }
+        }
+        drop(section);
+        if let Some(first) = self.rules.phases.iter().position(|it| it.name == name) {
+            if !name.is_empty() {
+                let message = format!("phase `{name}` is defined twice");
+                let other = &self.placed.phases[first];
+                reader.clash(
+                    &name_place,
+                    message,
+                    "give one another name",
+                    other,
+                    "first here",
+                );
+            }
+        }
+        self.placed.phases.push(name_place);
+        self.placed.triggers.push(trigger_places);
+        self.rules.phases.push(Phase {
+            name,
+            title,
+            clock,
+            from,
+            until,
+            armed: armed.unwrap_or(false),
+            gate,
+            preflight,
+            targets,
+            triggers,
+        });
+    }
+
+    fn one_preflight(&self) {
+        let marked = |it: &(usize, &Phase)| it.1.preflight;
+        let mut marked = self.rules.phases.iter().enumerate().filter(marked);
+        if let (Some((first, _)), Some((second, phase))) = (marked.next(), marked.next()) {
+            let message = format!(
+                "phase `{}` is a second one with `preflight = true`",
+                phase.name
+            );
+            let places = &self.placed.phases;
+            self.reader.clash(
+                &places[second],
+                message,
+                "mark the one that a dry run judges",
+                &places[first],
+                "the first",
+            );
+        }
+    }
+
+    fn unique_trigger(
+        &self,
+        known: &[Trigger],
+        places: &[Place],
+        trigger: &Trigger,
+        place: &Place,
+    ) {
+        if let Some(first) = known.iter().position(|it| it.name == trigger.name) {
+            let message = format!("trigger `{}` is defined twice in this phase", trigger.name);
+            let help = "give one another name";
+            self.reader
+                .clash(place, message, help, &places[first], "first here");
+        }
+    }
+
+    fn target(&self, name: &Text, text: &Text) -> Option<Target> {
+        let signals = &self.rules.signals;
+        let Some(signal) = signals.iter().position(|it| it.name == name.value) else {
+            if !self.placed.unparsed.contains(&name.value) {
+                let message = format!("there is no signal `{}`", name.value);
+                let help = signal_help(&name.value, signals);
+                self.reader.missing(&name.place, message, help);
+            }
+            return None;
+        };
+        match threshold(&text.value, &signals[signal]) {
+            Ok(threshold) => Some(Target { signal, threshold }),
+            Err(wrong) => {
+                self.reader
+                    .fault(&text.at(wrong.span.clone()), wrong.message, wrong.help);
+                None
+            }
+        }
+    }
+
+    /// The trigger and the place of its name.
+    fn trigger(&self, mut section: Section<'r>, place: Place) -> Option<(Trigger, Place)> {
+        let reader = self.reader;
+        let name = section.required("name", "\"latency\"");
+        let when = section.text("when");
+        let expr = section.text("expr");
+        let hold = hold(&mut section);
+        let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
+        let do_place = section.key_place("do");
+        if do_place == place {
+            let message = format!("`do` is missing in {}", section.title);
+            let help = "write do = \"rollback\", \"escalate\" or \"notify\"";
+            reader.missing(&place, message, help);
+        }
+        let actions: Vec<(&str, Action)> = Action::ALL.iter().map(|it| (it.word(), *it)).collect();
+        let action = section.word("do", &actions).unwrap_or(Action::Notify);
+        let severities: Vec<(&str, Severity)> =
+            Severity::ALL.iter().map(|it| (it.word(), *it)).collect();
+        let severity = section
+            .word("severity", &severities)
+            .unwrap_or(match action {
+                Action::Rollback => Severity::P1,
+                Action::Escalate => Severity::P2,
+                Action::Notify => Severity::P3,
+            });
+        let no_data_place = section.key_place("no_data");
+        let policies = [
+            ("hold", NoData::Hold),
+            ("pass", NoData::Pass),
+            ("trip", NoData::Trip),
+        ];
+        let no_data = section.word("no_data", &policies).unwrap_or(NoData::Hold);
+        if no_data == NoData::Trip && action == Action::Rollback {
+            let message =
+                "`no_data = \"trip\"` with `do = \"rollback\"`: missing data never rolls back";
+            let help = "write no_data = \"hold\", or a trigger of its own with do = \"escalate\"";
+            reader.fault(&no_data_place, message, help);
+        }
+        let each = section.flag("each").unwrap_or(false);
+        let quorum = quorum(&mut section, each);
+        let shadow = section.word("mode", &[("shadow", true), ("live", false)]);
+        drop(section);
+        let text = when.as_ref().or(expr.as_ref()).cloned();
+        let when = self.when(&place, when, expr);
+        let name_place = name.as_ref().map_or(place, |it| it.place.clone());
+        Some((
+            Trigger {
+                name: name?.value,
+                when: when?,
+                text: text?.value.trim().to_owned(),
+                hold,
+                keep_firing_for,
+                action,
+                severity,
+                no_data,
+                each,
+                quorum,
+                shadow: shadow.unwrap_or(false),
+            },
+            name_place,
+        ))
+    }
+
+    fn when(&self, place: &Place, when: Option<Text>, expr: Option<Text>) -> Option<When> {
+        const HELP: &str = "write when = \"error_rate > 1%\", or expr = '<PromQL>'";
+        match (when, expr) {
+            (Some(when), Some(expr)) => {
+                let message = "a trigger has either `when` or `expr`, not both".to_owned();
+                let help = "remove one of them";
+                self.reader
+                    .clash(&expr.place, message, help, &when.place, "the other");
+                None
+            }
+            (None, None) => {
+                let message = "`when` or `expr` is missing in [[phase.trigger]]";
+                self.reader.missing(place, message, HELP);
+                None
+            }
+            (None, Some(expr)) => parse(self.reader, &expr).map(When::Expr),
+            (Some(when), None) => match condition(&when.value, &self.rules.signals) {
+                Ok(condition) => Some(When::Condition(condition)),
+                Err(wrongs) => {
+                    for wrong in wrongs {
+                        self.condition_fault(&when, wrong);
+                    }
+                    None
+                }
+            },
+        }
+    }
+
+    /// A signal whose own expression is faulty is not also called unknown.
+    fn condition_fault(&self, when: &Text, wrong: Wrong) {
+        let unknown = wrong.message.starts_with("there is no signal");
+        let name = when.value.get(wrong.span.clone()).unwrap_or_default();
+        if !unknown {
+            self.reader
+                .fault(&when.at(wrong.span), wrong.message, wrong.help);
+        } else if !self.placed.unparsed.iter().any(|it| it == name) {
+            self.reader
+                .missing(&when.at(wrong.span), wrong.message, wrong.help);
+        }
+    }
+}
+
+/// PromQL, with the fault at its place inside the string.
+fn parse(reader: &Reader, text: &Text) -> Option<Expr> {
+    match Expr::parse(&text.value) {
+        Ok(expr) => Some(expr),
+        Err(error) => {
+            let place = error
+                .span
+                .map_or_else(|| text.place.clone(), |span| text.at(span));
+            reader.fault(&place, error.message, "");
+            None
+        }
+    }
+}
+
+/// `for` or `after = "3 of 5"`; neither means at once.
+fn hold(section: &mut Section) -> Hold {
+    let (for_place, after_place) = (section.key_place("for"), section.key_place("after"));
+    let given = section.duration("for");
+    let after = section.text("after");
+    if let (Some(_), Some(_)) = (given, &after) {
+        let message = "`for` and `after` do not go together".to_owned();
+        let help = "keep `for` to count time, or `after` to count readings";
+        section
+            .reader
+            .clash(&after_place, message, help, &for_place, "the other");
+    }
+    let Some(after) = after else {
+        return Hold::For(given.unwrap_or_default());
+    };
+    let counts = after.value.split_once(" of ");
+    let counts = counts.and_then(|(need, of)| Some((number(need)?, number(of)?)));
+    match counts {
+        Some((need, of)) if (1..=of).contains(&need) && of <= AFTER_MAX => Hold::After { need, of },
+        _ => {
+            let message = format!(
+                "`{}` does not say how many of how many readings",
+                after.shown()
+            );
+            let help = format!("write \"3 of 5\": at least 1, of {AFTER_MAX} at most");
+            section.reader.fault(&after.place, message, help);
+            Hold::For(Duration::ZERO)
+        }
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    text.trim().parse().ok()
+}
+
+fn quorum(section: &mut Section, each: bool) -> Option<f64> {
+    let place = section.key_place("quorum");
+    let quorum = section.share("quorum")?.get();
+    if !each {
+        let message = "`quorum` counts series, and this trigger judges one value";
+        section
+            .reader
+            .fault(&place, message, "write each = true beside it");
+    }
+    if quorum <= 0.0 || quorum > 1.0 {
+        let message = format!("a quorum of {}% cannot be", quorum * 100.0);
+        section
+            .reader
+            .fault(&place, message, "write a share above 0% and up to 100%");
+    }
+    Some(quorum)
 }

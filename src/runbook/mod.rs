@@ -1,13 +1,21 @@
 //! What the rules files say, typed. Deliberately absent: reading files (`run` does) and judging (`rules` does).
 
+mod condition;
 mod fault;
 mod file;
+mod lint;
 mod phase;
+mod quantity;
+mod reader;
 mod signal;
+mod syntax;
 mod threshold;
 
-pub use fault::{Fault, Faults, Source};
-pub use file::{RulesText, load};
+pub(crate) use condition::nearest;
+pub use fault::{Fault, Faults, Grade, Place, Source};
+pub use file::{RulesText, load, load_with};
 pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
+pub use reader::Env;
+pub(crate) use reader::{Reader, Section, Text};
 pub use signal::Signal;
 pub use threshold::{Bound, Condition, Op, Threshold};

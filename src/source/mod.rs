@@ -1,3 +1,13 @@
 //! Where inputs come from: scraping, exposition text, discovery.
 
+mod discovery;
 pub mod exposition;
+pub mod metrics;
+mod scrape;
+
+pub use scrape::config::{
+    BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,
+    target_url,
+};
+pub use scrape::relabel::{Action, Anchored, Relabel};
+pub use scrape::{Now, Scraper, Tuning};

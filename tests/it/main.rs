@@ -5,5 +5,12 @@
     reason = "a test stops where something is not as it expects"
 )]
 
+mod alertmanager;
 mod demo_parts;
+mod exposition;
+mod http;
 mod layering;
+mod ledger;
+mod peers;
+mod show;
+mod webhook;

@@ -1,0 +1,139 @@
+//! Functions that turn each value into another, and forget the metric's name.
+
+use crate::model::{STALE, is_stale};
+
+use super::super::layout::Layout;
+use super::super::node::{Binding, Moment, Node, bind_scalar};
+use super::super::plan::EvalError;
+use super::super::scalar::Scalar;
+
+/// `function(of, parameters…)`.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Map {
+    pub function: Function,
+    pub of: Node,
+    pub parameters: Vec<Scalar>,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(in super::super) enum Function {
+    Negate,
+    Abs,
+    Ceil,
+    Floor,
+    Round,
+    Clamp,
+    ClampMin,
+    ClampMax,
+    Sqrt,
+    Exp,
+    Ln,
+    Log2,
+    Log10,
+    Sgn,
+    /// `timestamp()` of anything but a selector: the moment of evaluation.
+    Time,
+}
+
+impl Function {
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "abs" => Self::Abs,
+            "ceil" => Self::Ceil,
+            "floor" => Self::Floor,
+            "round" => Self::Round,
+            "clamp" => Self::Clamp,
+            "clamp_min" => Self::ClampMin,
+            "clamp_max" => Self::ClampMax,
+            "sqrt" => Self::Sqrt,
+            "exp" => Self::Exp,
+            "ln" => Self::Ln,
+            "log2" => Self::Log2,
+            "log10" => Self::Log10,
+            "sgn" => Self::Sgn,
+            _ => return None,
+        })
+    }
+}
+
+impl Map {
+    pub fn bind(&mut self, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
+        for parameter in &mut self.parameters {
+            bind_scalar(parameter, binding)?;
+        }
+        self.of.bind(binding)
+    }
+
+    pub fn eval(&mut self, moment: &mut Moment<'_>, out: &mut [f64]) -> Result<(), EvalError> {
+        self.of.eval(moment)?;
+        let mut parameters = [0.0; 2];
+        for (number, parameter) in parameters.iter_mut().zip(&mut self.parameters) {
+            *number = parameter.eval(moment)?;
+        }
+        let [a, b] = parameters;
+        let values = &self.of.out;
+        match self.function {
+            Function::Negate => each(values, out, |v| -v),
+            Function::Abs => each(values, out, f64::abs),
+            Function::Ceil => each(values, out, f64::ceil),
+            Function::Floor => each(values, out, f64::floor),
+            Function::Sqrt => each(values, out, f64::sqrt),
+            Function::Exp => each(values, out, f64::exp),
+            Function::Ln => each(values, out, f64::ln),
+            Function::Log2 => each(values, out, f64::log2),
+            Function::Log10 => each(values, out, f64::log10),
+            Function::Sgn => each(values, out, |v| {
+                if v < 0.0 {
+                    -1.0
+                } else if v > 0.0 {
+                    1.0
+                } else {
+                    v
+                }
+            }),
+            Function::Round => {
+                let to = if self.parameters.is_empty() { 1.0 } else { a };
+                let inverse = 1.0 / to;
+                each(values, out, |v| (v * inverse + 0.5).floor() / inverse);
+            }
+            Function::Clamp if b < a => out.fill(STALE),
+            Function::Clamp => each(values, out, |v| larger(a, smaller(b, v))),
+            Function::ClampMin => each(values, out, |v| larger(a, v)),
+            Function::ClampMax => each(values, out, |v| smaller(a, v)),
+            Function::Time => {
+                let now = moment.seconds();
+                each(values, out, |_| now);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Absent stays absent.
+pub(in super::super) fn each(values: &[f64], out: &mut [f64], function: impl Fn(f64) -> f64) {
+    for (out, value) in out.iter_mut().zip(values) {
+        *out = if is_stale(*value) {
+            STALE
+        } else {
+            function(*value)
+        };
+    }
+}
+
+/// The larger of two; NaN when either is.
+fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
+}
+
+/// The smaller of two; NaN when either is.
+fn smaller(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.min(b)
+    }
+}

@@ -1,0 +1,292 @@
+//! Bounds a text before it is parsed, and points into it afterwards.
+//!
+//! The parser recurses without a limit and says what is wrong, but not where. This lexer knows just enough of the
+//! language to count tokens and brackets, and to find the place that a message is about.
+
+use std::ops::Range;
+
+/// A longer expression is refused before it is parsed.
+pub const BYTES_MAX: usize = 4096;
+/// An expression of more tokens is refused before it is parsed.
+pub const TOKENS_MAX: usize = 500;
+/// Brackets within brackets; people write fewer than ten.
+const DEPTH_MAX: usize = 100;
+
+/// Why a text is not an expression that gated evaluates.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ParseError {
+    /// Lower case, names the thing and the way out.
+    pub message: String,
+    /// Bytes of the text that are at fault, where known.
+    pub span: Option<Range<usize>>,
+}
+
+impl ParseError {
+    pub(super) fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
+        Self {
+            message: message.into(),
+            span,
+        }
+    }
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// A name or a keyword.
+    Word,
+    /// A number or a duration.
+    Number,
+    Text,
+    Open,
+    Close,
+    /// An operator that stands between or before operands.
+    Operator,
+    /// `,` `:` `@`
+    Mark,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub piece: Piece,
+    pub span: Range<usize>,
+    /// How many brackets are open around it.
+    pub depth: usize,
+}
+
+/// # Errors
+/// A text over the bounds, a string without an end, brackets that do not match, a character of no token.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
+    if text.len() > BYTES_MAX {
+        return Err(ParseError::new(
+            format!("expression of {} bytes; {BYTES_MAX} at most", text.len()),
+            None,
+        ));
+    }
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while let Some(first) = text[at..].chars().next() {
+        let Some((piece, len)) = next(&text[at..], first, at)? else {
+            at += skipped(&text[at..], first);
+            continue;
+        };
+        let span = at..at + len;
+        if piece == Piece::Close {
+            close(text, &mut open, &span)?;
+        }
+        tokens.push(Token {
+            piece,
+            span: span.clone(),
+            depth: open.len(),
+        });
+        if piece == Piece::Open {
+            open.push(at);
+            if open.len() > DEPTH_MAX {
+                return Err(ParseError::new(
+                    format!("more than {DEPTH_MAX} brackets within each other"),
+                    Some(span),
+                ));
+            }
+        }
+        if tokens.len() > TOKENS_MAX {
+            return Err(ParseError::new(
+                format!(
+                    "expression of more than {TOKENS_MAX} tokens; record parts of it as signals"
+                ),
+                Some(span),
+            ));
+        }
+        at += len;
+    }
+    match open.last() {
+        None => Ok(tokens),
+        Some(at) => Err(ParseError::new(
+            format!("`{}` is never closed", &text[*at..=*at]),
+            Some(*at..at + 1),
+        )),
+    }
+}
+
+fn close(text: &str, open: &mut Vec<usize>, span: &Range<usize>) -> Result<(), ParseError> {
+    let bracket = &text[span.clone()];
+    let partner = match bracket {
+        ")" => "(",
+        "]" => "[",
+        _ => "{",
+    };
+    match open.pop() {
+        Some(at) if &text[at..=at] == partner => Ok(()),
+        _ => Err(ParseError::new(
+            format!("`{bracket}` closes nothing"),
+            Some(span.clone()),
+        )),
+    }
+}
+
+/// Bytes of blanks or of a comment at the start of `rest`.
+fn skipped(rest: &str, first: char) -> usize {
+    if first == '#' {
+        rest.find('\n').unwrap_or(rest.len())
+    } else {
+        first.len_utf8()
+    }
+}
+
+/// The token at the start of `rest` and its length in bytes; `None` for blanks and comments.
+fn next(rest: &str, first: char, at: usize) -> Result<Option<(Piece, usize)>, ParseError> {
+    let run = |belongs: fn(char) -> bool| rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+    Ok(Some(match first {
+        ' ' | '\t' | '\n' | '\r' | '#' => return Ok(None),
+        'a'..='z' | 'A'..='Z' | '_' => (Piece::Word, run(in_word)),
+        ':' if rest[1..].starts_with(|c: char| in_word(c) && !c.is_ascii_digit()) => {
+            (Piece::Word, run(in_word))
+        }
+        '0'..='9' | '.' => (Piece::Number, number(rest)),
+        '"' | '\'' | '`' => (Piece::Text, string(rest, first, at)?),
+        '(' | '[' | '{' => (Piece::Open, 1),
+        ')' | ']' | '}' => (Piece::Close, 1),
+        ',' | ':' | '@' => (Piece::Mark, 1),
+        '=' | '!' | '<' | '>' => {
+            let two = rest[1..].starts_with(['=', '~']);
+            (Piece::Operator, 1 + usize::from(two))
+        }
+        '+' | '-' | '*' | '/' | '%' | '^' => (Piece::Operator, 1),
+        other => {
+            return Err(ParseError::new(
+                format!("`{}` has no meaning in PromQL", other.escape_debug()),
+                Some(at..at + other.len_utf8()),
+            ));
+        }
+    }))
+}
+
+fn in_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == ':'
+}
+
+/// A number with its exponent, or a duration.
+fn number(rest: &str) -> usize {
+    let mut end = 0;
+    let hex = rest.starts_with("0x") || rest.starts_with("0X");
+    for (at, c) in rest.char_indices() {
+        let exponent = !hex && rest[..at].ends_with(['e', 'E']) && (c == '+' || c == '-');
+        if !(c.is_ascii_alphanumeric() || c == '.' || c == '_' || exponent) {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    end
+}
+
+fn string(rest: &str, quote: char, at: usize) -> Result<usize, ParseError> {
+    let mut escaped = false;
+    for (offset, c) in rest.char_indices().skip(1) {
+        if escaped {
+            escaped = false;
+        } else if c == '\\' && quote != '`' {
+            escaped = true;
+        } else if c == quote {
+            return Ok(offset + 1);
+        } else if c == '\n' && quote != '`' {
+            break;
+        }
+    }
+    Err(ParseError::new(
+        "the string is never closed",
+        Some(at..at + rest.len().min(1)),
+    ))
+}
+
+/// The place of a name, whatever its case.
+pub(super) fn find(text: &str, tokens: &[Token], word: &str) -> Option<Range<usize>> {
+    let token = tokens
+        .iter()
+        .find(|token| text[token.span.clone()].eq_ignore_ascii_case(word))?;
+    Some(token.span.clone())
+}
+
+/// What the parser refused without saying where: a keyword that gated does not know yet, or two operands in a row.
+pub(super) fn explain(text: &str, tokens: &[Token], message: &str) -> ParseError {
+    let word = |token: &Token| text[token.span.clone()].to_ascii_lowercase();
+    for token in tokens.iter().filter(|token| token.piece == Piece::Word) {
+        let name = word(token);
+        let keywords = ["smoothed", "anchored", "fill", "fill_left", "fill_right"];
+        if keywords.contains(&name.as_str()) {
+            return refused(&name, Some(token.span.clone()));
+        }
+    }
+    if let Some(span) = duration_expression(text, tokens) {
+        return refused("duration expressions", Some(span));
+    }
+    if let Some(name) = message.split('\'').nth(1)
+        && message.starts_with("unknown function")
+    {
+        return ParseError::new(
+            format!("there is no function `{name}`"),
+            find(text, tokens, name),
+        );
+    }
+    let operand = |token: &Token| matches!(token.piece, Piece::Number | Piece::Text);
+    for pair in tokens.windows(2) {
+        if operand(&pair[0]) && operand(&pair[1]) {
+            return ParseError::new(
+                "an operator is missing before this",
+                Some(pair[1].span.clone()),
+            );
+        }
+    }
+    let last = tokens.last().filter(|token| token.piece == Piece::Operator);
+    if let Some(token) = last {
+        return ParseError::new("an operand is missing after this", Some(token.span.clone()));
+    }
+    let message = match message {
+        "invalid promql query" => "not a PromQL expression",
+        other => other,
+    };
+    ParseError::new(message, None)
+}
+
+/// Arithmetic where a duration stands: `[5m+1m]`, `offset (…)`.
+fn duration_expression(text: &str, tokens: &[Token]) -> Option<Range<usize>> {
+    let is = |token: &Token, what: &str| &text[token.span.clone()] == what;
+    let mut range = None;
+    for (index, token) in tokens.iter().enumerate() {
+        if is(token, "[") {
+            range = Some(index);
+        } else if is(token, "]") {
+            range = None;
+        }
+        let inside = range.is_some_and(|open| open < index);
+        if inside && (matches!(token.piece, Piece::Operator | Piece::Word | Piece::Open)) {
+            return Some(token.span.clone());
+        }
+        let next = tokens.get(index + 1..).unwrap_or(&[]);
+        if text[token.span.clone()].eq_ignore_ascii_case("offset") {
+            let unsigned = match next {
+                [sign, rest @ ..] if sign.piece == Piece::Operator => rest,
+                rest => rest,
+            };
+            if let Some(first) = unsigned.first()
+                && first.piece != Piece::Number
+            {
+                return Some(first.span.clone());
+            }
+        }
+    }
+    None
+}
+
+pub(super) fn refused(feature: &str, span: Option<Range<usize>>) -> ParseError {
+    let verb = if feature.ends_with('s') && feature.contains(' ') {
+        "are"
+    } else {
+        "is"
+    };
+    let feature = if feature.contains(' ') {
+        feature.to_owned()
+    } else {
+        format!("`{feature}`")
+    };
+    ParseError::new(format!("{feature} {verb} not evaluated by gated yet"), span)
+}

@@ -1,0 +1,77 @@
+//! The matchers of one selector.
+
+use regex::Regex;
+
+use crate::model::Labels;
+use crate::model::labels::NAME;
+
+/// The matchers of one selector, the name's equality apart.
+#[derive(Clone, Debug, Default)]
+pub struct Matchers {
+    pub(super) name: Option<String>,
+    pub(super) others: Vec<Matcher>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Matcher {
+    pub label: String,
+    pub test: Test,
+}
+
+/// A missing label has the empty value. Regexes are anchored at both ends.
+#[derive(Clone, Debug)]
+pub(super) enum Test {
+    Equal(String),
+    NotEqual(String),
+    Matches(Regex),
+    MatchesNot(Regex),
+}
+
+impl Matchers {
+    /// The metric's name where the selector fixes it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.name.as_ref().is_none_or(|name| labels.name() == name)
+            && self
+                .others
+                .iter()
+                .all(|matcher| matcher.test.holds(labels.get(&matcher.label).unwrap_or("")))
+    }
+
+    /// What `absent` says of a selector that matches nothing: its equalities, each label asked for only once.
+    pub(super) fn equalities(&self) -> Labels {
+        let once = |label: &str| {
+            self.others
+                .iter()
+                .filter(|matcher| matcher.label == label)
+                .count()
+                == 1
+        };
+        Labels::new(
+            self.others
+                .iter()
+                .filter_map(|matcher| match &matcher.test {
+                    Test::Equal(value) if matcher.label != NAME && once(&matcher.label) => {
+                        Some((matcher.label.as_str(), value.as_str()))
+                    }
+                    _ => None,
+                }),
+        )
+    }
+}
+
+impl Test {
+    fn holds(&self, value: &str) -> bool {
+        match self {
+            Self::Equal(wanted) => wanted == value,
+            Self::NotEqual(unwanted) => unwanted != value,
+            Self::Matches(regex) => regex.is_match(value),
+            Self::MatchesNot(regex) => !regex.is_match(value),
+        }
+    }
+}

@@ -1,0 +1,532 @@
+//! Text → [`Expr`]. The only file that knows the parser crate.
+//!
+//! The tree that comes out is typed by construction (what is not a scalar here is a vector) and holds only what a plan
+//! can carry out whole; everything else is refused by its name.
+
+use std::time::Duration;
+
+use promql_parser::label::{MatchOp, Matcher as ParsedMatcher};
+use promql_parser::parser::token::{self, TokenType};
+use promql_parser::parser::value::ValueType;
+use promql_parser::parser::{
+    self, AggregateExpr, BinModifier, BinaryExpr, Call, LabelModifier, Offset,
+    VectorMatchCardinality, VectorSelector,
+};
+use regex::Regex;
+
+use crate::model::labels::NAME;
+use crate::model::{Labels, time};
+
+use super::LOOKBACK;
+use super::aggregate::{Aggregate, Operation};
+use super::binary::{Cardinality, Matching, Pairing, SetOp, SetOperation, WithScalar};
+use super::functions::{self, Function, HistogramQuantile, Map, Relabel, Rewrite};
+use super::layout::Grouping;
+use super::lex::{self, ParseError, Token};
+use super::matchers::{Matcher, Matchers, Test};
+use super::node::{Kind, Node};
+use super::scalar::{Op, Scalar};
+use super::select::{OverRange, Selector};
+
+/// A parsed, type-checked expression that the planner can carry out whole.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    text: String,
+    pub(super) root: Root,
+    selectors: Vec<(Matchers, Duration)>,
+    longest_range: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Root {
+    Scalar(Scalar),
+    Vector(Box<Node>),
+}
+
+impl Expr {
+    /// # Errors
+    /// What does not parse, is over 4 KiB or 500 tokens, has wrong types, or uses what gated does not evaluate (by name).
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let tokens = lex::tokens(text)?;
+        let parsed =
+            parser::parse(text).map_err(|message| lex::explain(text, &tokens, &message))?;
+        let mut reader = Reader {
+            text,
+            tokens,
+            selectors: Vec::new(),
+            longest_range: Duration::ZERO,
+        };
+        let root = reader.root(&parsed)?;
+        Ok(Self {
+            text: text.to_owned(),
+            root,
+            selectors: reader.selectors,
+            longest_range: reader.longest_range,
+        })
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Every selector with the history it needs: range + offset, lookback (5 min) + offset, and nothing for an instant
+    /// selector without an offset, since the window always keeps the newest sample.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<(Matchers, Duration)> {
+        self.selectors.clone()
+    }
+
+    /// The longest range of a range selector with its offset; zero without one. A reading over it is `thin` before that much was watched.
+    #[must_use]
+    pub fn longest_range(&self) -> Duration {
+        self.longest_range
+    }
+
+    /// By selector: the metric's name where it is fixed.
+    pub(super) fn names(&self) -> impl Iterator<Item = Option<String>> + '_ {
+        let names = self.selectors.iter().map(|(matchers, _)| matchers.name());
+        names.map(|name| name.map(str::to_owned))
+    }
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    tokens: Vec<Token>,
+    selectors: Vec<(Matchers, Duration)>,
+    longest_range: Duration,
+}
+
+fn node(kind: Kind) -> Result<Node, ParseError> {
+    Ok(Node::new(kind))
+}
+
+fn bare(expr: &parser::Expr) -> &parser::Expr {
+    match expr {
+        parser::Expr::Paren(paren) => bare(&paren.expr),
+        other => other,
+    }
+}
+
+impl Reader<'_> {
+    fn refused(&self, feature: &str) -> ParseError {
+        lex::refused(feature, lex::find(self.text, &self.tokens, feature))
+    }
+
+    fn wrong(&self, message: impl Into<String>, near: &str) -> ParseError {
+        ParseError::new(message, lex::find(self.text, &self.tokens, near))
+    }
+
+    fn root(&mut self, expr: &parser::Expr) -> Result<Root, ParseError> {
+        match expr.value_type() {
+            ValueType::Scalar => Ok(Root::Scalar(self.scalar(expr)?)),
+            ValueType::Vector => Ok(Root::Vector(Box::new(self.vector(expr)?))),
+            ValueType::String => Err(ParseError::new(
+                "a string is not a value to judge",
+                Some(0..self.text.len()),
+            )),
+            ValueType::Matrix => Err(match bare(expr) {
+                parser::Expr::Subquery(_) => self.subquery(),
+                _ => ParseError::new(
+                    "a range has many values; put a function around it, such as rate(…)",
+                    Some(0..self.text.len()),
+                ),
+            }),
+        }
+    }
+
+    fn subquery(&self) -> ParseError {
+        lex::refused("a subquery", lex::find(self.text, &self.tokens, ":"))
+    }
+
+    fn scalar(&mut self, expr: &parser::Expr) -> Result<Scalar, ParseError> {
+        match expr {
+            parser::Expr::NumberLiteral(number) => Ok(Scalar::Number(number.val)),
+            parser::Expr::Paren(paren) => self.scalar(&paren.expr),
+            parser::Expr::Unary(unary) => Ok(Scalar::Negate(Box::new(self.scalar(&unary.expr)?))),
+            parser::Expr::Binary(binary) => {
+                let op = arithmetic(binary.op).ok_or_else(|| self.operator(binary.op))?;
+                let left = self.scalar(&binary.lhs)?;
+                Ok(Scalar::Binary(
+                    op,
+                    Box::new((left, self.scalar(&binary.rhs)?)),
+                ))
+            }
+            parser::Expr::Call(call) => match call.func.name {
+                "time" => Ok(Scalar::Time),
+                "scalar" => Ok(Scalar::Of(Box::new(self.argument(call, 0)?))),
+                other => Err(self.refused(other)),
+            },
+            _ => Err(ParseError::new("expected a scalar", None)),
+        }
+    }
+
+    fn operator(&self, op: TokenType) -> ParseError {
+        self.refused(&op.to_string())
+    }
+
+    fn vector(&mut self, expr: &parser::Expr) -> Result<Node, ParseError> {
+        match expr {
+            parser::Expr::Paren(paren) => self.vector(&paren.expr),
+            parser::Expr::VectorSelector(selector) => {
+                node(Kind::Instant(self.selector(selector, None)?))
+            }
+            parser::Expr::Unary(unary) => {
+                let of = self.vector(&unary.expr)?;
+                node(map(Function::Negate, of, Vec::new()))
+            }
+            parser::Expr::Binary(binary) => self.binary(binary),
+            parser::Expr::Aggregate(aggregate) => self.aggregate(aggregate),
+            parser::Expr::Call(call) => self.call(call),
+            parser::Expr::Subquery(_) => Err(self.subquery()),
+            parser::Expr::Extension(_) => Err(self.refused("extensions")),
+            parser::Expr::NumberLiteral(_)
+            | parser::Expr::StringLiteral(_)
+            | parser::Expr::MatrixSelector(_) => {
+                Err(ParseError::new("expected an instant vector", None))
+            }
+        }
+    }
+
+    fn selector(
+        &mut self,
+        selector: &VectorSelector,
+        range: Option<Duration>,
+    ) -> Result<Selector, ParseError> {
+        if selector.at.is_some() {
+            return Err(self.refused("@"));
+        }
+        let offset = match &selector.offset {
+            None => 0,
+            Some(Offset::Pos(offset)) => time::millis(*offset),
+            Some(Offset::Neg(offset)) => -time::millis(*offset),
+        };
+        let matchers = self.matchers(selector)?;
+        let history = match range {
+            Some(range) => time::millis(range).saturating_add(offset),
+            None if offset <= 0 => 0,
+            None => LOOKBACK.saturating_add(offset),
+        };
+        let history = Duration::from_millis(u64::try_from(history).unwrap_or(0));
+        if range.is_some() {
+            self.longest_range = self.longest_range.max(history);
+        }
+        self.selectors.push((matchers.clone(), history));
+        Ok(Selector::new(matchers, offset))
+    }
+
+    fn matchers(&self, selector: &VectorSelector) -> Result<Matchers, ParseError> {
+        if !selector.matchers.or_matchers.is_empty() {
+            return Err(self.refused("or"));
+        }
+        let mut matchers = Matchers {
+            name: selector.name.clone(),
+            others: Vec::new(),
+        };
+        for matcher in &selector.matchers.matchers {
+            let test = self.test(matcher)?;
+            match test {
+                Test::Equal(name)
+                    if matcher.name == NAME && matchers.name.is_none() && !name.is_empty() =>
+                {
+                    matchers.name = Some(name);
+                }
+                test => matchers.others.push(Matcher {
+                    label: matcher.name.clone(),
+                    test,
+                }),
+            }
+        }
+        Ok(matchers)
+    }
+
+    fn test(&self, matcher: &ParsedMatcher) -> Result<Test, ParseError> {
+        Ok(match &matcher.op {
+            MatchOp::Equal => Test::Equal(matcher.value.clone()),
+            MatchOp::NotEqual => Test::NotEqual(matcher.value.clone()),
+            MatchOp::Re(parsed) => Test::Matches(self.regex(&matcher.value, Some(parsed))?),
+            MatchOp::NotRe(parsed) => Test::MatchesNot(self.regex(&matcher.value, Some(parsed))?),
+        })
+    }
+
+    /// Anchored, and `.` matches a line's end, as in Prometheus 3. `parsed`: the parser's own reading, for braces that
+    /// are literal in Go's syntax and not in ours.
+    fn regex(&self, pattern: &str, parsed: Option<&Regex>) -> Result<Regex, ParseError> {
+        let regex = Regex::new(&format!("^(?s:{pattern})$"));
+        regex
+            .or_else(|error| parsed.cloned().ok_or(error))
+            .map_err(|error| {
+                let reason = error.to_string();
+                let reason = reason.lines().last().unwrap_or("not a regular expression");
+                self.wrong(format!("`{pattern}`: {reason}"), pattern)
+            })
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Node, ParseError> {
+        let name = call.func.name;
+        if let Some(function) = functions::range_function(name) {
+            return self.over_range(call, function);
+        }
+        if let Some(function) = Function::named(name) {
+            let of = self.argument(call, 0)?;
+            let parameters = call.args.args.iter().skip(1);
+            let parameters: Result<Vec<Scalar>, ParseError> =
+                parameters.map(|p| self.scalar(p)).collect();
+            return node(map(function, of, parameters?));
+        }
+        match name {
+            "absent" => {
+                let labels = match call.args.args.first().map(|arg| bare(arg)) {
+                    Some(parser::Expr::VectorSelector(selector)) => {
+                        self.matchers(selector)?.equalities()
+                    }
+                    _ => Labels::empty(),
+                };
+                let of = Box::new(self.argument(call, 0)?);
+                node(Kind::Absent { of, labels })
+            }
+            "absent_over_time" => {
+                let present = functions::range_function("present_over_time")
+                    .expect("it is among the range functions");
+                let of = self.over_range(call, present)?;
+                let labels = match &of.kind {
+                    Kind::Range(over) => over.selector.matchers.equalities(),
+                    _ => Labels::empty(),
+                };
+                node(Kind::Absent {
+                    of: Box::new(of),
+                    labels,
+                })
+            }
+            "timestamp" => match call.args.args.first().map(|arg| bare(arg)) {
+                Some(parser::Expr::VectorSelector(selector)) => {
+                    node(Kind::Timestamp(self.selector(selector, None)?))
+                }
+                _ => {
+                    let of = self.argument(call, 0)?;
+                    node(map(Function::Time, of, Vec::new()))
+                }
+            },
+            "vector" => node(Kind::Vector(self.scalar_argument(call, 0)?)),
+            "sort" | "sort_desc" => node(Kind::Sort {
+                of: Box::new(self.argument(call, 0)?),
+                descending: name == "sort_desc",
+            }),
+            "histogram_quantile" => {
+                let quantile = self.scalar_argument(call, 0)?;
+                let of = self.argument(call, 1)?;
+                node(Kind::HistogramQuantile(Box::new(HistogramQuantile::new(
+                    quantile, of,
+                ))))
+            }
+            "label_replace" | "label_join" => self.relabel(call),
+            other => Err(self.refused(other)),
+        }
+    }
+
+    fn over_range(
+        &mut self,
+        call: &Call,
+        function: &'static functions::RangeFunction,
+    ) -> Result<Node, ParseError> {
+        let parameter = match call.args.args.len() {
+            2 => Some(self.scalar_argument(call, 0)?),
+            _ => None,
+        };
+        match call.args.args.last().map(|arg| bare(arg)) {
+            Some(parser::Expr::MatrixSelector(matrix)) => {
+                let selector = self.selector(&matrix.vs, Some(matrix.range))?;
+                node(Kind::Range(Box::new(OverRange {
+                    function,
+                    selector,
+                    range: time::millis(matrix.range),
+                    parameter,
+                })))
+            }
+            _ => Err(self.subquery()),
+        }
+    }
+
+    fn argument(&mut self, call: &Call, index: usize) -> Result<Node, ParseError> {
+        match call.args.args.get(index) {
+            Some(argument) => self.vector(argument),
+            None => Err(self.missing(call)),
+        }
+    }
+
+    fn scalar_argument(&mut self, call: &Call, index: usize) -> Result<Scalar, ParseError> {
+        match call.args.args.get(index) {
+            Some(argument) => self.scalar(argument),
+            None => Err(self.missing(call)),
+        }
+    }
+
+    fn missing(&self, call: &Call) -> ParseError {
+        let name = call.func.name;
+        self.wrong(format!("`{name}` misses an argument"), name)
+    }
+
+    fn relabel(&mut self, call: &Call) -> Result<Node, ParseError> {
+        let of = self.argument(call, 0)?;
+        let mut texts = Vec::new();
+        for argument in call.args.args.iter().skip(1) {
+            match bare(argument) {
+                parser::Expr::StringLiteral(text) => texts.push(text.val.clone()),
+                _ => return Err(self.missing(call)),
+            }
+        }
+        let name = call.func.name;
+        let (destination, rewrite) = match (name, &texts[..]) {
+            ("label_replace", [destination, replacement, source, regex]) => {
+                let rewrite = Rewrite::Replace {
+                    replacement: replacement.clone(),
+                    source: source.clone(),
+                    regex: self.regex(regex, None)?,
+                };
+                (destination, rewrite)
+            }
+            ("label_join", [destination, separator, sources @ ..]) => {
+                let rewrite = Rewrite::Join {
+                    separator: separator.clone(),
+                    sources: sources.to_vec(),
+                };
+                (destination, rewrite)
+            }
+            _ => return Err(self.missing(call)),
+        };
+        if destination.is_empty() {
+            return Err(self.wrong(format!("`{name}` wants the name of a label"), name));
+        }
+        node(Kind::Relabel(Box::new(Relabel {
+            of,
+            destination: destination.clone(),
+            rewrite,
+        })))
+    }
+
+    fn aggregate(&mut self, aggregate: &AggregateExpr) -> Result<Node, ParseError> {
+        let operation = match aggregate.op.id() {
+            token::T_SUM => Operation::Sum,
+            token::T_AVG => Operation::Avg,
+            token::T_MIN => Operation::Min,
+            token::T_MAX => Operation::Max,
+            token::T_COUNT => Operation::Count,
+            token::T_GROUP => Operation::Group,
+            token::T_STDDEV => Operation::Stddev,
+            token::T_STDVAR => Operation::Stdvar,
+            token::T_QUANTILE => Operation::Quantile,
+            token::T_TOPK => Operation::Topk,
+            token::T_BOTTOMK => Operation::Bottomk,
+            _ => return Err(self.operator(aggregate.op)),
+        };
+        let parameter = match &aggregate.param {
+            Some(parameter) => Some(self.scalar(parameter)?),
+            None => None,
+        };
+        let grouping = grouping(aggregate.modifier.as_ref(), Grouping::By(Vec::new()));
+        let of = self.vector(&aggregate.expr)?;
+        node(Kind::Aggregate(Box::new(Aggregate::new(
+            operation, grouping, parameter, of,
+        ))))
+    }
+
+    fn binary(&mut self, binary: &BinaryExpr) -> Result<Node, ParseError> {
+        let modifier = binary.modifier.as_ref();
+        if modifier.is_some_and(|m| m.fill_values.lhs.is_some() || m.fill_values.rhs.is_some()) {
+            let words = ["fill", "fill_left", "fill_right"];
+            let written = words
+                .iter()
+                .find(|w| lex::find(self.text, &self.tokens, w).is_some());
+            return Err(self.refused(written.unwrap_or(&"fill")));
+        }
+        let return_bool = modifier.is_some_and(|m| m.return_bool);
+        let scalar = |side: &parser::Expr| side.value_type() == ValueType::Scalar;
+        let set = match binary.op.id() {
+            token::T_LAND => Some(SetOp::And),
+            token::T_LOR => Some(SetOp::Or),
+            token::T_LUNLESS => Some(SetOp::Unless),
+            _ => None,
+        };
+        if let Some(op) = set {
+            let (left, right) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
+            let grouping = matching(modifier);
+            let operation = SetOperation::new(op, grouping, left, right);
+            return node(Kind::Set(Box::new(operation)));
+        }
+        let op = arithmetic(binary.op).ok_or_else(|| self.operator(binary.op))?;
+        let scalar_left = scalar(&binary.lhs);
+        if scalar_left || scalar(&binary.rhs) {
+            let (number, vector) = if scalar_left {
+                (&binary.lhs, &binary.rhs)
+            } else {
+                (&binary.rhs, &binary.lhs)
+            };
+            let operation = WithScalar {
+                op,
+                of: self.vector(vector)?,
+                scalar: self.scalar(number)?,
+                scalar_left,
+                return_bool,
+            };
+            return node(Kind::WithScalar(Box::new(operation)));
+        }
+        let (cardinality, include) = match modifier.map(|m| &m.card) {
+            Some(VectorMatchCardinality::ManyToOne(labels)) => {
+                (Cardinality::ManyToOne, labels.labels.clone())
+            }
+            Some(VectorMatchCardinality::OneToMany(labels)) => {
+                (Cardinality::OneToMany, labels.labels.clone())
+            }
+            _ => (Cardinality::OneToOne, Vec::new()),
+        };
+        let matching = Matching {
+            grouping: matching(modifier),
+            cardinality,
+            include,
+        };
+        let (left, right) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
+        let pairing = Pairing::new(op, return_bool, matching, left, right);
+        node(Kind::Pairing(Box::new(pairing)))
+    }
+}
+
+fn map(function: Function, of: Node, parameters: Vec<Scalar>) -> Kind {
+    Kind::Map(Box::new(Map {
+        function,
+        of,
+        parameters,
+    }))
+}
+
+fn matching(modifier: Option<&BinModifier>) -> Grouping {
+    let matching = modifier.and_then(|modifier| modifier.matching.as_ref());
+    grouping(matching, Grouping::Without(Vec::new()))
+}
+
+fn grouping(modifier: Option<&LabelModifier>, default: Grouping) -> Grouping {
+    match modifier {
+        Some(LabelModifier::Include(labels)) => Grouping::By(labels.labels.clone()),
+        Some(LabelModifier::Exclude(labels)) => Grouping::Without(labels.labels.clone()),
+        None => default,
+    }
+}
+
+fn arithmetic(op: TokenType) -> Option<Op> {
+    Some(match op.id() {
+        token::T_ADD => Op::Add,
+        token::T_SUB => Op::Sub,
+        token::T_MUL => Op::Mul,
+        token::T_DIV => Op::Div,
+        token::T_MOD => Op::Mod,
+        token::T_POW => Op::Pow,
+        token::T_ATAN2 => Op::Atan2,
+        token::T_EQLC => Op::Equal,
+        token::T_NEQ => Op::NotEqual,
+        token::T_GTR => Op::Greater,
+        token::T_GTE => Op::GreaterEqual,
+        token::T_LSS => Op::Less,
+        token::T_LTE => Op::LessEqual,
+        _ => return None,
+    })
+}

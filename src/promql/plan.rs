@@ -1,0 +1,173 @@
+//! A compiled expression, bound to the window's series and kept up to date with them.
+
+use crate::model::{Labels, TargetId, Timestamp, is_stale};
+use crate::store::Window;
+
+use super::node::{Binding, Moment, bind_scalar};
+use super::parse::{Expr, Root};
+
+/// What fails at run time: many-to-many matches and the like.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EvalError(pub String);
+
+/// A compiled expression. Cheap to evaluate, bound afresh when series that it may read are born or dropped.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    root: Root,
+    /// The names that its selectors fix and the version of each when the plan was bound; `None`: any name.
+    watched: Vec<(Option<String>, u64)>,
+    /// The window's generation at the last look; `None` before the first.
+    generation: Option<u64>,
+    /// Why the plan could not be bound.
+    failed: Option<EvalError>,
+    labels: Vec<Labels>,
+    targets: Vec<TargetId>,
+    matched: usize,
+    samples: Vec<(i64, f64)>,
+}
+
+/// An instant result. Only what is present is listed.
+#[derive(Debug)]
+pub enum Output<'a> {
+    Scalar(f64),
+    Vector(Vector<'a>),
+}
+
+/// An instant vector: borrowed from the plan that made it.
+#[derive(Debug)]
+pub struct Vector<'a> {
+    labels: &'a [Labels],
+    values: &'a [f64],
+    order: Option<&'a [u32]>,
+}
+
+impl Vector<'_> {
+    /// Elements in the order of `sort` and `topk`, else in an order that stays the same from evaluation to evaluation.
+    #[must_use]
+    pub fn iter(&self) -> impl Iterator<Item = (&Labels, f64)> {
+        let places = self.order.map_or(self.values.len(), <[u32]>::len);
+        (0..places).filter_map(|place| {
+            let element = self.order.map_or(place, |order| order[place] as usize);
+            let value = self.values[element];
+            (!is_stale(value)).then(|| (&self.labels[element], value))
+        })
+    }
+}
+
+impl Plan {
+    #[must_use]
+    pub fn new(expr: &Expr) -> Self {
+        Self {
+            root: expr.root.clone(),
+            watched: expr.names().map(|name| (name, 0)).collect(),
+            generation: None,
+            failed: None,
+            labels: Vec::new(),
+            targets: Vec::new(),
+            matched: 0,
+            samples: Vec::new(),
+        }
+    }
+
+    /// The value at `at`. In the steady state (no series born or gone) it allocates nothing and reads no label.
+    ///
+    /// # Errors
+    /// As Prometheus: vector matches that are not one-to-one where they must be, and the like.
+    pub fn eval(&mut self, window: &Window, at: Timestamp) -> Result<Output<'_>, EvalError> {
+        self.refresh(window);
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        let mut moment = Moment {
+            window,
+            at: at.millis(),
+            samples: &mut self.samples,
+        };
+        match &mut self.root {
+            Root::Scalar(scalar) => Ok(Output::Scalar(scalar.eval(&mut moment)?)),
+            Root::Vector(node) => {
+                node.eval(&mut moment)?;
+                Ok(Output::Vector(Vector {
+                    labels: &self.labels,
+                    values: &node.out,
+                    order: node.order.as_deref(),
+                }))
+            }
+        }
+    }
+
+    /// Binds the plan to the window's series where they changed; answers whether it did. `eval` calls it.
+    pub fn refresh(&mut self, window: &Window) -> bool {
+        let generation = window.generation();
+        if self.generation == Some(generation) {
+            return false;
+        }
+        let version = |name: &Option<String>| match name {
+            Some(name) => window.version(name),
+            None => generation,
+        };
+        let known = self.generation.replace(generation).is_some();
+        if known
+            && self
+                .watched
+                .iter()
+                .all(|(name, seen)| version(name) == *seen)
+        {
+            return false;
+        }
+        for (name, seen) in &mut self.watched {
+            *seen = version(name);
+        }
+        self.bind(window);
+        true
+    }
+
+    fn bind(&mut self, window: &Window) {
+        let mut binding = Binding {
+            window,
+            targets: Vec::new(),
+            matched: Vec::new(),
+        };
+        let bound = match &mut self.root {
+            Root::Scalar(scalar) => bind_scalar(scalar, &mut binding).map(|()| Vec::new()),
+            Root::Vector(node) => node
+                .bind(&mut binding)
+                .map(super::layout::Layout::into_labels),
+        };
+        let Binding {
+            mut targets,
+            mut matched,
+            ..
+        } = binding;
+        targets.sort_unstable();
+        targets.dedup();
+        matched.sort_unstable();
+        matched.dedup();
+        self.targets = targets;
+        self.matched = matched.len();
+        (self.labels, self.failed) = match bound {
+            Ok(labels) => (labels, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+    }
+
+    /// Targets with series that the selectors match, sorted, as of the last `eval` or `refresh`; removed ones are not
+    /// among them, failing ones are.
+    #[must_use]
+    pub fn targets(&self) -> &[TargetId] {
+        &self.targets
+    }
+
+    /// Whether the plan reads series of `target`, as of the last `eval` or `refresh`.
+    #[must_use]
+    pub fn has_target(&self, target: TargetId) -> bool {
+        self.targets.binary_search(&target).is_ok()
+    }
+
+    /// Series that the selectors match, each counted once, as of the last `eval` or `refresh`.
+    #[must_use]
+    pub fn matched(&self) -> usize {
+        self.matched
+    }
+}

@@ -1,0 +1,112 @@
+//! Scalars and the arithmetic that scalars and vectors share.
+
+use super::node::{Moment, Node};
+use super::plan::EvalError;
+
+/// An expression that gives one number at a moment.
+#[derive(Clone, Debug)]
+pub(super) enum Scalar {
+    Number(f64),
+    Time,
+    /// `scalar(v)`: the value of the only element, else NaN.
+    Of(Box<Node>),
+    Negate(Box<Scalar>),
+    /// Comparisons give 0 or 1.
+    Binary(Op, Box<(Scalar, Scalar)>),
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterEqual,
+    Less,
+    LessEqual,
+}
+
+impl Op {
+    pub fn compares(self) -> bool {
+        self.comparison(0.0, 0.0).is_some()
+    }
+
+    /// Whether the comparison holds; `None` for arithmetic. NaN is unequal to everything, as IEEE 754 has it.
+    #[allow(
+        clippy::float_cmp,
+        reason = "PromQL's == is exact equality of two floats"
+    )]
+    pub fn comparison(self, left: f64, right: f64) -> Option<bool> {
+        match self {
+            Self::Equal => Some(left == right),
+            Self::NotEqual => Some(left != right),
+            Self::Greater => Some(left > right),
+            Self::GreaterEqual => Some(left >= right),
+            Self::Less => Some(left < right),
+            Self::LessEqual => Some(left <= right),
+            Self::Add | Self::Sub | Self::Mul | Self::Div | Self::Mod | Self::Pow | Self::Atan2 => {
+                None
+            }
+        }
+    }
+
+    /// The number: for a comparison 1 where it holds, else 0.
+    pub fn apply(self, left: f64, right: f64) -> f64 {
+        match self {
+            Self::Add => left + right,
+            Self::Sub => left - right,
+            Self::Mul => left * right,
+            Self::Div => left / right,
+            Self::Mod => left % right,
+            Self::Pow => left.powf(right),
+            Self::Atan2 => left.atan2(right),
+            Self::Equal
+            | Self::NotEqual
+            | Self::Greater
+            | Self::GreaterEqual
+            | Self::Less
+            | Self::LessEqual => f64::from(u8::from(self.comparison(left, right) == Some(true))),
+        }
+    }
+}
+
+impl Scalar {
+    pub fn eval(&mut self, moment: &mut Moment<'_>) -> Result<f64, EvalError> {
+        Ok(match self {
+            Self::Number(number) => *number,
+            Self::Time => moment.seconds(),
+            Self::Negate(inner) => -inner.eval(moment)?,
+            Self::Binary(op, sides) => {
+                let left = sides.0.eval(moment)?;
+                op.apply(left, sides.1.eval(moment)?)
+            }
+            Self::Of(vector) => {
+                vector.eval(moment)?;
+                let mut present = vector.present();
+                match (present.next(), present.next()) {
+                    (Some((_, value)), None) => value,
+                    _ => f64::NAN,
+                }
+            }
+        })
+    }
+
+    /// The vectors inside, for binding.
+    pub fn vectors<'a>(&'a mut self, see: &mut dyn FnMut(&'a mut Node)) {
+        match self {
+            Self::Number(_) | Self::Time => {}
+            Self::Of(vector) => see(vector),
+            Self::Negate(inner) => inner.vectors(see),
+            Self::Binary(_, sides) => {
+                sides.0.vectors(see);
+                sides.1.vectors(see);
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! `error_rate > 1% and (api_latency_p95 > 300ms or not throughput > 50% of baseline)` → [`Condition`].
+//!
+//! `not` binds closer than `and`, `and` closer than `or`. Deliberately absent: PromQL (a trigger's `expr`) and judging.
+
+use std::ops::Range;
+
+use super::quantity::{self, Wrong};
+use super::{Condition, Signal, Threshold};
+
+/// Parentheses and `not`s may nest this deep: more is no condition a person wrote, and would cost stack.
+const DEPTH_MAX: usize = 32;
+const BYTES_MAX: usize = 4096;
+
+/// Reads a whole condition. Every fault that can be told apart is reported, with its bytes in `text`.
+pub fn condition(text: &str, signals: &[Signal]) -> Result<Condition, Vec<Wrong>> {
+    if text.len() > BYTES_MAX {
+        let message = format!("this condition has {} bytes", text.len());
+        let help = format!("write {BYTES_MAX} bytes at most, or use a signal of its own");
+        return Err(vec![Wrong::new(0..text.len(), message, help)]);
+    }
+    let mut parser = Parser {
+        text,
+        tokens: tokens(text),
+        next: 0,
+        depth: 0,
+        signals,
+        wrongs: Vec::new(),
+    };
+    let condition = parser.any();
+    if let (Ok(_), Some(span)) = (&condition, parser.peek()) {
+        let message = format!("`{}` is not expected here", &text[span.clone()]);
+        let help = "write `and` or `or` between comparisons";
+        parser.wrongs.push(Wrong::new(span, message, help));
+    }
+    match condition {
+        Ok(condition) if parser.wrongs.is_empty() => Ok(condition),
+        Ok(_) | Err(Stop) => Err(parser.wrongs),
+    }
+}
+
+/// Reads a target's threshold: `< 100ms`.
+pub fn threshold(text: &str, signal: &Signal) -> Result<Threshold, Wrong> {
+    let start = text.len() - text.trim_start().len();
+    let (op, rest) = quantity::op(text.trim()).map_err(|wrong| wrong.shifted(start))?;
+    let bound_text = rest.trim();
+    let at = text.trim_end().len() - bound_text.len();
+    if bound_text.is_empty() {
+        let message = "the bound is missing after the comparison";
+        return Err(Wrong::new(start..at, message, "write \"< 100ms\""));
+    }
+    let bound = quantity::bound(bound_text, signal.unit).map_err(|wrong| wrong.shifted(at))?;
+    Ok(Threshold {
+        op,
+        bound,
+        text: text.trim().to_owned(),
+    })
+}
+
+/// The nearest of `known`, where one is near.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|it| (strsim::jaro_winkler(word, it), it))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, it)| it)
+}
+
+/// What to write for a signal that is not there.
+pub fn signal_help(name: &str, signals: &[Signal]) -> String {
+    match nearest(name, signals.iter().map(|it| it.name.as_str())) {
+        Some(known) => format!("did you mean `{known}`?"),
+        None => format!("define it: [signals.{name}]"),
+    }
+}
+
+/// Words, parentheses and comparisons; a word is what stands between them and blanks.
+fn tokens(text: &str) -> Vec<Range<usize>> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        let kind = |c: char| match c {
+            c if c.is_whitespace() => 0,
+            '(' | ')' => 1,
+            '<' | '>' | '=' | '!' => 2,
+            _ => 3,
+        };
+        let end = match kind(c) {
+            1 => at + 1,
+            of => text[at..]
+                .find(|c| kind(c) != of)
+                .map_or(text.len(), |n| at + n),
+        };
+        if kind(c) != 0 {
+            tokens.push(at..end);
+        }
+        at = end;
+    }
+    tokens
+}
+
+/// The rest of the text makes no sense after what was reported.
+struct Stop;
+
+struct Parser<'a> {
+    text: &'a str,
+    tokens: Vec<Range<usize>>,
+    next: usize,
+    depth: usize,
+    signals: &'a [Signal],
+    wrongs: Vec<Wrong>,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<Range<usize>> {
+        self.tokens.get(self.next).cloned()
+    }
+
+    fn word(&self) -> &str {
+        self.peek().map_or("", |span| &self.text[span])
+    }
+
+    fn eat(&mut self, word: &str) -> bool {
+        let found = self.word() == word;
+        self.next += usize::from(found);
+        found
+    }
+
+    /// Where something is missing: the next token, or the end of the text.
+    fn here(&self) -> Range<usize> {
+        self.peek().unwrap_or(self.text.len()..self.text.len())
+    }
+
+    fn stop<T>(&mut self, message: impl Into<String>, help: &str) -> Result<T, Stop> {
+        let span = self.here();
+        self.wrongs.push(Wrong::new(span, message, help));
+        Err(Stop)
+    }
+
+    fn any(&mut self) -> Result<Condition, Stop> {
+        let mut parts = vec![self.all()?];
+        while self.eat("or") {
+            parts.push(self.all()?);
+        }
+        Ok(one_or(parts, Condition::Any))
+    }
+
+    fn all(&mut self) -> Result<Condition, Stop> {
+        let mut parts = vec![self.not()?];
+        while self.eat("and") {
+            parts.push(self.not()?);
+        }
+        Ok(one_or(parts, Condition::All))
+    }
+
+    fn not(&mut self) -> Result<Condition, Stop> {
+        if self.depth == DEPTH_MAX {
+            return self.stop(
+                "this condition nests too deep",
+                "split it into two triggers",
+            );
+        }
+        self.depth += 1;
+        let condition = if self.eat("not") {
+            Condition::Not(Box::new(self.not()?))
+        } else if self.eat("(") {
+            let inner = self.any()?;
+            if !self.eat(")") {
+                return self.stop("a parenthesis is not closed", "write `)` here");
+            }
+            inner
+        } else {
+            self.compare()?
+        };
+        self.depth -= 1;
+        Ok(condition)
+    }
+
+    /// `signal op bound`. An unknown signal or a wrong bound is reported and the rest is read on.
+    fn compare(&mut self) -> Result<Condition, Stop> {
+        const EXPECTED: &str =
+            "write a comparison, such as \"error_rate > 1% and not throughput > 50% of baseline\"";
+        let Some(name_span) = self.peek() else {
+            return self.stop("a comparison is missing at the end", EXPECTED);
+        };
+        let name = self.word().to_owned();
+        if matches!(name.as_str(), "and" | "or" | ")") || name.starts_with(['<', '>', '=', '!']) {
+            return self.stop(format!("a signal is expected here, not `{name}`"), EXPECTED);
+        }
+        self.next += 1;
+        let op_span = self.here();
+        let op = match quantity::op(self.word()) {
+            Ok((op, "")) => op,
+            Ok((_, rest)) => {
+                let message = format!("`{}` is no comparison", self.word());
+                let help = if rest == "=" { "write ==" } else { EXPECTED };
+                return self.stop(message, help);
+            }
+            Err(wrong) => return self.stop(wrong.message, &wrong.help),
+        };
+        self.next += 1;
+        let bound_span = self.bound_span();
+        if bound_span.is_empty() {
+            return self.stop("the bound is missing after the comparison", EXPECTED);
+        }
+        let bound_text = &self.text[bound_span.clone()];
+        let threshold_text = self.text[op_span.start..bound_span.end].to_owned();
+        let Some(signal) = self.signals.iter().position(|it| it.name == name) else {
+            let help = signal_help(&name, self.signals);
+            let message = format!("there is no signal `{name}`");
+            self.wrongs.push(Wrong::new(name_span, message, help));
+            return Ok(Condition::All(Vec::new()));
+        };
+        match quantity::bound(bound_text, self.signals[signal].unit) {
+            Ok(bound) => Ok(Condition::Compare {
+                signal,
+                threshold: Threshold {
+                    op,
+                    bound,
+                    text: threshold_text,
+                },
+            }),
+            Err(wrong) => {
+                self.wrongs.push(wrong.shifted(bound_span.start));
+                Ok(Condition::All(Vec::new()))
+            }
+        }
+    }
+
+    /// The words up to `and`, `or`, a parenthesis or a comparison; they are consumed.
+    fn bound_span(&mut self) -> Range<usize> {
+        let start = self.here().start;
+        let mut end = start;
+        while let Some(span) = self.peek() {
+            let word = &self.text[span.clone()];
+            if matches!(word, "and" | "or" | "(" | ")") || word.starts_with(['<', '>', '=', '!']) {
+                break;
+            }
+            end = span.end;
+            self.next += 1;
+        }
+        start..end
+    }
+}
+
+fn one_or(mut parts: Vec<Condition>, many: fn(Vec<Condition>) -> Condition) -> Condition {
+    if parts.len() == 1 {
+        parts.remove(0)
+    } else {
+        many(parts)
+    }
+}
