@@ -7,6 +7,7 @@
 
 mod alertmanager;
 mod demo_parts;
+mod deploy;
 mod exposition;
 mod http;
 mod layering;
