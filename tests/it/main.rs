@@ -8,10 +8,16 @@
 mod alertmanager;
 mod demo_parts;
 mod deploy;
+mod discovery;
 mod exposition;
+mod fault_server;
 mod http;
 mod layering;
 mod ledger;
+mod notation;
 mod peers;
+mod promql;
+mod scrape;
+mod scrape_tls;
 mod show;
 mod webhook;

@@ -78,14 +78,14 @@ fn check(
 fn target(id: u32, url: &str, last: Option<LastScrape>) -> ScrapeState {
     let instance = format!("10.0.0.{id}:8080");
     ScrapeState {
-        info: TargetInfo {
+        info: std::sync::Arc::new(TargetInfo {
             id: TargetId(id),
             job: "api".into(),
             labels: Labels::new([("job", "api"), ("instance", &instance)]),
             instance,
             url: url.into(),
             interval: Duration::from_secs(5),
-        },
+        }),
         last,
     }
 }

@@ -2,7 +2,6 @@
 
 mod body;
 pub mod config;
-mod equals;
 mod fault;
 mod fetch;
 mod labelling;

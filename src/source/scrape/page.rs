@@ -5,7 +5,6 @@ use std::sync::Arc;
 use metrics::counter;
 
 use super::config::ScrapeConfig;
-use super::equals::Equals;
 use super::fault::of_page;
 use super::labelling::Labelling;
 use crate::engine::{Columns, Interest, ScrapeError};
@@ -18,7 +17,6 @@ use crate::source::metrics as names;
 pub(super) struct Pages {
     reader: Reader,
     labelling: Labelling,
-    equals: Equals,
     /// What the reader asked when it saw the series it knows.
     asked: Arc<Interest>,
     honor_timestamps: bool,
@@ -38,7 +36,6 @@ impl Pages {
                 honor_labels: config.honor_labels,
                 rules: config.metric_relabel.clone(),
             },
-            equals: Equals::default(),
             asked: interest,
             honor_timestamps: config.honor_timestamps,
         }
@@ -74,8 +71,7 @@ impl Pages {
             .map_err(|error| of_page(&error, body))?;
         // Asking again because the rules changed adds nothing to the page.
         columns.series_added = if afresh { 0 } else { added };
-        let silent = self.equals.settle(&mut columns);
-        counter!(names::DUPLICATES).increment(u64::from(stats.duplicates) + u64::from(silent));
+        counter!(names::DUPLICATES).increment(u64::from(stats.duplicates));
         counter!(names::OUT_OF_BOUNDS).increment(u64::from(stats.out_of_bounds));
         counter!(names::SAMPLES).increment(u64::from(columns.samples_scraped));
         Ok(columns)

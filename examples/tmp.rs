@@ -1,0 +1,1 @@
+fn main(){ let c = gated::run::cli::Cli::from_process(); println!("{c:?}"); }
