@@ -2,5 +2,6 @@
 
 pub mod dice;
 pub mod fleet;
+pub mod instance;
 pub mod receiver;
 pub mod service;
