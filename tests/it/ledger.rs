@@ -147,7 +147,14 @@ prop_compose! {
 
 /// Few, so that records meet; odd, so that nothing is lost on the way.
 fn names() -> impl Strategy<Value = String> {
-    select(vec!["", "a", "b", "'; DROP TABLE decisions; --", "größe\n\u{0}\"\\"]).prop_map(String::from)
+    select(vec![
+        "",
+        "a",
+        "b",
+        "'; DROP TABLE decisions; --",
+        "größe\n\u{0}\"\\",
+    ])
+    .prop_map(String::from)
 }
 
 fn floats() -> impl Strategy<Value = f64> {
@@ -285,11 +292,17 @@ fn the_first_row_of_a_decision_and_of_a_body_stays() {
     other.reason = "another".into();
     let again = [
         Record::Decision(Box::new(other.clone())),
-        Record::Owed(Box::new(delivery("msg_1", "dec_2")), Box::new(notice(other))),
+        Record::Owed(
+            Box::new(delivery("msg_1", "dec_2")),
+            Box::new(notice(other)),
+        ),
     ];
     ledger.commit(&again, |_| b"other bytes".to_vec()).unwrap();
     let stored = ledger.body(&DeliveryKey("msg_1".into())).unwrap().unwrap();
-    assert_eq!((stored.decision.as_str(), &stored.bytes[..]), ("dec_1", &b"body of dec_1"[..]));
+    assert_eq!(
+        (stored.decision.as_str(), &stored.bytes[..]),
+        ("dec_1", &b"body of dec_1"[..])
+    );
     assert!(ledger.body(&DeliveryKey("msg_2".into())).unwrap().is_none());
     ledger.close().unwrap();
     assert_eq!(open(&file(&folder)).1.decisions, [decision("dec_1")]);
@@ -350,7 +363,10 @@ fn files_are_for_this_user_only_and_one_is_left_after_closing() {
         assert_eq!(mode(&path.with_file_name(&name)), 0o600, "{name}");
     }
     ledger.close().unwrap();
-    assert_eq!(names_in(&path), ["gated.db", "gated.db.ballast", "gated.db.lock"]);
+    assert_eq!(
+        names_in(&path),
+        ["gated.db", "gated.db.ballast", "gated.db.lock"]
+    );
 }
 
 fn names_in(path: &Path) -> Vec<String> {
@@ -391,7 +407,10 @@ fn killed_inside_a_transaction_leaves_nothing_of_it() {
     let path = file(&folder);
     let test = "ledger::killed_inside_a_transaction_leaves_nothing_of_it";
     let output = child(test, &path).output().unwrap();
-    assert!(!output.status.success() && output.status.code().is_none(), "{output:?}");
+    assert!(
+        !output.status.success() && output.status.code().is_none(),
+        "{output:?}"
+    );
     let before = contents(&path);
     let read = read(&path).unwrap();
     assert_eq!(contents(&path), before, "a reader changes nothing");
@@ -440,8 +459,14 @@ fn killed_at_any_moment_keeps_what_was_acknowledged() {
         let (mut ledger, restored) = open(&path);
         assert!(ledger.quarantine().is_none());
         let found = restored.decisions.len();
-        assert!(found >= acknowledged, "{acknowledged} acknowledged, {found} found");
-        assert!(found <= acknowledged + 1, "{acknowledged} acknowledged, {found} found");
+        assert!(
+            found >= acknowledged,
+            "{acknowledged} acknowledged, {found} found"
+        );
+        assert!(
+            found <= acknowledged + 1,
+            "{acknowledged} acknowledged, {found} found"
+        );
         let decided: Vec<&DecisionId> = restored.decisions.iter().map(|it| &it.id).collect();
         let owed: Vec<&DecisionId> = restored.deliveries.iter().map(|it| &it.decision).collect();
         assert_eq!(decided, owed);
@@ -460,7 +485,11 @@ fn a_second_owner_is_told_who_the_first_is() {
         panic!("{error:?}");
     };
     assert_eq!(*pid, Some(std::process::id()));
-    assert!(error.to_string().contains(&format!("process {}", std::process::id())));
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("process {}", std::process::id()))
+    );
     drop(ledger);
     open(&path);
 }
@@ -470,13 +499,24 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(&folder);
     open(&path).0.close().unwrap();
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    for error in [Ledger::open(&path, NOW).unwrap_err(), read(&path).unwrap_err()] {
-        assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error:?}");
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    for error in [
+        Ledger::open(&path, NOW).unwrap_err(),
+        read(&path).unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, LedgerError::Newer { found: 99, .. }),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("later gated"), "{error}");
     }
     let db = Connection::open(&path).unwrap();
-    let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let version: i64 = db
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
     assert_eq!(version, 99);
 }
 
@@ -484,9 +524,15 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
 fn somebody_elses_database_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("other.db");
-    Connection::open(&path).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("CREATE TABLE theirs (x)")
+        .unwrap();
     let before = fs::read(&path).unwrap();
-    for error in [Ledger::open(&path, NOW).unwrap_err(), read(&path).unwrap_err()] {
+    for error in [
+        Ledger::open(&path, NOW).unwrap_err(),
+        read(&path).unwrap_err(),
+    ] {
         assert!(matches!(error, LedgerError::Foreign { .. }), "{error:?}");
     }
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -509,7 +555,10 @@ fn a_damaged_file_is_moved_aside() {
     assert_same(&restored, &Restored::default());
     let quarantine = ledger.quarantine().unwrap().clone();
     assert_eq!(quarantine.at, NOW);
-    assert_eq!(quarantine.moved_to, path.with_file_name("gated.db.corrupt-2026-12-01T000000.000Z"));
+    assert_eq!(
+        quarantine.moved_to,
+        path.with_file_name("gated.db.corrupt-2026-12-01T000000.000Z")
+    );
     assert_eq!(fs::read(&quarantine.moved_to).unwrap(), bytes);
     ledger.close().unwrap();
     let (mut ledger, _) = open(&path);
@@ -585,7 +634,11 @@ fn a_reader_changes_and_creates_nothing() {
     let (mut ledger, _) = open(&path);
     ledger.commit(&pair(1), body).unwrap();
     let before = names_in(&path);
-    assert_eq!(read(&path).unwrap().decisions.len(), 1, "what is only in the WAL");
+    assert_eq!(
+        read(&path).unwrap().decisions.len(),
+        1,
+        "what is only in the WAL"
+    );
     assert_eq!(names_in(&path), before);
     ledger.close().unwrap();
 
@@ -677,16 +730,25 @@ fn a_full_disk_fails_the_commit_whole_and_loses_nothing_before_it() {
     let disk = SmallDisk::new("512k");
     let (mut ledger, _) = open(&disk.path());
     let (kept, error) = commit_until_full(&mut ledger, 0);
-    assert!(kept > 0 && matches!(error, CommitError::Full { .. }), "{kept} {error:?}");
+    assert!(
+        kept > 0 && matches!(error, CommitError::Full { .. }),
+        "{kept} {error:?}"
+    );
     assert!(error.to_string().contains("gated.db is full"), "{error}");
     let found = read(&disk.path()).unwrap();
-    assert_eq!((found.decisions.len(), found.deliveries.len()), (kept, kept));
+    assert_eq!(
+        (found.decisions.len(), found.deliveries.len()),
+        (kept, kept)
+    );
     // The same ledger fails again and again without harm, and so does one that is opened on the full disk.
     assert!(ledger.commit(&pair(kept), |_| vec![b'x'; 100_000]).is_err());
     drop(ledger);
     let (ledger, restored) = open(&disk.path());
     assert!(ledger.quarantine().is_none());
-    assert_eq!((restored.decisions.len(), restored.deliveries.len()), (kept, kept));
+    assert_eq!(
+        (restored.decisions.len(), restored.deliveries.len()),
+        (kept, kept)
+    );
 }
 
 #[test]
@@ -720,7 +782,12 @@ fn a_read_only_disk_is_named_and_can_be_read() {
     let LedgerError::Denied { source, .. } = &error else {
         panic!("{error:?}");
     };
-    assert!(error.to_string().contains("gated.db cannot be used by user"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("gated.db cannot be used by user"),
+        "{error}"
+    );
     assert_eq!(source.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
     assert_eq!(read(&disk.path()).unwrap().decisions.len(), 1);
 }
@@ -737,7 +804,12 @@ fn what_a_dead_owner_left_in_the_wal_is_read() {
     let test = "ledger::what_a_dead_owner_left_in_the_wal_is_read";
     let mut running = child(test, &disk.path()).spawn().unwrap();
     let mut text = String::new();
-    running.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    running
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     running.wait().unwrap();
     assert!(disk.0.path().join("gated.db-wal").exists(), "{text}");
     fs::remove_file(disk.0.path().join("gated.db-shm")).unwrap();

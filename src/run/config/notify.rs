@@ -8,6 +8,7 @@ use super::{nearest, path};
 use crate::engine::{Alerting, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
+use crate::sink;
 use crate::source::{HeaderMap, Secret, Url, target_url};
 
 /// Kinds of later versions that a file may name already.
@@ -46,7 +47,37 @@ impl Webhook {
         Receiver {
             name: self.name.clone(),
             give_up_after: self.give_up_after,
+            events: self.events.clone().unwrap_or_default(),
         }
+    }
+
+    /// What posts to it. Reads the secret's file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a key or URL that cannot be used; one sentence.
+    pub fn connect(&self) -> Result<sink::Webhook, String> {
+        let secret = match &self.secret_file {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    let (name, path) = (&self.name, path.display());
+                    format!("the secret of webhook `{name}` cannot be read: {path}: {error}")
+                })?;
+                Some(sink::Secret::new(text.trim()))
+            }
+        };
+        let headers = self.headers.iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            (name.to_string(), sink::Secret::new(value))
+        });
+        let config = sink::WebhookConfig {
+            name: self.name.clone(),
+            url: sink::Secret::new(self.url.expose()),
+            secret,
+            headers: headers.collect(),
+            timeout: self.timeout,
+        };
+        sink::Webhook::new(&config).map_err(|error| crate::run::chain(&error))
     }
 }
 

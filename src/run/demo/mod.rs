@@ -5,3 +5,6 @@ pub mod fleet;
 pub mod instance;
 pub mod receiver;
 pub mod service;
+mod story;
+
+pub use story::run;
