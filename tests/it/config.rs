@@ -182,7 +182,7 @@ path = "/var/lib/gated/gated.db"
         Some("https://gated.example.com")
     );
     let scrape = &config.scrapes[0];
-    let targets: Vec<&str> = scrape.targets.iter().map(|it| it.as_str()).collect();
+    let targets: Vec<&str> = scrape.targets.iter().map(reqwest::Url::as_str).collect();
     assert_eq!(
         targets,
         ["http://shop:8080/metrics", "https://shop.example.com/m"]
@@ -593,13 +593,13 @@ fn check_metrics_reads_a_page() {
         ("ok: 2 series of 1 metric; 0 warnings\n", 0)
     );
     let lints = metrics(Format::Text, "# TYPE b counter\nb 1\nc 2\n");
-    expect![[r#"
+    expect![[r"
         warning: counter b should end in _total
         warning: b has no # HELP
         warning: c has no # TYPE
         warning: c has no # HELP
         ok: 2 series of 2 metrics; 4 warnings
-    "#]]
+    "]]
     .assert_eq(&lints.text);
     assert_eq!(lints.code, 0);
     let bad = metrics(Format::Text, "a 1\nb{ 2\n");

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 
-use super::instance::Health;
 use super::fleet::Traffic;
+use super::instance::Health;
 use super::receiver::Receiver;
 use super::receiver::Setup;
 use super::service::Service;
