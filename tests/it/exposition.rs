@@ -1,6 +1,14 @@
 //! The exposition reader from outside: the public conformance suites, what the columns promise from page to page, and
 //! that a page read through the memory of the last ones is the page read fresh.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::doc_markdown,
+    reason = "a test's helpers may panic; pages are put together for reading"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
