@@ -16,3 +16,4 @@ mod peers;
 mod promql;
 mod show;
 mod webhook;
+mod window;
