@@ -23,3 +23,4 @@ mod scrape;
 mod scrape_tls;
 mod show;
 mod webhook;
+mod window;
