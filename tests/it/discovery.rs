@@ -104,7 +104,12 @@ async fn files_are_followed(files_poll: Duration, folder: &Path) {
         fs::write(&json, broken).unwrap();
         known.stay(&mut rig, 9).await;
     }
-    for broken in ["", "# nothing\n", "targets: []\n", "- targets: ['127.0.0.1:3'"] {
+    for broken in [
+        "",
+        "# nothing\n",
+        "targets: []\n",
+        "- targets: ['127.0.0.1:3'",
+    ] {
         fs::write(folder.join("more.yml"), broken).unwrap();
         known.stay(&mut rig, 9).await;
     }

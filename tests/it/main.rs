@@ -15,6 +15,7 @@ mod layering;
 mod ledger;
 mod peers;
 mod scrape;
+mod scrape_pages;
 mod scrape_tls;
 mod show;
 mod webhook;
