@@ -114,7 +114,7 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
         let text = format!("error: the page cannot be read: {error}\n");
         return Report { text, code: 2 };
     }
-    let mut reader = Reader::new(Limits {
+    let mut page_reader = Reader::new(Limits {
         samples: usize::MAX,
         labels: usize::MAX,
         label_name_bytes: usize::MAX,
@@ -122,12 +122,12 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
     });
     let mut names = BTreeSet::new();
     let mut series = 0;
-    let read = reader.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
+    let outcome = page_reader.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
         names.insert(labels.name().to_owned());
         series += 1;
         Fate::Unwanted
     });
-    let stats = match read {
+    let stats = match outcome {
         Ok((_, stats)) => stats,
         Err(error) => {
             let text = format!("error: {error}\n");

@@ -408,8 +408,8 @@ impl<'r> Section<'r> {
     fn quantity<T>(&mut self, key: &'static str, read: fn(&str) -> Result<T, Wrong>) -> Option<T> {
         let (value, place) = self.take(key)?;
         let text = match value.into_inner() {
-            DeValue::Integer(it) => self.bare(it.to_string(), place),
-            DeValue::Float(it) => self.bare(it.to_string(), place),
+            DeValue::Integer(it) => bare(it.to_string(), place),
+            DeValue::Float(it) => bare(it.to_string(), place),
             other => self.text_from(key, other, place)?,
         };
         match read(&text.value) {
@@ -418,15 +418,6 @@ impl<'r> Section<'r> {
                 self.wrong(&text, wrong);
                 None
             }
-        }
-    }
-
-    fn bare(&self, raw: String, place: Place) -> Text {
-        Text {
-            value: raw.clone(),
-            place,
-            raw,
-            verbatim: None,
         }
     }
 
@@ -444,7 +435,7 @@ impl<'r> Section<'r> {
     pub fn time(&mut self, key: &'static str) -> Option<Timestamp> {
         let (value, place) = self.take(key)?;
         let text = match value.into_inner() {
-            DeValue::Datetime(it) => self.bare(it.to_string(), place),
+            DeValue::Datetime(it) => bare(it.to_string(), place),
             other => self.text_from(key, other, place)?,
         };
         if text.value.trim().is_empty() {
@@ -605,6 +596,16 @@ impl<'r> Section<'r> {
             .collect();
         entries.sort_by_key(|(name, ..)| name.place.span.start);
         entries
+    }
+}
+
+/// A value that needs no quotes.
+fn bare(raw: String, place: Place) -> Text {
+    Text {
+        value: raw.clone(),
+        place,
+        raw,
+        verbatim: None,
     }
 }
 

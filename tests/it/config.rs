@@ -1,6 +1,7 @@
 //! `gated.toml` as people write it, and `gated check`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -182,7 +183,11 @@ path = "/var/lib/gated/gated.db"
         Some("https://gated.example.com")
     );
     let scrape = &config.scrapes[0];
-    let targets: Vec<&str> = scrape.targets.iter().map(|it| it.as_str()).collect();
+    let targets: Vec<&str> = scrape
+        .targets
+        .iter()
+        .map(gated::source::Url::as_str)
+        .collect();
     assert_eq!(
         targets,
         ["http://shop:8080/metrics", "https://shop.example.com/m"]
@@ -447,7 +452,7 @@ fn each_fault_says_what_to_write() {
         let text = BASE.replacen(drop, add, 1);
         assert_ne!(text, BASE, "{drop}");
         let faults = load_with(&text, &[]).expect_err(add);
-        said.push_str(&format!("{add:?}\n{}\n\n", messages(&faults).join("\n")));
+        let _ = writeln!(said, "{add:?}\n{}\n", messages(&faults).join("\n"));
     }
     expect_test::expect_file!["../data/config_faults.txt"].assert_eq(&said);
 }

@@ -51,17 +51,14 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
         reader.missing(&section.place, "this [[scrape]] names no targets", help);
     }
     for text in targets {
-        match target_url(&text.value) {
-            Ok(url) => {
-                once(reader, seen, &config.job, &text, url.as_str());
-                config.targets.push(url);
-            }
-            Err(_) => {
-                let message = format!("`{}` is no target", text.shown());
-                let help = "write \"http://host:port/metrics\" or \"host:port\"";
-                reader.fault(&text.place, message, help);
-            }
-        }
+        let Ok(url) = target_url(&text.value) else {
+            let message = format!("`{}` is no target", text.shown());
+            let help = "write \"http://host:port/metrics\" or \"host:port\"";
+            reader.fault(&text.place, message, help);
+            continue;
+        };
+        once(reader, seen, &config.job, &text, url.as_str());
+        config.targets.push(url);
     }
     let files = files.into_iter();
     config.files = files.map(|it| PathBuf::from(it.value)).collect();
