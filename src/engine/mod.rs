@@ -1,12 +1,29 @@
 //! The engine: inputs in, effects out, a snapshot beside. Pure: no clock, network, disk, thread or randomness.
 
+mod alerts;
+mod decide;
+mod deliver;
 mod effect;
+#[allow(
+    clippy::module_inception,
+    reason = "the engine is what this room is about"
+)]
+mod engine;
+mod hint;
 mod input;
 mod interest;
+mod judge;
+mod operate;
+mod phases;
 mod settings;
+mod show;
+mod signals;
 mod snapshot;
+mod triggers;
+mod versions;
 
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
+pub use engine::Engine;
 pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 pub use interest::Interest;
 pub use settings::{

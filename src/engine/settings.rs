@@ -3,7 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{Decision, Delivery, Rollout, Timestamp};
+use crate::model::Decision;
+use crate::model::Delivery;
+use crate::model::NoticeKind;
+use crate::model::Rollout;
+use crate::model::Timestamp;
 use crate::runbook::Rules;
 
 /// Everything that a reload may change.
@@ -22,6 +26,9 @@ pub struct Settings {
     pub external_url: Option<String>,
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
+    /// A dry run: judge this phase alone, as if a rollout had just begun and settled, and count a condition that held
+    /// in every reading as firing. Nothing is decided.
+    pub preview: Option<String>,
 }
 
 /// `[judging]`.
@@ -91,6 +98,16 @@ pub struct ToldRollout {
 pub struct Receiver {
     pub name: String,
     pub give_up_after: Duration,
+    /// What it is told of; empty: everything.
+    pub events: Vec<NoticeKind>,
+}
+
+impl Receiver {
+    /// Whether it is told of `kind`.
+    #[must_use]
+    pub fn takes(&self, kind: NoticeKind) -> bool {
+        self.events.is_empty() || self.events.contains(&kind)
+    }
 }
 
 /// `[alertmanager]`, present when there is one.

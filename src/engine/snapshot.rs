@@ -49,7 +49,7 @@ pub struct VerdictState {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScrapeState {
-    pub info: TargetInfo,
+    pub info: Arc<TargetInfo>,
     /// `None` before the first scrape.
     pub last: Option<LastScrape>,
 }
@@ -86,6 +86,7 @@ pub struct TriggerState {
     pub severity: Severity,
     pub action: Action,
     pub outcome: Outcome,
+    /// Since when the condition has held.
     pub active_at: Option<Timestamp>,
     pub fired_at: Option<Timestamp>,
 }

@@ -101,7 +101,7 @@ fn push(text: &mut String, piece: &str) {
 }
 
 /// See [`Labels::iter`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Iter<'a>(&'a str);
 
 impl<'a> Iter<'a> {

@@ -6,6 +6,7 @@ pub mod ratio;
 pub mod record;
 pub mod sample;
 pub mod time;
+mod unit;
 
 pub use id::{DecisionId, DeliveryKey, RolloutId, Slot, TargetId};
 pub use labels::Labels;

@@ -1,1 +1,10 @@
-//! (to come)
+//! Judging: readings (a value, or why there is none), conditions in three values, trigger states.
+//! Deliberately absent: what follows from a firing trigger (`gate` and `engine` know).
+
+mod condition;
+mod reading;
+mod state;
+
+pub use condition::{Judged, Truth, judge, signals_of, thresholds_of};
+pub use reading::{Behind, Bounds, Read, SignalPlan};
+pub use state::{Observation, State, Timing, observe};

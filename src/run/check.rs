@@ -114,7 +114,7 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
         let text = format!("error: the page cannot be read: {error}\n");
         return Report { text, code: 2 };
     }
-    let mut page_reader = Reader::new(Limits {
+    let mut parser = Reader::new(Limits {
         samples: usize::MAX,
         labels: usize::MAX,
         label_name_bytes: usize::MAX,
@@ -122,7 +122,7 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
     });
     let mut names = BTreeSet::new();
     let mut series = 0;
-    let outcome = page_reader.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
+    let outcome = parser.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
         names.insert(labels.name().to_owned());
         series += 1;
         Fate::Unwanted

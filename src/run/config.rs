@@ -105,6 +105,7 @@ impl Config {
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             external_url: self.server.external_url.clone(),
             retain: self.retain,
+            preview: None,
         }
     }
 

@@ -1,4 +1,25 @@
 //! The hall: clock, configuration, command line; wires everything.
 
 pub mod check;
+pub mod cli;
+pub mod clock;
 pub mod config;
+mod core;
+pub mod demo;
+pub mod logging;
+pub mod remote;
+pub mod show;
+mod tell;
+pub mod token;
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

@@ -370,7 +370,7 @@ impl<'r> Loading<'r> {
     }
 }
 
-/// PromQL, with the fault at its place inside the string.
+/// `PromQL`, with the fault at its place inside the string.
 fn parse(reader: &Reader, text: &Text) -> Option<Expr> {
     match Expr::parse(&text.value) {
         Ok(expr) => Some(expr),

@@ -1,1 +1,73 @@
-//! (to come)
+//! HTTP over the latest snapshot: the gate, rollouts, decisions, targets, metrics, a plain page.
+//!
+//! Reads are answered from the [`Snapshot`] alone. What changes state is asked of the [`Desk`], which `run`
+//! implements. Deliberately absent: a clock (run passes a closure), the engine itself, and the `PromQL` API.
+
+mod access;
+mod answer;
+mod api;
+mod listen;
+pub mod metrics;
+mod page;
+pub mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+
+use crate::engine::Answer;
+use crate::engine::Call;
+use crate::engine::Refusal;
+use crate::engine::Snapshot;
+use crate::model::Timestamp;
+
+pub use access::{Token, WeakToken};
+pub use listen::{Server, start};
+
+/// What a request needs beyond the snapshot.
+pub trait Desk: Send + Sync + 'static {
+    /// Asks the engine for something and waits until its answer is recorded.
+    fn act(&self, call: Call) -> BoxFuture<'_, Result<Answer, ActError>>;
+    /// Reads the configuration again; `Err` holds every fault, rendered, and the old one goes on.
+    fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
+    /// Whether requests may be sent here; `Err` says what is missing, for a person.
+    fn ready(&self) -> Result<(), String>;
+}
+
+/// Why a call was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ActError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("the store cannot record it")]
+    Store,
+    #[error("gated is starting or stopping")]
+    Unavailable,
+}
+
+/// What [`start`] serves, and under which rules.
+pub struct Service {
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub desk: Arc<dyn Desk>,
+    /// What a writer must present.
+    pub token: Token,
+    /// The moment, on the clock that stamps the snapshot.
+    pub now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    /// An evaluation older than this is no verdict: the gate then says unknown.
+    pub stale_after: Duration,
+    /// Names under which a server on loopback may be asked for, beside `localhost` and addresses
+    /// (the host of `external_url`). A server on another address answers to every name.
+    pub hosts: Vec<String>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service")
+            .field("token", &self.token)
+            .field("stale_after", &self.stale_after)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
+    }
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use gated::engine::RollbackMode;
+use gated::model::NoticeKind;
 use gated::run::check;
 use gated::run::config::Config;
 use gated::runbook::{Faults, Rules, Source};
@@ -158,6 +159,7 @@ timeout = "1s"
 give_up_after = "2h"
 health = "http://127.0.0.1:9/healthz"
 accepts_test = true
+events = ["gated.rollback.requested", "gated.test"]
 template = "generic"
 on_doubt = "resend"
 [[webhook]]
@@ -229,13 +231,22 @@ path = "/var/lib/gated/gated.db"
     let hook = &config.webhooks[0];
     assert_eq!(hook.url.expose(), "http://127.0.0.1:9/rollback");
     assert_eq!(
-        hook.headers["authorization"].to_str().unwrap(),
-        "Bearer canary"
+        (hook.headers[0].0.as_str(), hook.headers[0].1.expose()),
+        ("authorization", "Bearer canary")
+    );
+    let sender = hook.sender(None);
+    assert_eq!(
+        (sender.name.as_str(), sender.timeout),
+        ("deployer", Duration::from_secs(1))
     );
     let settings = config.settings(Arc::new(Rules::default()));
     assert_eq!(
         settings.receivers[0].give_up_after,
         Duration::from_secs(7200)
+    );
+    assert_eq!(
+        settings.receivers[0].events,
+        [NoticeKind::RollbackRequested]
     );
     assert_eq!(settings.alerting.unwrap().resend, Duration::from_secs(30));
     assert_eq!(settings.retain, Some(Duration::from_secs(900)));
@@ -441,6 +452,18 @@ fn each_fault_says_what_to_write() {
         (
             "[alertmanager]",
             "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.test\"]\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.notification\"]\n[alertmanager]",
+        ),
+        (
+            "[alertmanager]",
+            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nheaders = { Webhook-Id = \"1\" }\n[alertmanager]",
         ),
         ("[alertmanager]", "[alertmanger]"),
         ("urls = [\"http://127.0.0.1:9093\"]", ""),

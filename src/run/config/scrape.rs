@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
+
 use super::notify::headers;
 use super::{label_name, path};
 use crate::runbook::{Item, Place, Reader, Section, Text};
@@ -82,7 +84,13 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
     config.basic_auth = section.section("basic_auth").and_then(basic_auth);
     config.bearer_token_file = path(&mut section, "bearer_token_file");
     config.tls = section.section("tls").map(tls).unwrap_or_default();
-    config.headers = headers(&mut section);
+    for (name, _, value) in headers(&mut section) {
+        // Checked just above by the reader of headers.
+        if let Ok(mut value) = HeaderValue::try_from(value) {
+            value.set_sensitive(true);
+            config.headers.append(name, value);
+        }
+    }
     let rules = section.sections("metric_relabel").into_iter();
     config.metric_relabel = rules.filter_map(relabel).collect();
     job.map(|_| config)

@@ -168,7 +168,10 @@ fn read(path: &Path) -> Result<Vec<Found>, FileError> {
     let groups: Vec<Group> = if is_json {
         serde_json::from_str(&text)?
     } else {
-        serde_saphyr::from_str(&text).map_err(|error| FileError::Yaml(error.to_string()))?
+        // A file cut off before its first line, or of comments only, is `null` and no empty list.
+        let groups: Option<Vec<Group>> =
+            serde_saphyr::from_str(&text).map_err(|error| FileError::Yaml(error.to_string()))?;
+        groups.ok_or_else(|| FileError::Yaml("holds no list".to_owned()))?
     };
     if groups
         .iter()

@@ -251,6 +251,16 @@ fn blanks(bytes: &[u8], at: usize, format: Format) -> usize {
 
 /// Reads what stands behind a head. In text a value may touch the closing brace of a `braced` head.
 pub fn tail(rest: &str, braced: bool, format: Format) -> Result<Tail, Fault> {
+    if let Some(text) = rest.strip_prefix(' ')
+        && let Some((value, used)) = number::plain(text.as_bytes())
+        && used == text.len()
+    {
+        return Ok(Tail {
+            value,
+            stamp: None,
+            exemplar: false,
+        });
+    }
     match format {
         Format::Text => {
             if !braced && !rest.starts_with([' ', '\t']) {

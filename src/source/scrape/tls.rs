@@ -1,8 +1,8 @@
 //! TLS for scrapes: authorities, the client's own certificate, read again when the files change.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
@@ -20,8 +20,8 @@ pub(super) struct TlsFiles {
     read: Mutex<Option<Read>>,
 }
 
-/// What tells one version of a file from the next: when it changed, and its length.
-type Stamps = Vec<Option<(SystemTime, u64)>>;
+/// What tells one version of a file from the next: its number, its length, when it changed.
+type Stamps = Vec<Option<(u64, u64, i64, i64)>>;
 
 #[derive(Debug)]
 struct Read {
@@ -76,7 +76,7 @@ impl TlsFiles {
             .flatten()
         {
             let meta = tokio::fs::metadata(path).await.ok();
-            stamps.push(meta.and_then(|meta| Some((meta.modified().ok()?, meta.len()))));
+            stamps.push(meta.map(|m| (m.ino(), m.len(), m.mtime(), m.mtime_nsec())));
         }
         stamps
     }

@@ -1,0 +1,334 @@
+//! From a firing trigger to a decision: the guards are asked, the answer is recorded, and what is owed with it.
+
+use std::sync::Arc;
+
+use super::Effect;
+use super::Event;
+use super::Record;
+use super::engine::DECISIONS_SHOWN_MAX;
+use super::engine::Engine;
+use super::triggers::Handled;
+use crate::gate::Facts;
+use crate::gate::ask;
+use crate::gate::passes_by;
+use crate::model::Action;
+use crate::model::Decision;
+use crate::model::DecisionId;
+use crate::model::Guard;
+use crate::model::GuardAnswer;
+use crate::model::Severity;
+use crate::model::Timestamp;
+use crate::model::Unit;
+use crate::runbook::Hold;
+use crate::runbook::Trigger;
+
+/// What a blind signal's decision is named after.
+pub(super) const BLIND: &str = "blind";
+
+impl Engine {
+    /// Decides for every series that fires in an active phase and was not dealt with in this episode.
+    pub(super) fn decide(&mut self, at: Timestamp, active: &[usize], out: &mut Vec<Effect>) {
+        if self.settings.preview.is_some() {
+            return;
+        }
+        for t in 0..self.triggers.len() {
+            let (place, is_active) = self.place(t, active);
+            let due: Vec<String> = self.triggers[t]
+                .series
+                .iter()
+                .filter(|(_, it)| is_active && it.firing().is_some())
+                .filter(|(_, it)| {
+                    it.handled
+                        .as_ref()
+                        .is_none_or(|handled| handled.refused_by.is_some_and(passes_by))
+                })
+                .map(|(series, _)| series.clone())
+                .collect();
+            for series in due {
+                self.decide_one(t, place, &series, at, out);
+            }
+        }
+    }
+
+    fn decide_one(
+        &mut self,
+        t: usize,
+        place: (usize, usize),
+        series: &str,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let rules = Arc::clone(&self.settings.rules);
+        let phase = &rules.phases[place.0];
+        let trigger = &phase.triggers[place.1];
+        let guards = self.guards(trigger, &phase.name, phase.armed);
+        let refused_by = guards
+            .last()
+            .filter(|answer| !answer.passed)
+            .map(|answer| answer.guard);
+        let handled = self.triggers[t].series[series].handled.as_ref();
+        if handled.is_some_and(|handled| handled.refused_by == refused_by) {
+            return;
+        }
+        let decision = self.drafted(t, trigger, series, &phase.name, guards, at);
+        let handled = Handled {
+            decision: decision.id.clone(),
+            refused_by,
+        };
+        if let Some(it) = self.triggers[t].series.get_mut(series) {
+            it.handled = Some(handled);
+        }
+        if trigger.shadow || refused_by == Some(Guard::Shadow) {
+            // Judged and shown as "would have"; for a whole shadow mode people are told, for a shadow rule nobody is.
+            let quiet = trigger.shadow;
+            self.record(decision, !quiet, at, out);
+        } else {
+            self.record(decision, true, at, out);
+        }
+    }
+
+    /// The guards' answers for what `trigger` asks; none are asked for anything but a rollback.
+    pub(super) fn guards(
+        &self,
+        trigger: &Trigger,
+        phase: &str,
+        phase_armed: bool,
+    ) -> Vec<GuardAnswer> {
+        if trigger.shadow {
+            let note = "the rule says mode = \"shadow\"".to_owned();
+            return vec![GuardAnswer {
+                guard: Guard::Shadow,
+                passed: false,
+                note,
+            }];
+        }
+        if trigger.action != Action::Rollback {
+            return Vec::new();
+        }
+        let current = self.rollouts.current();
+        let decided = current.and_then(|rollout| {
+            let id = DecisionId::rollback(&rollout.service, &rollout.environment, &rollout.id);
+            self.decided.get(&id)
+        });
+        let previewed = self.settings.preview.as_ref().map(|_| "the dry run");
+        ask(Facts {
+            rollout: current
+                .map(|rollout| rollout.version.as_str())
+                .or(previewed),
+            phase,
+            phase_armed,
+            irreversible: current.is_some_and(|rollout| rollout.irreversible),
+            decided: decided.map(DecisionId::as_str),
+            armed: self.settings.rollback.mode == super::RollbackMode::Armed,
+        })
+    }
+
+    fn drafted(
+        &self,
+        t: usize,
+        trigger: &Trigger,
+        series: &str,
+        phase: &str,
+        guards: Vec<GuardAnswer>,
+        at: Timestamp,
+    ) -> Decision {
+        let watch = &self.triggers[t];
+        let it = &watch.series[series];
+        let (active_at, fired_at) = it.firing().expect("only firing series are decided on");
+        let refused_by = guards
+            .last()
+            .filter(|answer| !answer.passed)
+            .map(|answer| answer.guard);
+        let action = match (trigger.action, refused_by) {
+            (Action::Rollback, Some(_)) => Action::Escalate,
+            (action, _) => action,
+        };
+        let rollout = self.rollouts.current();
+        let signal = it.signal.map(|signal| &self.settings.rules.signals[signal]);
+        let unit = signal.map_or(Unit::None, |signal| signal.unit);
+        let id = match (action, rollout) {
+            (Action::Rollback, Some(rollout)) => {
+                DecisionId::rollback(&rollout.service, &rollout.environment, &rollout.id)
+            }
+            _ => self.id_of_other(&[
+                &trigger.name,
+                series,
+                action.word(),
+                refused_by.map_or("", Guard::word),
+                &fired_at.millis().to_string(),
+            ]),
+        };
+        let held_for = at.since(active_at);
+        let reason = reason(trigger, it.value, unit, series, held_for, guards.last());
+        Decision {
+            id,
+            at,
+            action,
+            asked: trigger.action,
+            refused_by,
+            guards,
+            trigger: trigger.name.clone(),
+            rollout: rollout.map(|rollout| rollout.id.clone()),
+            phase: phase.to_owned(),
+            severity: trigger.severity,
+            signal: signal.map(|signal| signal.name.clone()),
+            value: it.value,
+            unit,
+            condition: watch.text.clone(),
+            expr: signal.map_or(watch.text.clone(), |signal| signal.expr.text().to_owned()),
+            held_for,
+            reason,
+        }
+    }
+
+    /// The id of anything but a rollback: of what it is about and the episode.
+    pub(super) fn id_of_other(&self, parts: &[&str]) -> DecisionId {
+        let rollout = self
+            .rollouts
+            .current()
+            .map_or("", |rollout| rollout.id.as_str());
+        let head = [
+            self.settings.service.as_str(),
+            self.settings.environment.as_str(),
+            rollout,
+        ];
+        DecisionId::other(&[&head, parts].concat())
+    }
+
+    /// Records a decision with what is owed for it, once: an id that is known already changes nothing.
+    pub(super) fn record(
+        &mut self,
+        decision: Decision,
+        tell_people: bool,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if !self.decided.insert(decision.id.clone()) {
+            return;
+        }
+        if decision.action == Action::Rollback
+            && let Some(rollout) = self.rollouts.current()
+        {
+            let version = rollout.version.clone();
+            self.rollouts.mark_rolled_back(&version);
+        }
+        out.push(Effect::Record(Record::Decision(Box::new(decision.clone()))));
+        out.push(Effect::Tell(Event::Decided(Box::new(decision.clone()))));
+        if tell_people || decision.action == Action::Rollback {
+            self.owe_for(&decision, at, out);
+        }
+        self.decisions.push(Arc::new(decision));
+        if self.decisions.len() > 2 * DECISIONS_SHOWN_MAX {
+            self.decisions.drain(..DECISIONS_SHOWN_MAX);
+        }
+    }
+
+    /// When the next signal that a judged trigger reads will have had no value for `blind_after`.
+    pub(super) fn next_blindness(&self) -> Option<Timestamp> {
+        if self.settle_until.is_some() {
+            return None;
+        }
+        let read = self.signals_read_by_active_triggers(self.settled);
+        let due = |s: usize| {
+            let signal = &self.signals[s];
+            let since = signal.blind_since.filter(|_| !signal.blind_told)?;
+            Some(since.max(self.judged_from) + self.settings.judging.blind_after)
+        };
+        read.into_iter().filter_map(due).min()
+    }
+
+    /// Being blind is an event of its own: people are told, nothing is rolled back.
+    pub(super) fn tell_blindness(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let rules = Arc::clone(&self.settings.rules);
+        let after = self.settings.judging.blind_after;
+        if self.settle_until.is_some() || self.settings.preview.is_some() {
+            return;
+        }
+        for s in self.signals_read_by_active_triggers(at) {
+            let Some(since) = self.signals[s]
+                .blind_since
+                .filter(|_| !self.signals[s].blind_told)
+            else {
+                continue;
+            };
+            if since.max(self.judged_from) + after > at {
+                continue;
+            }
+            self.signals[s].blind_told = true;
+            let signal = &rules.signals[s];
+            let held_for = at.since(since);
+            let why = &self.signals[s].read.why;
+            let reason = format!(
+                "{} has had no value for {}: {why}",
+                signal.title,
+                humantime::format_duration(std::time::Duration::from_secs(held_for.as_secs())),
+            );
+            let decision = Decision {
+                id: self.id_of_other(&[BLIND, &signal.name, &since.millis().to_string()]),
+                at,
+                action: Action::Escalate,
+                asked: Action::Escalate,
+                refused_by: None,
+                guards: Vec::new(),
+                trigger: format!("{BLIND}:{}", signal.name),
+                rollout: self.rollouts.current().map(|rollout| rollout.id.clone()),
+                phase: self.phase_shown.clone(),
+                severity: Severity::P2,
+                signal: Some(signal.name.clone()),
+                value: None,
+                unit: signal.unit,
+                condition: format!("no value for {}", humantime::format_duration(after)),
+                expr: signal.expr.text().to_owned(),
+                held_for,
+                reason,
+            };
+            self.record(decision, true, at, out);
+            self.conclude(at, out);
+        }
+    }
+
+    /// Signals that the triggers of active phases read, ascending.
+    fn signals_read_by_active_triggers(&self, at: Timestamp) -> Vec<usize> {
+        let active = self.active_phases(at);
+        let mut read: Vec<usize> = (0..self.triggers.len())
+            .filter(|t| self.place(*t, &active).1)
+            .flat_map(|t| self.triggers[t].signals.iter().copied())
+            .collect();
+        read.sort_unstable();
+        read.dedup();
+        read
+    }
+}
+
+/// One sentence for a person: what held, for how long, and which guard refused.
+fn reason(
+    trigger: &Trigger,
+    value: Option<f64>,
+    unit: Unit,
+    series: &str,
+    held_for: std::time::Duration,
+    last: Option<&GuardAnswer>,
+) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!("{}: {}", trigger.name, trigger.text);
+    if !series.is_empty() {
+        let _ = write!(text, " for {series}");
+    }
+    let seconds = std::time::Duration::from_secs(held_for.as_secs());
+    match trigger.hold {
+        Hold::For(_) if held_for.is_zero() => {}
+        Hold::For(_) => {
+            let _ = write!(text, " held for {}", humantime::format_duration(seconds));
+        }
+        Hold::After { need, of } => {
+            let _ = write!(text, " in {need} of {of} readings");
+        }
+    }
+    if let Some(value) = value {
+        let _ = write!(text, ", now {}", unit.show(value));
+    }
+    if let Some(answer) = last.filter(|answer| !answer.passed) {
+        let _ = write!(text, "; no rollback: {}", answer.note);
+    }
+    text
+}

@@ -1,0 +1,385 @@
+//! What is owed to receivers: who gets what, every attempt re-checked, retries from the engine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Attempted;
+use super::Effect;
+use super::Event;
+use super::Record;
+use super::engine::Engine;
+use crate::incident::Answer;
+use crate::incident::Next;
+use crate::incident::after;
+use crate::model::Action;
+use crate::model::Decision;
+use crate::model::Delivery;
+use crate::model::DeliveryKey;
+use crate::model::DeliveryState;
+use crate::model::Notice;
+use crate::model::NoticeKind;
+use crate::model::Timestamp;
+
+/// An attempt that could not be recorded is begun again after this long.
+const NOT_RECORDED_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Every delivery that is remembered; the open ones with whether an attempt is under way.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub all: BTreeMap<DeliveryKey, Delivery>,
+    /// Attempts whose outcome has not come back. Not restored: after a crash nobody knows, so it is sent again.
+    in_flight: std::collections::BTreeSet<DeliveryKey>,
+}
+
+impl Outbox {
+    pub fn restore(deliveries: Vec<Delivery>) -> Self {
+        let all = deliveries
+            .into_iter()
+            .map(|delivery| (delivery.key.clone(), delivery))
+            .collect();
+        Self {
+            all,
+            ..Self::default()
+        }
+    }
+
+    fn due(&self) -> impl Iterator<Item = (Timestamp, &Delivery)> {
+        self.all
+            .values()
+            .filter_map(|delivery| match delivery.state {
+                DeliveryState::Owed { next } if !self.in_flight.contains(&delivery.key) => {
+                    Some((next, delivery))
+                }
+                _ => None,
+            })
+    }
+
+    pub fn next_attempt(&self) -> Option<Timestamp> {
+        self.due().map(|(next, _)| next).min()
+    }
+
+    /// Its decision was not recorded, so it is not owed.
+    pub fn forget(&mut self, key: &DeliveryKey) {
+        self.all.remove(key);
+        self.in_flight.remove(key);
+    }
+
+    /// The attempt was not recorded, so it was not sent: it is due again.
+    pub fn not_begun(&mut self, recorded: &Delivery, at: Timestamp) {
+        self.in_flight.remove(&recorded.key);
+        if let Some(delivery) = self.all.get_mut(&recorded.key)
+            && let DeliveryState::Owed { next } = &mut delivery.state
+        {
+            *next = at + NOT_RECORDED_RETRY;
+        }
+    }
+
+    /// Of one decision, in the order of their keys.
+    pub fn of<'a>(&'a self, decision: &'a Decision) -> impl Iterator<Item = &'a Delivery> {
+        self.all
+            .values()
+            .filter(|delivery| delivery.decision == decision.id)
+    }
+}
+
+impl Engine {
+    /// Owes what a decision calls for and attempts it at once.
+    ///
+    /// The rollback hook gets rollback requests and nothing else. People are told by every other webhook; with
+    /// none, through the alert that Alertmanager gets.
+    pub(super) fn owe_for(&mut self, decision: &Decision, at: Timestamp, out: &mut Vec<Effect>) {
+        let hook = self.settings.rollback.hook.clone();
+        let kind = match decision.action {
+            Action::Rollback => {
+                if let Some(hook) = hook {
+                    self.owe(decision, &hook, NoticeKind::RollbackRequested, at, out);
+                }
+                NoticeKind::Notification
+            }
+            Action::Escalate => NoticeKind::EscalationRaised,
+            Action::Notify => NoticeKind::Notification,
+        };
+        self.owe_people(decision, kind, at, out);
+        self.attempt_due(at, out);
+    }
+
+    fn owe_people(
+        &mut self,
+        decision: &Decision,
+        kind: NoticeKind,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let settings = Arc::clone(&self.settings);
+        for receiver in &settings.receivers {
+            let is_hook = settings.rollback.hook.as_deref() == Some(receiver.name.as_str());
+            if !is_hook && receiver.takes(kind) {
+                self.owe(decision, &receiver.name, kind, at, out);
+            }
+        }
+    }
+
+    fn owe(
+        &mut self,
+        decision: &Decision,
+        receiver: &str,
+        kind: NoticeKind,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let key = DeliveryKey::new(&decision.id, kind.word(), receiver);
+        if self.outbox.all.contains_key(&key) {
+            return;
+        }
+        let delivery = Delivery {
+            key: key.clone(),
+            decision: decision.id.clone(),
+            rollout: decision.rollout.clone(),
+            receiver: receiver.to_owned(),
+            kind,
+            created_at: at,
+            attempts: 0,
+            last_error: None,
+            state: DeliveryState::Owed { next: at },
+        };
+        let rollback = kind == NoticeKind::RollbackRequested;
+        let notice = Notice {
+            kind,
+            at,
+            decision: decision.clone(),
+            rollout: decision
+                .rollout
+                .as_ref()
+                .and_then(|id| self.rollouts.get(id))
+                .cloned(),
+            service: self.settings.service.clone(),
+            environment: self.settings.environment.clone(),
+            expires_at: rollback.then(|| at + self.settings.rollback.give_up_after),
+            external_url: self.settings.external_url.clone(),
+        };
+        out.push(Effect::Record(Record::Owed(
+            Box::new(delivery.clone()),
+            Box::new(notice),
+        )));
+        self.outbox.all.insert(key, delivery);
+    }
+
+    /// Begins every attempt that is due, or ends the delivery where it is no longer right.
+    pub(super) fn attempt_due(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let due: Vec<DeliveryKey> = self
+            .outbox
+            .due()
+            .filter(|(next, _)| *next <= at)
+            .map(|(_, it)| it.key.clone())
+            .collect();
+        for key in due {
+            let delivery = self.outbox.all[&key].clone();
+            if let Some(state) = self.no_longer_right(&delivery, at) {
+                self.end(delivery, state, at, out);
+                continue;
+            }
+            let delivery = self.outbox.all.get_mut(&key).expect("it is due");
+            delivery.attempts += 1;
+            let (receiver, attempt) = (delivery.receiver.clone(), delivery.attempts);
+            out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+            self.outbox.in_flight.insert(key.clone());
+            out.push(Effect::Tell(Event::DeliveryAttempt {
+                key: key.clone(),
+                receiver: receiver.clone(),
+                attempt,
+            }));
+            out.push(Effect::Send {
+                key,
+                receiver,
+                attempt,
+            });
+        }
+    }
+
+    /// How a delivery ends instead of being attempted; `None` when it is still right.
+    fn no_longer_right(&self, delivery: &Delivery, at: Timestamp) -> Option<DeliveryState> {
+        let rollback = delivery.kind == NoticeKind::RollbackRequested;
+        if rollback && let Some(why) = self.superseded(delivery) {
+            return Some(DeliveryState::Cancelled { at, why });
+        }
+        let receiver = self
+            .settings
+            .receivers
+            .iter()
+            .find(|it| it.name == delivery.receiver);
+        let Some(receiver) = receiver else {
+            let why = format!("there is no [[webhook]] `{}` any more", delivery.receiver);
+            return Some(DeliveryState::GivenUp { at, why });
+        };
+        let patience = if rollback {
+            self.settings.rollback.give_up_after
+        } else {
+            receiver.give_up_after
+        };
+        (at.since(delivery.created_at) >= patience).then(|| {
+            let last = delivery.last_error.as_deref().unwrap_or("never attempted");
+            let why = format!(
+                "undelivered for {}: {last}",
+                humantime::format_duration(patience)
+            );
+            DeliveryState::GivenUp { at, why }
+        })
+    }
+
+    /// Why a rollback must not be sent any more.
+    fn superseded(&self, delivery: &Delivery) -> Option<String> {
+        let id = delivery.rollout.as_ref()?;
+        let Some(current) = self.rollouts.current().filter(|current| current.id == *id) else {
+            let by = match self.rollouts.current() {
+                Some(other) => format!("superseded: rollout of {} has begun", other.version),
+                None => "superseded: the rollout was finished".to_owned(),
+            };
+            return Some(by);
+        };
+        let other = self
+            .rollouts
+            .running()
+            .filter(|running| *running != current.version)?;
+        Some(format!("superseded: version {other} is running"))
+    }
+
+    /// Settles a delivery; a rollback that ends undelivered calls people, never silently.
+    fn end(
+        &mut self,
+        mut delivery: Delivery,
+        state: DeliveryState,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let (key, receiver, kind) = (
+            delivery.key.clone(),
+            delivery.receiver.clone(),
+            delivery.kind,
+        );
+        let people = match &state {
+            DeliveryState::Cancelled { why, .. } => {
+                out.push(Effect::Tell(Event::DeliveryCancelled {
+                    key: key.clone(),
+                    receiver,
+                    why: why.clone(),
+                }));
+                Some((NoticeKind::RollbackCancelled, why.clone()))
+            }
+            DeliveryState::GivenUp { why, .. } => {
+                let (attempt, reason) = (delivery.attempts, format!("given up: {why}"));
+                let key = key.clone();
+                out.push(Effect::Tell(Event::DeliveryFailed {
+                    key,
+                    receiver,
+                    attempt,
+                    reason,
+                    next: None,
+                }));
+                Some((NoticeKind::EscalationRaised, why.clone()))
+            }
+            DeliveryState::Owed { .. } | DeliveryState::Delivered { .. } => None,
+        };
+        delivery.state = state;
+        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+        let decision = delivery.decision.clone();
+        self.outbox.in_flight.remove(&key);
+        self.outbox.all.insert(key, delivery);
+        if kind == NoticeKind::RollbackRequested
+            && let Some((kind, why)) = people
+            && let Some(decision) = self.decisions.iter().find(|it| it.id == decision).cloned()
+        {
+            let reason = format!(
+                "the rollback was not delivered: {why}; it was asked for because {}",
+                decision.reason
+            );
+            let decision = Decision {
+                reason,
+                ..(*decision).clone()
+            };
+            self.owe_people(&decision, kind, at, out);
+            self.attempt_due(at, out);
+        }
+    }
+
+    /// An attempt was answered, or not.
+    pub(super) fn attempted(
+        &mut self,
+        key: &DeliveryKey,
+        outcome: &Attempted,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.outbox.in_flight.remove(key);
+        let Some(mut delivery) = self.outbox.all.get(key).cloned() else {
+            return;
+        };
+        if !matches!(delivery.state, DeliveryState::Owed { .. }) {
+            return;
+        }
+        let (answer, said) = match outcome {
+            Attempted::Answered {
+                status,
+                retry_after,
+            } => (
+                Answer::Status {
+                    status: *status,
+                    retry_after: *retry_after,
+                },
+                format!("HTTP {status}"),
+            ),
+            Attempted::NoAnswer { reason, reached } => {
+                let doubt = if *reached {
+                    " (it may have arrived)"
+                } else {
+                    ""
+                };
+                (Answer::Nothing, format!("{reason}{doubt}"))
+            }
+        };
+        let (receiver, attempt) = (delivery.receiver.clone(), delivery.attempts);
+        match after(key, attempt, answer, at) {
+            Next::Delivered => {
+                let Answer::Status { status, .. } = answer else {
+                    return;
+                };
+                delivery.state = DeliveryState::Delivered { at, status };
+                delivery.last_error = None;
+                let key = key.clone();
+                out.push(Effect::Tell(Event::DeliverySucceeded {
+                    key,
+                    receiver,
+                    attempt,
+                    status,
+                }));
+                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+                self.outbox.all.insert(delivery.key.clone(), delivery);
+            }
+            Next::Gone => {
+                let why = "the receiver answered 410: it is gone for good".to_owned();
+                self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
+            }
+            Next::Retry {
+                at: next,
+                attention,
+            } => {
+                let reason = if attention {
+                    format!("{said}: needs attention")
+                } else {
+                    said
+                };
+                delivery.last_error = Some(reason.clone());
+                delivery.state = DeliveryState::Owed { next };
+                let (key, next) = (key.clone(), Some(next));
+                out.push(Effect::Tell(Event::DeliveryFailed {
+                    key,
+                    receiver,
+                    attempt,
+                    reason,
+                    next,
+                }));
+                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+                self.outbox.all.insert(delivery.key.clone(), delivery);
+            }
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The engine's state and its two calls, `advance` and `apply`. What they set off stands in the files beside.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Call;
+use super::Effect;
+use super::Event;
+use super::Input;
+use super::Interest;
+use super::LastScrape;
+use super::Record;
+use super::Refusal;
+use super::Restored;
+use super::Scrape;
+use super::Settings;
+use super::TargetInfo;
+use super::VerdictState;
+use super::alerts::AlertBook;
+use super::deliver::Outbox;
+use super::signals::SignalWatch;
+use super::triggers::TriggerWatch;
+use super::versions::VersionWatch;
+use crate::gate::Change;
+use crate::gate::Rollouts;
+use crate::gate::Told;
+use crate::model::Action;
+use crate::model::Decision;
+use crate::model::DecisionId;
+use crate::model::STALE;
+use crate::model::Slot;
+use crate::model::TargetId;
+use crate::model::Timestamp;
+use crate::store::Window;
+
+/// Decisions kept in memory for showing; older ones stay in the ledger.
+pub(super) const DECISIONS_SHOWN_MAX: usize = 500;
+
+/// A configured or discovered target with its last scrape.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub info: Arc<TargetInfo>,
+    pub last: Option<LastScrape>,
+    /// Which of [`SYNTHETIC`] anything wants.
+    synthetic: [bool; SYNTHETIC.len()],
+}
+
+/// Judges and decides. See the crate's documentation for the invariants it keeps.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) settings: Arc<Settings>,
+    pub(super) interest: Arc<Interest>,
+    pub(super) window: Window,
+    pub(super) targets: BTreeMap<TargetId, Target>,
+    pub(super) signals: Vec<SignalWatch>,
+    /// What tells signals apart over a reload, in the order of `signals`.
+    pub(super) signal_names: Vec<String>,
+    pub(super) triggers: Vec<TriggerWatch>,
+    pub(super) versions: Option<VersionWatch>,
+    pub(super) rollouts: Rollouts,
+    pub(super) decisions: Vec<Arc<Decision>>,
+    pub(super) decided: BTreeSet<DecisionId>,
+    pub(super) outbox: Outbox,
+    pub(super) alerts: AlertBook,
+    /// Nothing is judged before this moment.
+    pub(super) settle_until: Option<Timestamp>,
+    /// Since when the active phases have been judged: being blind counts from here.
+    pub(super) judged_from: Timestamp,
+    /// Phase boundaries up to here have been acted on.
+    pub(super) phases_at: Timestamp,
+    pub(super) phase_shown: String,
+    pub(super) verdict: Arc<VerdictState>,
+    /// Deadlines up to here have fired; no input may be older.
+    pub(super) settled: Timestamp,
+    pub(super) evaluations: u64,
+    pub(super) evaluation_failures: u64,
+    pub(super) samples: u64,
+    /// Records that the ledger could not take and that stay true: tried again with the next input.
+    pub(super) unrecorded: Vec<Record>,
+}
+
+impl Engine {
+    /// An engine at `at` with what the ledger remembers. `out` takes what follows at once: a rollout that the
+    /// configuration tells of, records of it.
+    #[must_use]
+    pub fn new(
+        settings: Arc<Settings>,
+        restored: Restored,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Self {
+        let rolled_back: BTreeSet<String> = restored
+            .decisions
+            .iter()
+            .filter(|decision| decision.action == Action::Rollback)
+            .filter_map(|decision| {
+                restored
+                    .rollouts
+                    .iter()
+                    .find(|it| Some(&it.id) == decision.rollout.as_ref())
+            })
+            .map(|rollout| rollout.version.clone())
+            .collect();
+        let rollouts = Rollouts::new(
+            &settings.service,
+            &settings.environment,
+            restored.rollouts,
+            rolled_back,
+        );
+        let mut engine = Self {
+            interest: Arc::default(),
+            window: Window::default(),
+            targets: BTreeMap::new(),
+            signals: Vec::new(),
+            signal_names: Vec::new(),
+            triggers: Vec::new(),
+            versions: None,
+            rollouts,
+            decided: restored
+                .decisions
+                .iter()
+                .map(|decision| decision.id.clone())
+                .collect(),
+            decisions: restored.decisions.into_iter().map(Arc::new).collect(),
+            outbox: Outbox::restore(restored.deliveries),
+            alerts: AlertBook::new(at),
+            settle_until: None,
+            judged_from: at,
+            phases_at: at,
+            phase_shown: String::new(),
+            verdict: Arc::new(VerdictState::nothing_yet()),
+            settled: Timestamp::from_millis(at.millis() - 1),
+            evaluations: 0,
+            evaluation_failures: 0,
+            samples: 0,
+            unrecorded: Vec::new(),
+            settings,
+        };
+        engine.compile();
+        engine.restore_triggers(restored.triggers);
+        engine.settle_until = engine.settling(at);
+        engine.tell_configured(at, out);
+        engine.conclude(at, out);
+        engine
+    }
+
+    /// What sources should keep. A reload makes another.
+    #[must_use]
+    pub fn interest(&self) -> Arc<Interest> {
+        Arc::clone(&self.interest)
+    }
+
+    /// Whether any deadline is due, and when the next is.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        if self.settings.preview.is_some() {
+            return None;
+        }
+        [
+            self.settle_until,
+            self.next_phase_boundary(),
+            self.next_blindness(),
+            self.outbox.next_attempt(),
+            self.settings
+                .alerting
+                .map(|alerting| self.alerts.next_resend(alerting)),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Fires every deadline up to and including `to`, each at its own time, earliest first.
+    pub fn advance(&mut self, to: Timestamp, out: &mut Vec<Effect>) {
+        while let Some(due) = self.next_deadline().filter(|due| *due <= to) {
+            // A deadline that became known late (an owed delivery of a restart) fires now, not in the past.
+            let at = due
+                .max(Timestamp::from_millis(self.settled.millis() + 1))
+                .min(to);
+            self.fire(at, out);
+        }
+        self.settled = self.settled.max(to);
+    }
+
+    /// Fires deadlines before `at`, then takes one input; a deadline at `at` itself still sees it.
+    pub fn apply(&mut self, at: Timestamp, input: Input, out: &mut Vec<Effect>) {
+        assert!(
+            at > self.settled,
+            "input stamped {at}, but everything up to {} is settled",
+            self.settled
+        );
+        self.advance(Timestamp::from_millis(at.millis() - 1), out);
+        out.extend(self.unrecorded.drain(..).map(Effect::Record));
+        match input {
+            Input::Target(info) => self.add_target(info),
+            Input::TargetGone(id) => self.remove_target(id, at, out),
+            Input::Scraped(scrape) => self.scraped(scrape, at, out),
+            Input::Operator { token, call } => self.operator(token, call, at, out),
+            Input::Attempted { key, outcome } => self.attempted(&key, &outcome, at, out),
+            Input::CommitFailed { records, reason } => self.not_recorded(records, &reason, at, out),
+            Input::Reload(settings) => self.reload(settings, at, out),
+        }
+    }
+
+    fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.settle_until.is_some_and(|until| until <= at) {
+            self.settle(at, out);
+        }
+        if self
+            .next_phase_boundary()
+            .is_some_and(|boundary| boundary <= at)
+        {
+            self.phases_at = at;
+            self.judge(at, None, out);
+        }
+        self.tell_blindness(at, out);
+        self.attempt_due(at, out);
+        if let Some(alerting) = self.settings.alerting
+            && self.alerts.next_resend(alerting) <= at
+        {
+            self.send_alerts(at, out);
+        }
+    }
+
+    fn add_target(&mut self, info: TargetInfo) {
+        self.window.add_target(info.id, info.interval);
+        self.window.add_target(companion(info.id), info.interval);
+        let (id, last) = (info.id, None);
+        self.targets.insert(
+            id,
+            Target {
+                info: Arc::new(info),
+                last,
+                synthetic: Default::default(),
+            },
+        );
+        self.bear_synthetic(id);
+    }
+
+    /// Gives a target's companion the series that the rules want and it does not have.
+    pub(super) fn bear_synthetic(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        for (slot, name) in SYNTHETIC.iter().enumerate() {
+            let labels = target.info.labels.with(crate::model::labels::NAME, name);
+            let span = self.interest.span(&labels);
+            if let (Some(span), false) = (span, target.synthetic[slot]) {
+                target.synthetic[slot] = true;
+                let slot = Slot(u32::try_from(slot).expect("a handful of names"));
+                self.window.born(companion(id), slot, labels, span);
+            }
+        }
+    }
+
+    fn remove_target(&mut self, id: TargetId, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.targets.remove(&id).is_some() {
+            self.window.remove_target(id, at);
+            self.window.remove_target(companion(id), at);
+            self.judge(at, Some(id), out);
+        }
+    }
+
+    fn scraped(&mut self, scrape: Scrape, at: Timestamp, out: &mut Vec<Effect>) {
+        let id = scrape.target;
+        let Some(target) = self.targets.get_mut(&id) else {
+            return;
+        };
+        let was_up = target.last.as_ref().map(|last| last.error.is_none());
+        let instance = target.info.instance.clone();
+        let mut last = LastScrape {
+            at: scrape.at,
+            duration: scrape.duration,
+            samples: 0,
+            error: None,
+        };
+        let mut synthetic = [0.0, scrape.duration.as_secs_f64(), 0.0, 0.0, 0.0];
+        match scrape.outcome {
+            Ok(columns) => {
+                synthetic = [
+                    1.0,
+                    scrape.duration.as_secs_f64(),
+                    f64::from(columns.samples_scraped),
+                    f64::from(columns.samples_kept),
+                    f64::from(columns.series_added),
+                ];
+                last.samples = columns.samples_scraped;
+                for slot in &columns.gone {
+                    self.window.gone(id, *slot, scrape.at);
+                }
+                for (slot, labels) in columns.born {
+                    let span = self.interest.span(&labels).unwrap_or_default();
+                    self.window.born(id, slot, labels, span);
+                }
+                self.samples += columns.values.len() as u64;
+                self.window
+                    .append(id, scrape.at, &columns.values, &columns.stamped);
+                if was_up == Some(false) {
+                    out.push(Effect::Tell(Event::TargetUp { instance }));
+                }
+            }
+            Err(error) => {
+                self.window.fail(id, scrape.at);
+                if was_up != Some(false) {
+                    out.push(Effect::Tell(Event::TargetDown {
+                        instance,
+                        error: error.clone(),
+                    }));
+                }
+                last.error = Some(error);
+            }
+        }
+        target.last = Some(last);
+        for (value, wanted) in synthetic.iter_mut().zip(target.synthetic) {
+            *value = if wanted { *value } else { STALE };
+        }
+        self.window
+            .append(companion(id), scrape.at, &synthetic, &[]);
+        self.judge(at, Some(id), out);
+    }
+
+    fn operator(&mut self, token: u64, call: Call, at: Timestamp, out: &mut Vec<Effect>) {
+        let answer = match call {
+            Call::StartRollout {
+                id,
+                version,
+                previous_version,
+                started_at,
+                irreversible,
+            } => {
+                if version.is_empty() {
+                    Err(Refusal::Conflict("a rollout needs a version".into()))
+                } else {
+                    let told = Told {
+                        id,
+                        version,
+                        previous_version,
+                        started_at,
+                        irreversible,
+                    };
+                    Ok(self.start_rollout(told, at, out))
+                }
+            }
+            Call::FinishRollout(id) => self.finish_rollout(&id, at, out),
+        };
+        out.push(Effect::Answer { token, answer });
+    }
+
+    /// Carries out what `gate` says of rollouts: records, tells, and starts judging afresh.
+    pub(super) fn changed(&mut self, change: Change, at: Timestamp, out: &mut Vec<Effect>) {
+        if let Some(ended) = change.ended {
+            out.push(Effect::Record(Record::Rollout(ended.clone())));
+            out.push(Effect::Tell(Event::RolloutEnded(ended)));
+        }
+        if let Some(amended) = change.amended {
+            out.push(Effect::Record(Record::Rollout(amended)));
+        }
+        if change.begun.is_some() {
+            self.capture_baseline();
+            let begun = self.rollouts.all().last().expect("it just began").clone();
+            out.push(Effect::Record(Record::Rollout(begun.clone())));
+            if begun.end.is_none() {
+                out.push(Effect::Tell(Event::RolloutBegan(begun)));
+                self.settle_until = self.settling(at);
+                if self.settle_until.is_none() {
+                    self.settle(at, out);
+                }
+            }
+        }
+    }
+}
+
+/// What a scrape says of itself, in Prometheus' words. A companion of each target holds these series, because they
+/// are known when the target is not.
+const SYNTHETIC: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
+
+/// The window's target for a target's synthetic series.
+pub(super) const fn companion(id: TargetId) -> TargetId {
+    TargetId(id.0 | 1 << 31)
+}
+
+/// The real target behind a window's target, and whether it is the companion.
+pub(super) const fn behind(id: TargetId) -> (TargetId, bool) {
+    (TargetId(id.0 & !(1 << 31)), id.0 >> 31 == 1)
+}

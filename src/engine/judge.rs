@@ -1,0 +1,284 @@
+//! One landing scrape (or one deadline): evaluate what reads it, classify, move the triggers, decide, conclude.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Effect;
+use super::Event;
+use super::Record;
+use super::RestoredTrigger;
+use super::engine::Engine;
+use super::engine::behind;
+use super::signals::SignalWatch;
+use crate::model::Reading;
+use crate::model::TargetId;
+use crate::model::Timestamp;
+use crate::rules::Behind;
+use crate::rules::Bounds;
+use crate::rules::Read;
+use crate::rules::State;
+use crate::runbook::Hold;
+use crate::runbook::Trigger;
+
+/// Where no target is behind a signal its readings count once in this long.
+const INTERVAL_UNKNOWN: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Judges what reads `landed`, or everything at a deadline.
+    pub(super) fn judge(&mut self, at: Timestamp, landed: Option<TargetId>, out: &mut Vec<Effect>) {
+        self.take_readings(at, landed, out);
+        if let Some(target) = landed {
+            self.watch_versions(target, at, out);
+        }
+        let active = self.active_phases(at);
+        self.tell_phase(&active, at, out);
+        if self.settle_until.is_none() {
+            self.move_triggers(at, &active, out);
+            self.decide(at, &active, out);
+        }
+        self.conclude(at, out);
+        for signal in &mut self.signals {
+            signal.fresh = false;
+        }
+        for expr in self
+            .triggers
+            .iter_mut()
+            .filter_map(|trigger| trigger.expr.as_mut())
+        {
+            expr.fresh = false;
+        }
+    }
+
+    /// Evaluates every signal and bare expression that a scrape of `landed` can have changed.
+    fn take_readings(&mut self, at: Timestamp, landed: Option<TargetId>, out: &mut Vec<Effect>) {
+        let rules = Arc::clone(&self.settings.rules);
+        let keep = self.history_kept();
+        for (s, signal) in rules.signals.iter().enumerate() {
+            if self.is_read(Followed::Signal(s), landed) {
+                let before = self.signals[s].reading();
+                let (read, interval) = self.read(Followed::Signal(s), signal.empty, at);
+                let watch = &mut self.signals[s];
+                watch.take(read, at, interval, keep);
+                let after = watch.reading();
+                if before.value().is_some() != after.value().is_some() {
+                    let (signal, why) = (signal.name.clone(), watch.read.why.to_string());
+                    out.push(Effect::Tell(Event::ReadingChanged {
+                        signal,
+                        from: before,
+                        to: after,
+                        why,
+                    }));
+                }
+            }
+        }
+        for t in 0..self.triggers.len() {
+            if self.triggers[t].expr.is_some() && self.is_read(Followed::Expr(t), landed) {
+                let (read, interval) = self.read(Followed::Expr(t), None, at);
+                if let Some(watch) = &mut self.triggers[t].expr {
+                    watch.take(read, at, interval, Duration::ZERO);
+                }
+            }
+        }
+    }
+
+    fn is_read(&mut self, which: Followed, landed: Option<TargetId>) -> bool {
+        let Some(target) = landed else { return true };
+        let watch = match which {
+            Followed::Signal(s) => &mut self.signals[s],
+            Followed::Expr(t) => self.triggers[t]
+                .expr
+                .as_mut()
+                .expect("only asked of bare expressions"),
+        };
+        watch.plan.reads(&self.window, target)
+            || watch.plan.has_target(super::engine::companion(target))
+            || watch.at.is_none()
+            // What the last scrape took from it must still be noticed.
+            || watch.targets().is_empty()
+    }
+
+    /// Reads one signal, with the interval of the fastest target behind it.
+    fn read(&mut self, which: Followed, empty: Option<f64>, at: Timestamp) -> (Read, Duration) {
+        self.evaluations += 1;
+        let targets = &self.targets;
+        let window = &self.window;
+        let any_up = targets
+            .values()
+            .any(|it| it.last.as_ref().is_some_and(|last| last.error.is_none()));
+        let bounds = Bounds {
+            coverage: self.settings.judging.coverage,
+            empty,
+            any_up,
+        };
+        let watch: &mut SignalWatch = match which {
+            Followed::Signal(s) => &mut self.signals[s],
+            Followed::Expr(t) => self.triggers[t]
+                .expr
+                .as_mut()
+                .expect("only asked of bare expressions"),
+        };
+        let known = |id: TargetId| {
+            let (real, is_companion) = behind(id);
+            let target = targets.get(&real)?;
+            let last = target.last.as_ref()?;
+            let up = is_companion || last.error.is_none();
+            Some(Behind {
+                up,
+                since: window.watched_since(id),
+            })
+        };
+        let read = watch.plan.read(window, &known, bounds, at);
+        if read.reading == Reading::SourceError {
+            self.evaluation_failures += 1;
+        }
+        let intervals = watch
+            .targets()
+            .iter()
+            .filter_map(|id| targets.get(&behind(*id).0));
+        let interval = intervals
+            .map(|target| target.info.interval)
+            .min()
+            .unwrap_or(INTERVAL_UNKNOWN);
+        (read, interval)
+    }
+
+    /// Moves every trigger whose readings are fresh, active or not: so the past is known when a phase begins.
+    fn move_triggers(&mut self, at: Timestamp, active: &[usize], out: &mut Vec<Effect>) {
+        let rules = Arc::clone(&self.settings.rules);
+        let baseline = self.baseline();
+        for t in 0..self.triggers.len() {
+            let (place, is_active) = self.place(t, active);
+            let trigger = &rules.phases[place.0].triggers[place.1];
+            let watch = &mut self.triggers[t];
+            let fresh = match &watch.expr {
+                Some(expr) => expr.fresh,
+                None => watch
+                    .signals
+                    .iter()
+                    .any(|signal| self.signals[*signal].fresh),
+            };
+            if !fresh {
+                continue;
+            }
+            let hold_for = self.settings.judging.hold_for;
+            let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+            let changed = watch.judge(trigger, &self.signals, &median, hold_for, at);
+            for (series, before) in changed {
+                self.state_changed(t, trigger, series, &before, (at, is_active), out);
+            }
+        }
+    }
+
+    /// Records and tells that a trigger's state is another kind than before.
+    fn state_changed(
+        &mut self,
+        t: usize,
+        trigger: &Trigger,
+        series: String,
+        before: &State,
+        (at, is_active): (Timestamp, bool),
+        out: &mut Vec<Effect>,
+    ) {
+        let rollout = self.rollouts.current().map(|rollout| rollout.id.0.clone());
+        let watch = &mut self.triggers[t];
+        let (name, condition) = (watch.name.clone(), watch.text.clone());
+        let Some(it) = watch.series.get_mut(&series) else {
+            return;
+        };
+        if it.state == State::Inactive {
+            it.handled = None;
+        }
+        let value = it.value;
+        if let State::Firing {
+            active_at,
+            fired_at,
+            ..
+        } = it.state
+        {
+            let (name, series, condition) = (name.clone(), series.clone(), condition.clone());
+            let fired = RestoredTrigger {
+                name,
+                series,
+                condition,
+                rollout,
+                active_at,
+                fired_at,
+            };
+            out.push(Effect::Record(Record::Trigger(fired)));
+        } else if matches!(before, State::Firing { .. }) {
+            let (name, series) = (name.clone(), series.clone());
+            out.push(Effect::Record(Record::TriggerGone { name, series }));
+        }
+        if is_active {
+            let trigger_name = name;
+            out.push(Effect::Tell(match (before, &it.state) {
+                (_, State::Pending { .. }) => {
+                    let hold = match trigger.hold {
+                        Hold::For(hold) => hold,
+                        Hold::After { .. } => Duration::ZERO,
+                    };
+                    Event::TriggerPending {
+                        trigger: trigger_name,
+                        series,
+                        value,
+                        condition,
+                        hold,
+                    }
+                }
+                (_, State::Firing { active_at, .. }) => {
+                    let held_for = at.since(*active_at);
+                    Event::TriggerFiring {
+                        trigger: trigger_name,
+                        series,
+                        value,
+                        condition,
+                        held_for,
+                    }
+                }
+                (State::Firing { .. }, State::Inactive) => Event::TriggerResolved {
+                    trigger: trigger_name,
+                    series,
+                    value,
+                },
+                (_, State::Inactive) => Event::TriggerCalmed {
+                    trigger: trigger_name,
+                    series,
+                    value,
+                },
+            }));
+        }
+    }
+
+    /// The trigger's definition that counts: that of the active phase with the shortest band, else the first.
+    pub(super) fn place(&self, trigger: usize, active: &[usize]) -> ((usize, usize), bool) {
+        let places = &self.triggers[trigger].places;
+        let found = active
+            .iter()
+            .find_map(|phase| places.iter().find(|(p, _)| p == phase));
+        (*found.unwrap_or(&places[0]), found.is_some())
+    }
+
+    /// Every trigger calm and uncounted, as at the start of a rollout.
+    pub(super) fn start_afresh(&mut self, _at: Timestamp, out: &mut Vec<Effect>) {
+        for watch in &mut self.triggers {
+            for (series, it) in &mut watch.series {
+                if it.firing().is_some() {
+                    let (name, series) = (watch.name.clone(), series.clone());
+                    out.push(Effect::Record(Record::TriggerGone { name, series }));
+                }
+                it.start_afresh();
+            }
+        }
+    }
+
+    fn history_kept(&self) -> Duration {
+        self.settings.rollout.baseline.max(Duration::from_secs(60))
+    }
+}
+
+/// Something with a plan: a signal, or the bare expression of a trigger.
+#[derive(Copy, Clone)]
+enum Followed {
+    Signal(usize),
+    Expr(usize),
+}

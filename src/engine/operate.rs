@@ -1,0 +1,235 @@
+//! What people ask for, what the ledger refuses, what a reload changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Answer;
+use super::Effect;
+use super::Event;
+use super::Interest;
+use super::Record;
+use super::Refusal;
+use super::Settings;
+use super::engine::Engine;
+use super::signals::SignalWatch;
+use super::triggers::TriggerWatch;
+use super::versions::VersionWatch;
+use crate::gate::Told;
+use crate::model::Action;
+use crate::model::Guard;
+use crate::model::RolloutId;
+use crate::model::Timestamp;
+use crate::promql::Expr;
+use crate::runbook::When;
+
+impl Engine {
+    pub(super) fn start_rollout(
+        &mut self,
+        told: Told,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Answer {
+        let id = told.id.clone();
+        let change = self.rollouts.tell(told, at);
+        let created = change.begun.is_some();
+        let amended = change.amended.clone();
+        self.changed(change, at, out);
+        self.judge(at, None, out);
+        let known = id.and_then(|id| self.rollouts.get(&id).cloned());
+        let newest = || {
+            self.rollouts
+                .all()
+                .last()
+                .cloned()
+                .expect("one was told of just now")
+        };
+        let rollout = if created {
+            newest()
+        } else {
+            amended.or(known).unwrap_or_else(newest)
+        };
+        Answer::Rollout { rollout, created }
+    }
+
+    pub(super) fn finish_rollout(
+        &mut self,
+        id: &RolloutId,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) -> Result<Answer, Refusal> {
+        let Some(known) = self.rollouts.get(id).cloned() else {
+            return Err(Refusal::NoSuchRollout(id.0.clone()));
+        };
+        if let Some((ended, how)) = known.end {
+            return Err(Refusal::Conflict(format!(
+                "rollout `{id}` ended already: {how} at {ended}"
+            )));
+        }
+        let rollout = self
+            .rollouts
+            .finish(id, at)
+            .expect("it is known and has not ended, so it is current");
+        self.settle_until = None;
+        out.push(Effect::Record(Record::Rollout(rollout.clone())));
+        out.push(Effect::Tell(Event::RolloutEnded(rollout.clone())));
+        self.start_afresh(at, out);
+        self.judge(at, None, out);
+        Ok(Answer::Rollout {
+            rollout,
+            created: false,
+        })
+    }
+
+    /// The medians of the rollout in progress.
+    pub(super) fn baseline(&self) -> BTreeMap<String, f64> {
+        self.rollouts
+            .current()
+            .map(|rollout| rollout.baseline.clone())
+            .unwrap_or_default()
+    }
+
+    /// Notes, at the start of a rollout, what every signal read before it.
+    pub(super) fn capture_baseline(&mut self) {
+        let until = self
+            .rollouts
+            .all()
+            .last()
+            .map(|rollout| rollout.started_at.min(rollout.seen_at));
+        let Some(until) = until else { return };
+        let from = until - self.settings.rollout.baseline;
+        let signals = self.settings.rules.signals.iter().zip(&self.signals);
+        let medians = signals
+            .filter_map(|(signal, watch)| Some((signal.name.clone(), watch.median(from, until)?)))
+            .collect();
+        self.rollouts.set_baseline(medians);
+    }
+
+    /// The ledger could not commit: what is not recorded is not sent. Decisions are taken back, to be judged again
+    /// while their trigger fires; the rest stays true and is recorded with the next input.
+    pub(super) fn not_recorded(
+        &mut self,
+        records: Vec<Record>,
+        reason: &str,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        for record in records {
+            match record {
+                Record::Decision(decision) => {
+                    self.decided.remove(&decision.id);
+                    self.decisions.retain(|known| known.id != decision.id);
+                    let rollout = decision
+                        .rollout
+                        .as_ref()
+                        .and_then(|id| self.rollouts.get(id));
+                    let version = rollout.map(|rollout| rollout.version.clone());
+                    if let (Action::Rollback, Some(version)) = (decision.action, version) {
+                        self.rollouts.unmark_rolled_back(&version);
+                    }
+                    for it in self
+                        .triggers
+                        .iter_mut()
+                        .flat_map(|watch| watch.series.values_mut())
+                    {
+                        if it
+                            .handled
+                            .as_ref()
+                            .is_some_and(|handled| handled.decision == decision.id)
+                        {
+                            it.handled = None;
+                        }
+                    }
+                    for signal in &mut self.signals {
+                        signal.blind_told &= !decision.trigger.starts_with(super::decide::BLIND);
+                    }
+                    let (action, reason) = (decision.action, reason.to_owned());
+                    out.push(Effect::Tell(Event::NotRecorded {
+                        action,
+                        refused_by: Guard::Store,
+                        reason,
+                    }));
+                }
+                Record::Owed(delivery, _) => self.outbox.forget(&delivery.key),
+                Record::Delivery(delivery) => {
+                    if self.outbox.all.contains_key(&delivery.key) {
+                        self.outbox.not_begun(&delivery, at);
+                        self.unrecorded.push(Record::Delivery(delivery));
+                    }
+                }
+                stays @ (Record::Rollout(_) | Record::Trigger(_) | Record::TriggerGone { .. }) => {
+                    self.unrecorded.push(stays);
+                }
+            }
+        }
+        self.conclude(at, out);
+    }
+
+    /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.
+    pub(super) fn reload(&mut self, settings: Arc<Settings>, at: Timestamp, out: &mut Vec<Effect>) {
+        self.settings = settings;
+        self.compile();
+        let ids: Vec<_> = self.targets.keys().copied().collect();
+        for id in ids {
+            self.bear_synthetic(id);
+        }
+        self.settle_until = self.settle_until.and(self.settling(at));
+        self.tell_configured(at, out);
+        out.push(Effect::Tell(Event::Reloaded));
+        self.judge(at, None, out);
+    }
+
+    /// Compiles the settings' expressions, keeping what is known of signals and triggers that stayed alike.
+    pub(super) fn compile(&mut self) {
+        let rules = Arc::clone(&self.settings.rules);
+        let mut before: BTreeMap<String, SignalWatch> = std::mem::take(&mut self.signal_names)
+            .into_iter()
+            .zip(std::mem::take(&mut self.signals))
+            .collect();
+        for signal in &rules.signals {
+            let key = signal_key(signal);
+            let watch = before
+                .remove(&key)
+                .unwrap_or_else(|| SignalWatch::new(signal));
+            self.signals.push(watch);
+            self.signal_names.push(key);
+        }
+        let old = std::mem::replace(&mut self.triggers, TriggerWatch::all(&rules));
+        for was in old {
+            let alike =
+                |watch: &&mut TriggerWatch| watch.name == was.name && watch.text == was.text;
+            if let Some(watch) = self.triggers.iter_mut().find(alike) {
+                watch.series = was.series;
+            }
+        }
+        let version_expr = self.settings.rollout.version_from.as_deref();
+        let version_expr = version_expr.and_then(|text| Expr::parse(text).ok());
+        self.versions = version_expr.as_ref().map(VersionWatch::new);
+        let bare = rules
+            .phases
+            .iter()
+            .flat_map(|phase| &phase.triggers)
+            .filter_map(|it| match &it.when {
+                When::Expr(expr) => Some(expr),
+                When::Condition(_) => None,
+            });
+        let signals = rules
+            .signals
+            .iter()
+            .flat_map(|signal| std::iter::once(&signal.expr).chain(&signal.enough));
+        let selectors = signals
+            .chain(bare)
+            .chain(&version_expr)
+            .flat_map(Expr::selectors);
+        // A little more than the rules look back, so that a scrape that is late does not cut a range short.
+        let margin = Duration::from_secs(1);
+        let selectors = selectors.map(|(matchers, span)| (matchers, span + margin));
+        self.interest = Arc::new(Interest::new(selectors, self.settings.retain));
+    }
+}
+
+/// A signal with the same key reads the same.
+fn signal_key(signal: &crate::runbook::Signal) -> String {
+    let enough = signal.enough.as_ref().map_or("", |enough| enough.text());
+    format!("{}\n{}\n{enough}", signal.name, signal.expr.text())
+}

@@ -1,0 +1,106 @@
+//! Which phases are active, and when that changes.
+
+use std::time::Duration;
+
+use super::Effect;
+use super::Event;
+use super::engine::Engine;
+use crate::model::Timestamp;
+use crate::runbook::Clock;
+use crate::runbook::Phase;
+
+impl Engine {
+    /// When a clock began; `None` when it does not run.
+    fn clock(&self, clock: Clock) -> Option<Timestamp> {
+        match clock {
+            Clock::GoLive => self.settings.rollout.go_live,
+            Clock::Rollout => self.rollouts.current().map(|rollout| rollout.started_at),
+        }
+    }
+
+    /// Indexes of the active phases at `at`, the shortest band first.
+    pub(super) fn active_phases(&self, at: Timestamp) -> Vec<usize> {
+        let phases = &self.settings.rules.phases;
+        if let Some(preview) = &self.settings.preview {
+            return (0..phases.len())
+                .filter(|p| phases[*p].name == *preview)
+                .collect();
+        }
+        let mut active: Vec<usize> = (0..phases.len())
+            .filter(|p| self.is_active(&phases[*p], at))
+            .collect();
+        active.sort_by_key(|p| (band(&phases[*p]), *p));
+        active
+    }
+
+    fn is_active(&self, phase: &Phase, at: Timestamp) -> bool {
+        self.clock(phase.clock).is_some_and(|start| {
+            at >= start + phase.from && phase.until.is_none_or(|until| at < start + until)
+        })
+    }
+
+    /// The next moment at which a phase begins or ends.
+    pub(super) fn next_phase_boundary(&self) -> Option<Timestamp> {
+        let boundaries = self.settings.rules.phases.iter().filter_map(|phase| {
+            let start = self.clock(phase.clock)?;
+            let (from, until) = (start + phase.from, phase.until.map(|until| start + until));
+            [Some(from), until]
+                .into_iter()
+                .flatten()
+                .filter(|at| *at > self.phases_at)
+                .min()
+        });
+        boundaries.min()
+    }
+
+    /// Until when a rollout that is in progress settles; `None` when it has.
+    pub(super) fn settling(&self, at: Timestamp) -> Option<Timestamp> {
+        if self.settings.preview.is_some() {
+            return None;
+        }
+        let rollout = self.rollouts.current()?;
+        let from = if rollout.told {
+            rollout.started_at
+        } else {
+            rollout.seen_at
+        };
+        let until = from + self.settings.judging.settle;
+        (until > at).then_some(until)
+    }
+
+    /// The rollout has settled: triggers start afresh and are judged from here on.
+    pub(super) fn settle(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        self.settle_until = None;
+        self.judged_from = at;
+        self.start_afresh(at, out);
+        if let Some(rollout) = self.rollouts.current() {
+            out.push(Effect::Tell(Event::Settled {
+                rollout: rollout.id.0.clone(),
+            }));
+        }
+        self.judge(at, None, out);
+    }
+
+    /// Says so when the shown phase has changed.
+    pub(super) fn tell_phase(&mut self, active: &[usize], at: Timestamp, out: &mut Vec<Effect>) {
+        let phases = &self.settings.rules.phases;
+        let shown = active.first().map(|p| &phases[*p]);
+        let name = shown.map_or("", |phase| &phase.name);
+        if name != self.phase_shown {
+            if self.phase_shown.is_empty() {
+                self.judged_from = self.judged_from.max(at);
+            }
+            name.clone_into(&mut self.phase_shown);
+            if let Some(phase) = shown {
+                let (phase, title) = (phase.name.clone(), phase.title.clone());
+                out.push(Effect::Tell(Event::PhaseEntered { phase, title }));
+            }
+        }
+    }
+}
+
+fn band(phase: &Phase) -> Duration {
+    phase
+        .until
+        .map_or(Duration::MAX, |until| until.saturating_sub(phase.from))
+}

@@ -1,0 +1,483 @@
+//! The verdict and the snapshot: what the engine shows of itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Check;
+use super::Effect;
+use super::Event;
+use super::Outcome;
+use super::Role;
+use super::ScrapeState;
+use super::SignalState;
+use super::Snapshot;
+use super::TriggerState;
+use super::VerdictState;
+use super::WouldFire;
+use super::engine::DECISIONS_SHOWN_MAX;
+use super::engine::Engine;
+use super::triggers::SeriesState;
+use crate::gate::conclude;
+use crate::model::Action;
+use crate::model::Reading;
+use crate::model::Status;
+use crate::model::Timestamp;
+use crate::model::Unit;
+use crate::model::Verdict;
+use crate::rules::State;
+use crate::rules::Truth;
+use crate::rules::thresholds_of;
+use crate::runbook::Condition;
+use crate::runbook::Trigger;
+use crate::runbook::When;
+
+/// A dry run calls a condition firing that held in every reading, of at least this many.
+const PREVIEW_READINGS_MIN: u32 = 3;
+
+impl VerdictState {
+    /// Before the first evaluation.
+    pub(super) fn nothing_yet() -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            status: Status::Unknown,
+            phase: String::new(),
+            evaluated_at: None,
+            reasons: vec!["nothing was evaluated yet".into()],
+            checks: Vec::new(),
+            would_fire: Vec::new(),
+        }
+    }
+}
+
+impl Engine {
+    /// Draws the verdict afresh, tells Alertmanager and people what changed.
+    pub(super) fn conclude(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let active = self.active_phases(at);
+        self.update_alerts(&active, at, out);
+        let next = self.verdict_of(&active, at);
+        let before = (self.verdict.verdict, self.verdict.status);
+        let after = (next.verdict, next.status);
+        if before != after && next.evaluated_at.is_some() {
+            let reasons = next.reasons.clone();
+            out.push(Effect::Tell(Event::VerdictChanged {
+                from: before,
+                to: after,
+                reasons,
+            }));
+        }
+        if next.status == Status::Red && self.settings.preview.is_none() {
+            self.mark_red(out);
+        }
+        self.verdict = Arc::new(next);
+    }
+
+    fn mark_red(&mut self, out: &mut Vec<Effect>) {
+        if let Some(rollout) = self
+            .rollouts
+            .current_mut()
+            .filter(|rollout| !rollout.turned_red)
+        {
+            rollout.turned_red = true;
+            out.push(Effect::Record(super::Record::Rollout(rollout.clone())));
+        }
+    }
+
+    fn verdict_of(&self, active: &[usize], at: Timestamp) -> VerdictState {
+        let evaluated_at = self.signals.iter().filter_map(|signal| signal.at).max();
+        let evaluated_at = evaluated_at.or_else(|| {
+            self.targets
+                .values()
+                .filter_map(|it| it.last.as_ref())
+                .map(|last| last.at)
+                .max()
+        });
+        let mut next = VerdictState {
+            evaluated_at,
+            ..VerdictState::nothing_yet()
+        };
+        if evaluated_at.is_none() {
+            return next;
+        }
+        let rules = &self.settings.rules;
+        let Some(first) = active.first() else {
+            next.reasons = vec![match self.rollouts.current() {
+                None => "no rollout is in progress, so no phase is active".into(),
+                Some(_) => "no phase is active at this time of the rollout".into(),
+            }];
+            return next;
+        };
+        next.phase = rules.phases[*first].name.clone();
+        next.checks = self.checks(active);
+        if let Some(until) = self.settle_until {
+            let seconds = std::time::Duration::from_secs(until.since(at).as_secs().max(1));
+            let left = humantime::format_duration(seconds);
+            next.reasons = vec![format!(
+                "the rollout settles for another {left}: nothing is judged yet"
+            )];
+            return next;
+        }
+        let gate = active
+            .iter()
+            .map(|p| rules.phases[*p].gate)
+            .min()
+            .unwrap_or(Status::Green);
+        let any = |outcome| {
+            next.checks
+                .iter()
+                .any(|check: &Check| check.outcome == outcome)
+        };
+        let (verdict, status) = conclude(
+            any(Outcome::Firing),
+            any(Outcome::Unknown),
+            any(Outcome::Missed),
+            gate,
+        );
+        next.reasons = reasons(&next.checks);
+        next.would_fire = self.would_fire(active);
+        (next.verdict, next.status) = (verdict, status);
+        next
+    }
+
+    fn checks(&self, active: &[usize]) -> Vec<Check> {
+        let rules = &self.settings.rules;
+        let baseline = self.baseline();
+        let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+        let mut checks = Vec::new();
+        for phase in active {
+            for target in &rules.phases[*phase].targets {
+                checks.push(self.check_target(target, &median));
+            }
+        }
+        for t in 0..self.triggers.len() {
+            let ((phase, trigger), is_active) = self.place(t, active);
+            let trigger = &rules.phases[phase].triggers[trigger];
+            // Of triggers with one name only that of the shortest band counts.
+            let shadowed = active.iter().take_while(|p| **p != phase).any(|p| {
+                rules.phases[*p]
+                    .triggers
+                    .iter()
+                    .any(|other| other.name == trigger.name)
+            });
+            if is_active && !shadowed {
+                checks.push(self.check_trigger(t, trigger, &median));
+            }
+        }
+        checks
+    }
+
+    fn check_target(
+        &self,
+        target: &crate::runbook::Target,
+        median: &dyn Fn(usize) -> Option<f64>,
+    ) -> Check {
+        let rules = &self.settings.rules;
+        let signal = &rules.signals[target.signal];
+        let watch = &self.signals[target.signal];
+        let (signal_index, threshold) = (target.signal, target.threshold.clone());
+        let condition = Condition::Compare {
+            signal: signal_index,
+            threshold,
+        };
+        let judged =
+            crate::rules::judge(&condition, &|s| self.signals[s].reading().value(), median);
+        let (outcome, reason) = match judged.truth {
+            Truth::True => (Outcome::Met, String::new()),
+            Truth::False => {
+                let now = judged
+                    .value
+                    .map(|value| signal.unit.show(value))
+                    .unwrap_or_default();
+                (
+                    Outcome::Missed,
+                    format!(
+                        "{} is {now}, should be {}",
+                        signal.title, target.threshold.text
+                    ),
+                )
+            }
+            Truth::Unknown if judged.value.is_some() => (
+                Outcome::Unknown,
+                format!("{}: no baseline from before the rollout", signal.title),
+            ),
+            Truth::Unknown => (
+                Outcome::Unknown,
+                format!("{}: {}", signal.title, self.why(target.signal)),
+            ),
+        };
+        Check {
+            name: signal.name.clone(),
+            signal: signal.name.clone(),
+            role: Role::Target,
+            reading: watch.reading(),
+            unit: signal.unit,
+            condition: target.threshold.text.clone(),
+            thresholds: self.thresholds(&condition, median),
+            outcome,
+            reason,
+        }
+    }
+
+    fn check_trigger(
+        &self,
+        t: usize,
+        trigger: &Trigger,
+        median: &dyn Fn(usize) -> Option<f64>,
+    ) -> Check {
+        let watch = &self.triggers[t];
+        let rank = |it: &SeriesState| match self.outcome(it) {
+            Outcome::Firing => 4,
+            Outcome::Unknown => 3,
+            Outcome::Pending => 2,
+            Outcome::Quiet | Outcome::Met | Outcome::Missed => 1,
+        };
+        let speaker = watch.series.values().max_by_key(|it| rank(it));
+        let signal = speaker
+            .and_then(|it| it.signal)
+            .or_else(|| watch.signals.first().copied());
+        let unit = signal.map_or(Unit::None, |s| self.settings.rules.signals[s].unit);
+        let reading = speaker.map_or(Reading::Empty, |it| it.reading);
+        let cannot = self.cannot_trip(trigger);
+        let outcome = match (&cannot, speaker) {
+            (Some(_), _) => Outcome::Firing,
+            (None, Some(it)) => self.outcome(it),
+            // An `each` trigger without any calm series kept: its signal says whether that is quiet.
+            (None, None) => match signal.map(|s| self.signals[s].reading()) {
+                Some(Reading::Stale | Reading::Thin | Reading::SourceError | Reading::Empty) => {
+                    Outcome::Unknown
+                }
+                Some(Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous)
+                | None => Outcome::Quiet,
+            },
+        };
+        let now = speaker
+            .and_then(|it| it.value)
+            .map(|value| format!(", now {}", unit.show(value)));
+        let reason = match (cannot, outcome) {
+            (Some(why), _) => format!("{} cannot trip: {why}", trigger.name),
+            (None, Outcome::Firing | Outcome::Pending) => {
+                format!(
+                    "{}: {}{}",
+                    trigger.name,
+                    trigger.text,
+                    now.unwrap_or_default()
+                )
+            }
+            (None, Outcome::Unknown) => {
+                let why = match signal {
+                    Some(s) => self.why(s),
+                    None => speaker.map(|it| it.why.clone()).unwrap_or_default(),
+                };
+                format!("{}: {why}", trigger.name)
+            }
+            (None, Outcome::Quiet | Outcome::Met | Outcome::Missed) => String::new(),
+        };
+        let thresholds = match &trigger.when {
+            When::Condition(condition) => self.thresholds(condition, median),
+            When::Expr(_) => BTreeMap::new(),
+        };
+        Check {
+            name: trigger.name.clone(),
+            signal: signal
+                .map_or_else(String::new, |s| self.settings.rules.signals[s].name.clone()),
+            role: Role::Trigger,
+            reading,
+            unit,
+            condition: trigger.text.clone(),
+            thresholds,
+            outcome,
+            reason,
+        }
+    }
+
+    fn outcome(&self, it: &SeriesState) -> Outcome {
+        if self.settings.preview.is_some() {
+            return match it.truth {
+                Truth::Unknown => Outcome::Unknown,
+                Truth::False => Outcome::Quiet,
+                Truth::True if it.held == it.readings && it.readings >= PREVIEW_READINGS_MIN => {
+                    Outcome::Firing
+                }
+                Truth::True => Outcome::Pending,
+            };
+        }
+        match (&it.state, it.truth) {
+            (State::Firing { .. }, _) => Outcome::Firing,
+            (_, Truth::Unknown) => Outcome::Unknown,
+            (State::Pending { .. }, _) => Outcome::Pending,
+            (State::Inactive, _) => Outcome::Quiet,
+        }
+    }
+
+    fn thresholds(
+        &self,
+        condition: &Condition,
+        median: &dyn Fn(usize) -> Option<f64>,
+    ) -> BTreeMap<String, f64> {
+        let names = &self.settings.rules.signals;
+        thresholds_of(condition, median)
+            .into_iter()
+            .map(|(s, bound)| (names[s].name.clone(), bound))
+            .collect()
+    }
+
+    /// Why a signal has no value, with the nearest metric names where it matched nothing.
+    fn why(&self, signal: usize) -> String {
+        let watch = &self.signals[signal];
+        match self.hint(signal) {
+            Some(hint) => format!("{}; {hint}", watch.read.why),
+            None => watch.read.why.to_string(),
+        }
+    }
+
+    /// What firing triggers would do, grouped by deed and refusal.
+    fn would_fire(&self, active: &[usize]) -> Vec<WouldFire> {
+        let rules = &self.settings.rules;
+        let mut all: Vec<WouldFire> = Vec::new();
+        for t in 0..self.triggers.len() {
+            let ((p, i), is_active) = self.place(t, active);
+            let trigger = &rules.phases[p].triggers[i];
+            let fires = self.triggers[t]
+                .series
+                .values()
+                .any(|it| self.outcome(it) == Outcome::Firing);
+            if !is_active || !fires {
+                continue;
+            }
+            let guards = self.guards(trigger, &rules.phases[p].name, rules.phases[p].armed);
+            let refused_by = guards
+                .last()
+                .filter(|answer| !answer.passed)
+                .map(|answer| answer.guard);
+            let action = if refused_by.is_some() {
+                Action::Escalate
+            } else {
+                trigger.action
+            };
+            let hook = self
+                .settings
+                .rollback
+                .hook
+                .clone()
+                .filter(|_| action == Action::Rollback);
+            let known = all
+                .iter_mut()
+                .find(|it| it.action == action && it.refused_by == refused_by);
+            match known {
+                Some(known) => known.because.push(trigger.name.clone()),
+                None => all.push(WouldFire {
+                    action,
+                    hook,
+                    because: vec![trigger.name.clone()],
+                    refused_by,
+                }),
+            }
+        }
+        all
+    }
+
+    /// Everything that edges show.
+    #[must_use]
+    pub fn snapshot(&self, at: Timestamp) -> Snapshot {
+        let active = self.active_phases(at);
+        let newest = self.decisions.len().saturating_sub(DECISIONS_SHOWN_MAX);
+        Snapshot {
+            at,
+            service: self.settings.service.clone(),
+            environment: self.settings.environment.clone(),
+            verdict: Arc::clone(&self.verdict),
+            targets: self
+                .targets
+                .values()
+                .map(|it| ScrapeState {
+                    info: Arc::clone(&it.info),
+                    last: it.last.clone(),
+                })
+                .collect(),
+            signals: self.signals_shown(),
+            triggers: self.triggers_shown(&active),
+            alerts: self.alerts_shown().into(),
+            rollouts: self.rollouts.all().iter().cloned().map(Arc::new).collect(),
+            decisions: self.decisions[newest..]
+                .iter()
+                .map(|decision| {
+                    (
+                        Arc::clone(decision),
+                        self.outbox.of(decision).cloned().collect(),
+                    )
+                })
+                .collect(),
+            evaluations: self.evaluations,
+            evaluation_failures: self.evaluation_failures,
+            samples_appended: self.samples,
+            series: self.window.series(),
+            rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed,
+        }
+    }
+
+    fn signals_shown(&self) -> Vec<SignalState> {
+        let signals = self.settings.rules.signals.iter().zip(&self.signals);
+        let shown = signals.map(|(signal, watch)| SignalState {
+            name: signal.name.clone(),
+            title: signal.title.clone(),
+            unit: signal.unit,
+            expr: signal.expr.text().to_owned(),
+            reading: watch.reading(),
+            why: watch.read.why.to_string(),
+            at: watch.at,
+        });
+        shown.collect()
+    }
+
+    fn triggers_shown(&self, active: &[usize]) -> Vec<TriggerState> {
+        let mut shown = Vec::new();
+        for (t, watch) in self.triggers.iter().enumerate() {
+            let ((p, i), is_active) = self.place(t, active);
+            let (phase, trigger) = (
+                &self.settings.rules.phases[p],
+                &self.settings.rules.phases[p].triggers[i],
+            );
+            for (series, it) in watch.series.iter().filter(|_| is_active) {
+                let (active_at, fired_at) = match it.state {
+                    State::Inactive => (None, None),
+                    State::Pending { active_at, .. } => (Some(active_at), None),
+                    State::Firing {
+                        active_at,
+                        fired_at,
+                        ..
+                    } => (Some(active_at), Some(fired_at)),
+                };
+                shown.push(TriggerState {
+                    name: watch.name.clone(),
+                    phase: phase.name.clone(),
+                    series: series.clone(),
+                    condition: watch.text.clone(),
+                    severity: trigger.severity,
+                    action: trigger.action,
+                    outcome: self.outcome(it),
+                    active_at,
+                    fired_at,
+                });
+            }
+        }
+        shown
+    }
+}
+
+/// What speaks against go, firing first, one sentence each.
+fn reasons(checks: &[Check]) -> Vec<String> {
+    let order = [
+        Outcome::Firing,
+        Outcome::Unknown,
+        Outcome::Missed,
+        Outcome::Pending,
+    ];
+    let mut reasons: Vec<String> = Vec::new();
+    for outcome in order {
+        for check in checks.iter().filter(|check| check.outcome == outcome) {
+            if !reasons.contains(&check.reason) {
+                reasons.push(check.reason.clone());
+            }
+        }
+    }
+    reasons
+}

@@ -1,0 +1,158 @@
+//! Why a rollback is refused: small pure questions, asked in one order. The first that refuses is named.
+
+use crate::model::Guard;
+use crate::model::GuardAnswer;
+
+/// What the guards are asked about.
+#[derive(Copy, Clone, Debug)]
+pub struct Facts<'a> {
+    /// The current rollout's version, when one is in progress.
+    pub rollout: Option<&'a str>,
+    /// The phase in which the trigger fires, and whether it is armed.
+    pub phase: &'a str,
+    pub phase_armed: bool,
+    pub irreversible: bool,
+    /// A rollback was decided for this rollout before, with this id.
+    pub decided: Option<&'a str>,
+    /// `[rollback] mode = "armed"`.
+    pub armed: bool,
+}
+
+/// Every guard's answer up to the first that refuses.
+#[must_use]
+pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
+    let guards: [(Guard, fn(Facts<'_>) -> Result<String, String>); 5] = [
+        (Guard::NoRollout, in_progress),
+        (Guard::NotArmed, phase_armed),
+        (Guard::Irreversible, reversible),
+        (Guard::AlreadyDecided, undecided),
+        (Guard::Shadow, armed),
+    ];
+    let mut answers = Vec::with_capacity(guards.len());
+    for (guard, question) in guards {
+        let answer = question(facts);
+        let passed = answer.is_ok();
+        answers.push(GuardAnswer {
+            guard,
+            passed,
+            note: answer.unwrap_or_else(|note| note),
+        });
+        if !passed {
+            break;
+        }
+    }
+    answers
+}
+
+fn in_progress(facts: Facts<'_>) -> Result<String, String> {
+    match facts.rollout {
+        Some(version) => Ok(format!("rollout of {version} is in progress")),
+        None => Err("no rollout is in progress".into()),
+    }
+}
+
+fn phase_armed(facts: Facts<'_>) -> Result<String, String> {
+    if facts.phase_armed {
+        Ok(format!("phase {} is armed", facts.phase))
+    } else {
+        Err(format!("phase {} is not armed", facts.phase))
+    }
+}
+
+fn reversible(facts: Facts<'_>) -> Result<String, String> {
+    if facts.irreversible {
+        Err("the rollout is marked irreversible".into())
+    } else {
+        Ok("the rollout can be undone".into())
+    }
+}
+
+fn undecided(facts: Facts<'_>) -> Result<String, String> {
+    match facts.decided {
+        None => Ok("no rollback was decided for this rollout".into()),
+        Some(id) => Err(format!("a rollback was already decided: {id}")),
+    }
+}
+
+fn armed(facts: Facts<'_>) -> Result<String, String> {
+    if facts.armed {
+        Ok("[rollback] mode is armed".into())
+    } else {
+        Err("[rollback] mode is shadow: this is what would have been done".into())
+    }
+}
+
+/// Refusals whose answer may change while the trigger fires: the same decision is then judged again.
+#[must_use]
+pub fn passes_by(guard: Guard) -> bool {
+    matches!(
+        guard,
+        Guard::NotArmed | Guard::Frozen | Guard::NotLeader | Guard::Store | Guard::Shadow
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YES: Facts<'static> = Facts {
+        rollout: Some("2.0.0"),
+        phase: "watch",
+        phase_armed: true,
+        irreversible: false,
+        decided: None,
+        armed: true,
+    };
+
+    #[test]
+    fn the_first_refusal_is_named() {
+        let table = [
+            (YES, None),
+            (
+                Facts {
+                    rollout: None,
+                    phase_armed: false,
+                    ..YES
+                },
+                Some(Guard::NoRollout),
+            ),
+            (
+                Facts {
+                    phase_armed: false,
+                    irreversible: true,
+                    ..YES
+                },
+                Some(Guard::NotArmed),
+            ),
+            (
+                Facts {
+                    irreversible: true,
+                    decided: Some("dec_1"),
+                    ..YES
+                },
+                Some(Guard::Irreversible),
+            ),
+            (
+                Facts {
+                    decided: Some("dec_1"),
+                    armed: false,
+                    ..YES
+                },
+                Some(Guard::AlreadyDecided),
+            ),
+            (
+                Facts {
+                    armed: false,
+                    ..YES
+                },
+                Some(Guard::Shadow),
+            ),
+        ];
+        for (facts, refused) in table {
+            let answers = ask(facts);
+            let (last, before) = answers.split_last().unwrap();
+            assert!(before.iter().all(|answer| answer.passed), "{facts:?}");
+            assert_eq!((!last.passed).then_some(last.guard), refused, "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Rollouts: told, or inferred from a changed version label. At most one is in progress.
+//!
+//! Inferring: the running version is the majority's; absence is no change; the first version seen with an empty
+//! ledger is adopted; a version whose rollback was decided begins no new rollout until another was the majority
+//! for five minutes.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::Rollout;
+use crate::model::RolloutEnd;
+use crate::model::RolloutId;
+use crate::model::Timestamp;
+
+/// How long another version must have been the majority before a rolled-back one may begin again.
+const REGAIN_TRUST: Duration = Duration::from_secs(300);
+
+/// A rollout as somebody told it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    pub id: Option<RolloutId>,
+    pub version: String,
+    pub previous_version: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub irreversible: bool,
+}
+
+/// What a telling or an observation changed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Change {
+    pub ended: Option<Rollout>,
+    pub begun: Option<Rollout>,
+    /// The rollout in progress with better knowledge of it: same id.
+    pub amended: Option<Rollout>,
+}
+
+/// All rollouts that are remembered, oldest first, and what is known of the running version.
+#[derive(Debug)]
+pub struct Rollouts {
+    service: String,
+    environment: String,
+    all: Vec<Rollout>,
+    /// Versions for which a rollback was decided.
+    rolled_back: BTreeSet<String>,
+    /// The majority's version and since when.
+    running: Option<(String, Timestamp)>,
+    /// How long the version before `running` had been the majority, in case `running` was rolled back before.
+    before_running: Duration,
+    /// When each version was first seen running anywhere, while it runs.
+    first_seen: BTreeMap<String, Timestamp>,
+}
+
+impl Rollouts {
+    #[must_use]
+    pub fn new(
+        service: &str,
+        environment: &str,
+        all: Vec<Rollout>,
+        rolled_back: BTreeSet<String>,
+    ) -> Self {
+        Self {
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            all,
+            rolled_back,
+            running: None,
+            before_running: Duration::MAX,
+            first_seen: BTreeMap::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn all(&self) -> &[Rollout] {
+        &self.all
+    }
+
+    #[must_use]
+    pub fn get(&self, id: &RolloutId) -> Option<&Rollout> {
+        self.all.iter().rev().find(|rollout| rollout.id == *id)
+    }
+
+    /// The one in progress.
+    #[must_use]
+    pub fn current(&self) -> Option<&Rollout> {
+        self.all
+            .last()
+            .filter(|rollout| rollout.end.is_none() && !adopted(rollout))
+    }
+
+    /// For marking the one in progress.
+    pub fn current_mut(&mut self) -> Option<&mut Rollout> {
+        self.all
+            .last_mut()
+            .filter(|rollout| rollout.end.is_none() && !adopted(rollout))
+    }
+
+    /// Notes the medians from before the newest rollout.
+    pub fn set_baseline(&mut self, medians: BTreeMap<String, f64>) {
+        if let Some(newest) = self.all.last_mut() {
+            newest.baseline = medians;
+        }
+    }
+
+    /// The version that most instances run, where that is watched.
+    #[must_use]
+    pub fn running(&self) -> Option<&str> {
+        self.running.as_ref().map(|(version, _)| version.as_str())
+    }
+
+    /// A rollback of this version was decided.
+    pub fn mark_rolled_back(&mut self, version: &str) {
+        self.rolled_back.insert(version.to_owned());
+    }
+
+    /// A decided rollback could not be recorded after all.
+    pub fn unmark_rolled_back(&mut self, version: &str) {
+        self.rolled_back.remove(version);
+    }
+
+    /// Somebody says that a rollout began. A known id, or the version of an inferred rollout in progress, begins no second one.
+    pub fn tell(&mut self, told: Told, at: Timestamp) -> Change {
+        if let Some(id) = &told.id
+            && self.get(id).is_some()
+        {
+            return Change::default();
+        }
+        let started_at = told.started_at.unwrap_or(at);
+        if let Some(current) = self.current_mut()
+            && !current.told
+            && told.id.is_none()
+            && current.version == told.version
+        {
+            current.told = true;
+            current.started_at = told.started_at.unwrap_or(current.started_at);
+            current.irreversible |= told.irreversible;
+            current.previous_version = told.previous_version.or(current.previous_version.take());
+            return Change {
+                amended: Some(current.clone()),
+                ..Change::default()
+            };
+        }
+        let id = told.id.unwrap_or_else(|| {
+            RolloutId(format!("{}@{}@{}", self.service, told.version, started_at))
+        });
+        if self.get(&id).is_some() {
+            return Change::default();
+        }
+        let previous_version = told
+            .previous_version
+            .or_else(|| self.last_good(&told.version));
+        let rollout = self.made(id, told.version, previous_version, started_at, at);
+        self.begin(
+            Rollout {
+                told: true,
+                irreversible: told.irreversible,
+                ..rollout
+            },
+            at,
+        )
+    }
+
+    /// How many instances run each version, as just scraped.
+    pub fn observe(&mut self, counts: &BTreeMap<String, usize>, at: Timestamp) -> Change {
+        self.first_seen
+            .retain(|version, _| counts.contains_key(version));
+        for version in counts.keys() {
+            self.first_seen.entry(version.clone()).or_insert(at);
+        }
+        let all: usize = counts.values().sum();
+        let Some((version, _)) = counts.iter().find(|(_, count)| **count * 2 > all) else {
+            return Change::default();
+        };
+        match &self.running {
+            Some((running, _)) if running == version => {}
+            Some((_, since)) => {
+                self.before_running = at.since(*since);
+                self.running = Some((version.clone(), at));
+            }
+            None => {
+                // After a restart: the version of the newest rollout is the one that ran before.
+                let before = self
+                    .all
+                    .last()
+                    .filter(|rollout| rollout.version != *version);
+                self.before_running = before.map_or(Duration::MAX, |last| at.since(last.seen_at));
+                self.running = Some((version.clone(), at));
+            }
+        }
+        self.infer(&version.clone(), at)
+    }
+
+    fn infer(&mut self, version: &str, at: Timestamp) -> Change {
+        let Some(last) = self.all.last() else {
+            let id = RolloutId(format!("{}@{version}#0", self.service));
+            let rollout = self.made(id, version.to_owned(), None, at, at);
+            return self.begin(
+                Rollout {
+                    end: Some((at, RolloutEnd::Finished)),
+                    ..rollout
+                },
+                at,
+            );
+        };
+        if last.version == version {
+            return Change::default();
+        }
+        let distrusted = self.rolled_back.contains(version) && self.before_running < REGAIN_TRUST;
+        if distrusted {
+            return Change::default();
+        }
+        let n = self
+            .all
+            .iter()
+            .filter(|rollout| rollout.version == version)
+            .count()
+            + 1;
+        let id = RolloutId(format!("{}@{version}#{n}", self.service));
+        let started_at = self.first_seen.get(version).copied().unwrap_or(at);
+        let previous_version = self.last_good(version);
+        let rollout = self.made(id, version.to_owned(), previous_version, started_at, at);
+        self.begin(rollout, at)
+    }
+
+    /// Ends the rollout in progress if it has this id.
+    pub fn finish(&mut self, id: &RolloutId, at: Timestamp) -> Option<Rollout> {
+        let current = self.current_mut().filter(|rollout| rollout.id == *id)?;
+        current.end = Some((at, RolloutEnd::Finished));
+        Some(current.clone())
+    }
+
+    fn begin(&mut self, rollout: Rollout, at: Timestamp) -> Change {
+        let ended = self.current_mut().map(|current| {
+            current.end = Some((at, RolloutEnd::Superseded));
+            current.clone()
+        });
+        self.all.push(rollout.clone());
+        Change {
+            ended,
+            begun: Some(rollout),
+            amended: None,
+        }
+    }
+
+    fn made(
+        &self,
+        id: RolloutId,
+        version: String,
+        previous_version: Option<String>,
+        started_at: Timestamp,
+        seen_at: Timestamp,
+    ) -> Rollout {
+        Rollout {
+            id,
+            service: self.service.clone(),
+            environment: self.environment.clone(),
+            version,
+            previous_version,
+            started_at,
+            seen_at,
+            told: false,
+            irreversible: false,
+            baseline: BTreeMap::new(),
+            turned_red: false,
+            end: None,
+        }
+    }
+
+    /// The newest version other than `version` that never turned red and was not rolled back.
+    fn last_good(&self, version: &str) -> Option<String> {
+        let good = |rollout: &&Rollout| {
+            rollout.version != version
+                && !rollout.turned_red
+                && !self.rolled_back.contains(&rollout.version)
+        };
+        self.all
+            .iter()
+            .rev()
+            .find(good)
+            .map(|rollout| rollout.version.clone())
+    }
+}
+
+/// The first version seen with an empty ledger was finished the moment it was adopted.
+fn adopted(rollout: &Rollout) -> bool {
+    rollout
+        .end
+        .is_some_and(|(ended, _)| ended == rollout.seen_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn counts(text: &str) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        text.split_whitespace()
+            .for_each(|version| *counts.entry(version.to_owned()).or_default() += 1);
+        counts
+    }
+
+    fn empty() -> Rollouts {
+        Rollouts::new("api", "production", Vec::new(), BTreeSet::new())
+    }
+
+    fn begun(change: &Change) -> Option<&str> {
+        change.begun.as_ref().map(|rollout| rollout.id.as_str())
+    }
+
+    #[test]
+    fn the_majority_decides_and_absence_changes_nothing() {
+        let mut rollouts = empty();
+        assert_eq!(
+            begun(&rollouts.observe(&counts("1 1 1"), at(0))),
+            Some("api@1#0")
+        );
+        assert!(
+            rollouts.current().is_none(),
+            "the first version seen is adopted, not a rollout"
+        );
+        for (versions, seconds) in [("1 1 2", 5), ("", 10), ("2", 12)] {
+            let change = rollouts.observe(&counts(versions), at(seconds));
+            assert_eq!(change.begun.is_some(), versions == "2", "{versions}");
+        }
+        let current = rollouts.current().unwrap();
+        assert_eq!(
+            (current.id.as_str(), current.previous_version.as_deref()),
+            ("api@2#1", Some("1"))
+        );
+        // Half of the instances is no majority.
+        assert_eq!(rollouts.observe(&counts("1 2"), at(20)), Change::default());
+    }
+
+    #[test]
+    fn a_rollout_begins_at_the_first_sight_of_its_version() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1 1 1"), at(0));
+        rollouts.observe(&counts("1 1 2"), at(60));
+        let change = rollouts.observe(&counts("1 2 2"), at(120)).begun.unwrap();
+        assert_eq!((change.started_at, change.seen_at), (at(60), at(120)));
+    }
+
+    #[test]
+    fn a_rolled_back_version_does_not_begin_again_by_flickering() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1"), at(0));
+        rollouts.observe(&counts("2"), at(600));
+        rollouts.mark_rolled_back("2");
+        assert_eq!(
+            begun(&rollouts.observe(&counts("1"), at(700))),
+            Some("api@1#2")
+        );
+        // One terminating pod of 2 answers again: four minutes of 1 are not five.
+        assert_eq!(rollouts.observe(&counts("2"), at(940)), Change::default());
+        assert_eq!(rollouts.observe(&counts("1"), at(950)), Change::default());
+        assert_eq!(
+            begun(&rollouts.observe(&counts("2"), at(1400))),
+            Some("api@2#2")
+        );
+    }
+
+    #[test]
+    fn telling_twice_begins_once() {
+        let mut rollouts = empty();
+        let told = Told {
+            id: Some(RolloutId("r1".into())),
+            version: "2".into(),
+            ..Told::default()
+        };
+        assert_eq!(begun(&rollouts.tell(told.clone(), at(0))), Some("r1"));
+        assert_eq!(rollouts.tell(told, at(9)), Change::default());
+        let next = Told {
+            version: "3".into(),
+            started_at: Some(at(20)),
+            ..Told::default()
+        };
+        let change = rollouts.tell(next, at(25));
+        assert_eq!(begun(&change), Some("api@3@1970-01-01T00:00:20.000Z"));
+        assert_eq!(
+            change.ended.unwrap().end,
+            Some((at(25), RolloutEnd::Superseded))
+        );
+    }
+
+    #[test]
+    fn telling_of_an_inferred_rollout_keeps_its_id() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1"), at(0));
+        rollouts.observe(&counts("2"), at(100));
+        let told = Told {
+            version: "2".into(),
+            started_at: Some(at(90)),
+            irreversible: true,
+            ..Told::default()
+        };
+        let amended = rollouts.tell(told, at(110)).amended.unwrap();
+        assert_eq!(
+            (amended.id.as_str(), amended.started_at, amended.told),
+            ("api@2#1", at(90), true)
+        );
+        assert!(amended.irreversible && rollouts.all().len() == 2);
+    }
+
+    #[test]
+    fn what_to_go_back_to_never_turned_red() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1"), at(0));
+        rollouts.observe(&counts("2"), at(600));
+        rollouts.current_mut().unwrap().turned_red = true;
+        rollouts.mark_rolled_back("2");
+        let hotfix = rollouts.observe(&counts("3"), at(1200)).begun.unwrap();
+        assert_eq!(hotfix.previous_version.as_deref(), Some("1"));
+    }
+}

@@ -1,0 +1,422 @@
+//! The command line: a typed value for `run` to match on. Deliberately absent: commands that do not exist yet.
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::CommandFactory as _;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+use clap::error::ErrorKind;
+
+use crate::model::Timestamp;
+
+/// Judges a release against its runbook from Prometheus metrics, and asks for
+/// the rollback: once, with the reason written down.
+///
+/// Without a command gated runs as a daemon.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "gated",
+    version,
+    max_term_width = 80,
+    after_help = EXAMPLES,
+    subcommand_help_heading = "Commands",
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(flatten)]
+    pub look: Look,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gated demo                           see it work, no set-up
+  gated check config                   is the configuration sound?
+  gated --dry-run                      one look: exit 0 go, 1 no go, 2 usage or
+                                       configuration, 3 unknown
+  gated --dry-run --format junit >gate.xml
+  gated --config /etc/gated/gated.toml --rules /etc/gated/rules
+  gated rollout start --version 1.4.2  tell a running gated of a release
+  curl -f http://127.0.0.1:9755/gate   ask it whether the release may stay
+
+Nothing is rolled back until the configuration says [rollback] mode = \"armed\".";
+
+/// Flags that may stand before or after a command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// Configuration: what is scraped, who is told
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GATED_CONFIG",
+        default_value = "config/gated.toml",
+        hide_env_values = true
+    )]
+    pub config: PathBuf,
+
+    /// Rules files, or folders of them; may be repeated
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        env = "GATED_RULES",
+        value_delimiter = ',',
+        default_value = "rules",
+        hide_env_values = true
+    )]
+    pub rules: Vec<PathBuf>,
+
+    /// Folder of the database (overrides [storage] path)
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "GATED_DATA",
+        hide_env_values = true
+    )]
+    pub data: Option<PathBuf>,
+
+    /// Address to serve on or to ask (overrides [server] listen)
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDR",
+        env = "GATED_LISTEN",
+        hide_env_values = true,
+        alias = "web.listen-address",
+        value_parser = address
+    )]
+    pub listen: Option<SocketAddr>,
+
+    /// How log lines look [default: text on a terminal, else json]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "GATED_LOG_FORMAT",
+        hide_env_values = true,
+        value_enum
+    )]
+    pub log_format: Option<LogFormat>,
+
+    /// What is logged: error, warn, info, debug, trace, or filters as in
+    /// RUST_LOG [default: RUST_LOG, else info]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        env = "GATED_LOG_LEVEL",
+        hide_env_values = true
+    )]
+    pub log_level: Option<String>,
+}
+
+/// `--dry-run` and what belongs to it.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Dry run")]
+pub struct Look {
+    /// Look once, print the verdict, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// The phase to judge [default: the one marked preflight, else the first]
+    #[arg(long, value_name = "NAME", requires = "dry_run")]
+    pub phase: Option<String>,
+
+    /// How long to look [default: the longest range judged, 2m at most]
+    #[arg(long = "for", value_name = "DURATION", requires = "dry_run", value_parser = humantime::parse_duration)]
+    pub look_for: Option<Duration>,
+
+    /// How the verdict is printed
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table",
+        requires = "dry_run"
+    )]
+    pub format: Format,
+
+    /// Amber is no go
+    #[arg(long, requires = "dry_run")]
+    pub strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// How a verdict is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+    Junit,
+    Markdown,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Check files without running: exit 0 sound, 1 faults
+    #[command(subcommand, after_help = CHECK_EXAMPLES)]
+    Check(Check),
+    /// Tell a running gated of a release, or list what it knows
+    #[command(subcommand, after_help = ROLLOUT_EXAMPLES)]
+    Rollout(Rollout),
+    /// A simulated service, a bad version, a rollback; needs no set-up
+    Demo(Demo),
+}
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  gated check config
+  gated check rules rules/*.toml
+  curl -s http://127.0.0.1:8080/metrics | gated check metrics";
+
+const ROLLOUT_EXAMPLES: &str = "\
+Examples:
+  gated rollout start --version 1.4.2 --previous 1.4.1
+  gated rollout list
+  gated rollout finish
+
+gated must be running on --listen; the token is found beside its database, or
+where [server] token_file says.";
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Check {
+    /// The configuration, and the rules that go with it
+    Config,
+    /// Rules files
+    Rules {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// A page of metrics on standard input
+    Metrics {
+        /// How the page is written [default: as its last line says]
+        #[arg(long, value_enum, value_name = "FORMAT")]
+        format: Option<PageFormat>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PageFormat {
+    Text,
+    Openmetrics,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Rollout {
+    /// A version goes live
+    Start(Start),
+    /// The rollout is over: nothing is rolled back for it any more
+    Finish {
+        /// Its id [default: the current rollout]
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
+    /// Rollouts that gated knows, oldest first
+    List,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Start {
+    /// The version that goes live
+    #[arg(long, value_name = "V")]
+    pub version: String,
+    /// The version to go back to
+    #[arg(long, value_name = "P")]
+    pub previous: Option<String>,
+    /// It cannot be undone (a migration ran): gated escalates instead
+    #[arg(long)]
+    pub irreversible: bool,
+    /// Its id, for instance the pipeline's; telling it twice changes nothing
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// When it began: RFC 3339 or Unix seconds [default: when gated hears of it]
+    #[arg(long, value_name = "T")]
+    pub started_at: Option<Timestamp>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Demo {
+    /// Leave it running afterwards, to look at its pages
+    #[arg(long)]
+    pub keep: bool,
+}
+
+impl Cli {
+    /// Reads the process' arguments; prints help, version or what is wrong with them, and exits (0, 0, 2).
+    #[must_use]
+    pub fn from_process() -> Self {
+        Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads `arguments`, the program's name first.
+    pub fn read<T: Into<std::ffi::OsString> + Clone>(
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let cli = Self::try_parse_from(arguments)?;
+        if cli.look.dry_run && cli.command.is_some() {
+            let text = "--dry-run stands alone: it cannot be combined with a command";
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
+        }
+        Ok(cli)
+    }
+}
+
+/// Whether to colour what goes to standard output: a terminal, and nobody said `NO_COLOR`.
+#[must_use]
+pub fn colour() -> bool {
+    std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an address and a port, such as 127.0.0.1:9755 or [::1]:9755".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Command as Clap;
+
+    fn read(line: &str) -> Result<Cli, ErrorKind> {
+        Cli::read(line.split(' ')).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn clap_finds_it_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_eighty_columns_and_teaches_by_example() {
+        fn walk(command: &mut Clap, seen: &mut Vec<String>) {
+            for help in [command.render_long_help(), command.render_help()] {
+                for line in help.to_string().lines() {
+                    assert!(
+                        line.chars().count() <= 80,
+                        "{}: {line:?}",
+                        command.get_name()
+                    );
+                }
+            }
+            seen.push(command.get_name().to_owned());
+            command
+                .get_subcommands_mut()
+                .for_each(|child| walk(child, seen));
+        }
+        let mut command = Cli::command();
+        command.build();
+        let mut seen = Vec::new();
+        walk(&mut command, &mut seen);
+        let expected = "gated check config rules metrics rollout start finish list demo";
+        assert_eq!(seen.join(" "), expected);
+        let help = command.render_long_help().to_string();
+        for text in ["gated demo", "curl -f", "exit 0 go", "GATED_CONFIG"] {
+            assert!(help.contains(text), "{help}");
+        }
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after() {
+        for line in [
+            "gated --config c --rules a --rules b --listen [::1]:1 check config",
+            "gated check config --config c --rules a --rules b --listen [::1]:1",
+            "gated check --config c --rules a,b config --listen [::1]:1",
+        ] {
+            let cli = read(line).unwrap();
+            assert_eq!(cli.global.config, PathBuf::from("c"), "{line}");
+            assert_eq!(
+                cli.global.rules,
+                [PathBuf::from("a"), PathBuf::from("b")],
+                "{line}"
+            );
+            assert_eq!(cli.global.listen, "[::1]:1".parse().ok(), "{line}");
+            assert!(
+                matches!(cli.command, Some(Command::Check(Check::Config))),
+                "{line}"
+            );
+        }
+        let bare = read("gated").unwrap();
+        assert!(bare.command.is_none() && !bare.look.dry_run);
+        assert_eq!(bare.global.config, PathBuf::from("config/gated.toml"));
+        assert_eq!(bare.global.rules, [PathBuf::from("rules")]);
+    }
+
+    #[test]
+    fn a_dry_run_with_everything() {
+        let line = "gated --dry-run --phase preflight --for 30s --format junit --strict --data d";
+        let cli = read(line).unwrap();
+        assert!(cli.look.dry_run && cli.look.strict);
+        assert_eq!(cli.look.phase.as_deref(), Some("preflight"));
+        assert_eq!(cli.look.look_for, Some(Duration::from_secs(30)));
+        assert_eq!(cli.look.format, Format::Junit);
+        assert_eq!(read("gated --dry-run").unwrap().look.format, Format::Table);
+    }
+
+    #[test]
+    fn rollouts_and_the_rest() {
+        let line = "gated rollout start --version 2 --previous 1 --irreversible --id x --started-at 1800000000";
+        let Some(Command::Rollout(Rollout::Start(start))) = read(line).unwrap().command else {
+            panic!("{line}");
+        };
+        assert_eq!(
+            (start.version.as_str(), start.previous.as_deref()),
+            ("2", Some("1"))
+        );
+        assert!(start.irreversible && start.id.as_deref() == Some("x"));
+        assert_eq!(
+            start.started_at,
+            Some(Timestamp::from_millis(1_800_000_000_000))
+        );
+        let keep = read("gated demo --keep").unwrap().command;
+        assert!(matches!(keep, Some(Command::Demo(Demo { keep: true }))));
+        let page = read("gated check metrics --format openmetrics")
+            .unwrap()
+            .command;
+        let open = Some(PageFormat::Openmetrics);
+        assert!(matches!(page, Some(Command::Check(Check::Metrics { format })) if format == open));
+    }
+
+    #[test]
+    fn misuse_is_refused() {
+        use ErrorKind::ArgumentConflict as Conflict;
+        use ErrorKind::InvalidValue;
+        use ErrorKind::MissingRequiredArgument as Missing;
+        use ErrorKind::UnknownArgument as Unknown;
+        use ErrorKind::ValueValidation as Invalid;
+        for (line, kind) in [
+            ("gated --dry-run demo", Conflict),
+            ("gated --strict", Missing),
+            ("gated --phase x", Missing),
+            ("gated --format json", Missing),
+            ("gated --dry-run --for soon", Invalid),
+            ("gated --dry-run --format yaml", InvalidValue),
+            ("gated --listen nowhere", Invalid),
+            ("gated check rules", Missing),
+            ("gated rollout start", Missing),
+            ("gated rollout start --version 1 --started-at soon", Invalid),
+            ("gated --nonsense", Unknown),
+            ("gated freeze", ErrorKind::InvalidSubcommand),
+        ] {
+            assert_eq!(read(line).map(|_| ()), Err(kind), "{line}");
+        }
+        let code = Cli::read(["gated", "--nonsense"]).unwrap_err().exit_code();
+        assert_eq!(code, 2);
+        assert_eq!(Cli::read(["gated", "--help"]).unwrap_err().exit_code(), 0);
+    }
+}

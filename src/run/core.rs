@@ -1,0 +1,450 @@
+//! The engine's thread and the ledger's: inputs in, effects carried out in order. What is not committed is not sent,
+//! answered or shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tracing::error;
+use tracing::warn;
+
+use super::clock::Clock;
+use super::tell;
+use crate::engine::Alert;
+use crate::engine::Answer;
+use crate::engine::Attempted;
+use crate::engine::Call;
+use crate::engine::Effect;
+use crate::engine::Engine;
+use crate::engine::Event;
+use crate::engine::Input;
+use crate::engine::Interest;
+use crate::engine::Record;
+use crate::engine::Refusal;
+use crate::engine::Restored;
+use crate::engine::Settings;
+use crate::engine::Snapshot;
+use crate::model::DeliveryKey;
+use crate::model::Timestamp;
+use crate::serve::ActError;
+use crate::sink::Alertmanagers;
+use crate::sink::Ledger;
+use crate::sink::Webhook;
+
+/// Expressions recurse; the parser has no depth guard of its own beyond our bound on tokens.
+const STACK_BYTES: usize = 16 << 20;
+/// Inputs waiting for the engine; sources wait when it is full.
+const INPUTS_MAX: usize = 4096;
+/// Batches waiting for the ledger. The engine waits when it is full: what cannot be recorded must not pile up.
+const BATCHES_MAX: usize = 256;
+/// Attempts under way at once.
+pub(super) const ATTEMPTS_MAX: u32 = 256;
+/// While inputs pour in the snapshot is drawn this often; the verdict's own changes are shown at once.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(50);
+
+/// Where effects go; a reload makes another.
+pub(super) struct Receivers {
+    pub webhooks: BTreeMap<String, Arc<Webhook>>,
+    pub alertmanagers: Option<Arc<Alertmanagers>>,
+}
+
+type Reply = oneshot::Sender<Result<Answer, ActError>>;
+/// What happened, for whoever watches beside the log: the demo's screen.
+pub(super) type Tap = mpsc::UnboundedSender<(Timestamp, Event)>;
+
+enum Message {
+    Call {
+        call: Call,
+        reply: Reply,
+    },
+    Input(Input),
+    /// The ledger has taken a batch: what it held may be shown.
+    Committed,
+    Stop,
+}
+
+/// The running core. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Core {
+    messages: mpsc::Sender<Message>,
+    pub inputs: mpsc::Sender<Input>,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub interest: Arc<ArcSwap<Interest>>,
+    pub attempts: Arc<Semaphore>,
+}
+
+/// What the core is started with.
+pub(super) struct Start {
+    pub settings: Arc<Settings>,
+    pub ledger: Ledger,
+    pub restored: Restored,
+    pub receivers: Arc<ArcSwap<Receivers>>,
+    pub clock: Clock,
+    pub tap: Option<Tap>,
+}
+
+/// The threads behind a [`Core`].
+pub(super) struct Threads {
+    engine: JoinHandle<()>,
+    ledger: JoinHandle<()>,
+}
+
+impl Core {
+    /// Starts both threads. Owed deliveries of before are attempted at once, before the first scrape.
+    pub fn start(start: Start, runtime: &Handle) -> std::io::Result<(Self, Threads)> {
+        let Start {
+            settings,
+            ledger,
+            restored,
+            receivers,
+            clock,
+            tap,
+        } = start;
+        let (messages, from_messages) = mpsc::channel(INPUTS_MAX);
+        let (inputs, from_inputs) = mpsc::channel(INPUTS_MAX);
+        let (batches, from_batches) = std::sync::mpsc::sync_channel(BATCHES_MAX);
+        let at = clock.now();
+        let mut effects = Vec::new();
+        let engine = Engine::new(settings, restored, at, &mut effects);
+        let core = Self {
+            messages,
+            inputs,
+            snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot(at))),
+            interest: Arc::new(ArcSwap::new(engine.interest())),
+            attempts: Arc::new(Semaphore::new(ATTEMPTS_MAX as usize)),
+        };
+        let replies = Arc::<Mutex<BTreeMap<u64, Reply>>>::default();
+        let hands = Hands {
+            core: core.clone(),
+            receivers,
+            runtime: runtime.clone(),
+            replies: Arc::clone(&replies),
+            clock,
+            tap,
+        };
+        let keeper = hands.clone();
+        let ledger = std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || keep(ledger, &from_batches, &keeper))?;
+        let mut work = Loop {
+            engine,
+            clock,
+            hands,
+            batches,
+            uncommitted: 0,
+            drawn_at: at,
+            dirty: false,
+            floor: at,
+            next_token: 0,
+        };
+        let timers = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        let engine = std::thread::Builder::new()
+            .name("engine".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                work.carry_out(effects, at);
+                timers.block_on(work.run(from_inputs, from_messages));
+            })?;
+        Ok((core, Threads { engine, ledger }))
+    }
+
+    /// Asks the engine for something; answered when it is recorded.
+    pub async fn call(&self, call: Call) -> Result<Answer, ActError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.messages.send(Message::Call { call, reply }).await;
+        sent.map_err(|_| ActError::Unavailable)?;
+        answer.await.unwrap_or(Err(ActError::Unavailable))
+    }
+
+    pub async fn reload(&self, settings: Arc<Settings>) {
+        // The core outlives everyone who can reload it, but for a shutdown under way.
+        let _ = self
+            .messages
+            .send(Message::Input(Input::Reload(settings)))
+            .await;
+    }
+
+    /// Lets attempts under way end for at most `grace`, then stops both threads and closes the ledger.
+    pub async fn stop(self, threads: Threads, grace: Duration) {
+        let quiet = self.attempts.acquire_many(ATTEMPTS_MAX);
+        if tokio::time::timeout(grace, quiet).await.is_err() {
+            warn!("deliveries are still under way; they are sent again after the next start");
+        }
+        let _ = self.messages.send(Message::Stop).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            let _ = threads.engine.join();
+            let _ = threads.ledger.join();
+        })
+        .await;
+    }
+}
+
+/// One input's effects, to be carried out in this order: commit, then the rest.
+struct Batch {
+    at: Timestamp,
+    records: Vec<Record>,
+    rest: Vec<Effect>,
+}
+
+struct Loop {
+    engine: Engine,
+    clock: Clock,
+    hands: Hands,
+    batches: std::sync::mpsc::SyncSender<Batch>,
+    /// Batches that the ledger has not taken yet.
+    uncommitted: usize,
+    drawn_at: Timestamp,
+    /// Something has changed since.
+    dirty: bool,
+    /// The next input's stamp is at least this: everything before is settled.
+    floor: Timestamp,
+    next_token: u64,
+}
+
+impl Loop {
+    async fn run(
+        &mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut messages: mpsc::Receiver<Message>,
+    ) {
+        loop {
+            let wait = self.wait();
+            tokio::select! {
+                biased;
+                Some(message) = messages.recv() => {
+                    if !self.take(message) {
+                        break;
+                    }
+                }
+                Some(input) = inputs.recv() => self.apply(input),
+                () = tokio::time::sleep(wait) => self.wake(),
+            }
+        }
+    }
+
+    /// Until the next deadline or the next drawing.
+    fn wait(&self) -> Duration {
+        let now = self.clock.now();
+        let deadline = self.engine.next_deadline();
+        let drawing =
+            (self.dirty && self.uncommitted == 0).then_some(self.drawn_at + SNAPSHOT_EVERY);
+        let next = deadline.into_iter().chain(drawing).min();
+        next.map_or(Duration::from_secs(3600), |next| next.since(now))
+    }
+
+    /// Whether to go on.
+    fn take(&mut self, message: Message) -> bool {
+        match message {
+            Message::Call { call, reply } => {
+                self.next_token += 1;
+                let token = self.next_token;
+                self.hands.replies().insert(token, reply);
+                self.apply(Input::Operator { token, call });
+            }
+            Message::Input(input) => {
+                self.apply(input);
+                self.hands.core.interest.store(self.engine.interest());
+            }
+            Message::Committed => {
+                self.uncommitted -= 1;
+                self.draw();
+            }
+            Message::Stop => return false,
+        }
+        true
+    }
+
+    fn apply(&mut self, input: Input) {
+        let at = self.clock.now().max(self.floor);
+        let mut effects = Vec::new();
+        self.engine.apply(at, input, &mut effects);
+        self.floor = at;
+        self.carry_out(effects, at);
+    }
+
+    fn wake(&mut self) {
+        let to = self.clock.now().max(self.floor);
+        let mut effects = Vec::new();
+        self.engine.advance(to, &mut effects);
+        // Deadlines at `to` have fired, so the next input must come after it.
+        self.floor = Timestamp::from_millis(to.millis() + 1);
+        self.carry_out(effects, to);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>, at: Timestamp) {
+        let told = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Tell(_)));
+        let (mut records, mut rest) = (Vec::new(), Vec::new());
+        for effect in effects {
+            match effect {
+                Effect::Record(record) => records.push(record),
+                Effect::Send { .. }
+                | Effect::Alerts(_)
+                | Effect::Answer { .. }
+                | Effect::Tell(_) => rest.push(effect),
+            }
+        }
+        self.dirty = true;
+        if records.is_empty() {
+            self.hands.carry_out(rest, at, None);
+        } else {
+            self.uncommitted += 1;
+            // The ledger's thread ends after this one, so it is there to take the batch.
+            let _ = self.batches.send(Batch { at, records, rest });
+        }
+        if told || at.since(self.drawn_at) >= SNAPSHOT_EVERY {
+            self.draw();
+        }
+    }
+
+    /// Shows the engine's state, unless it holds something that is not on disk yet.
+    fn draw(&mut self) {
+        if self.uncommitted > 0 {
+            return;
+        }
+        self.drawn_at = self.clock.now();
+        self.dirty = false;
+        self.hands
+            .core
+            .snapshot
+            .store(Arc::new(self.engine.snapshot(self.drawn_at)));
+    }
+}
+
+/// The ledger's thread: commits batch after batch and carries out what waited for it.
+fn keep(mut ledger: Ledger, batches: &std::sync::mpsc::Receiver<Batch>, hands: &Hands) {
+    while let Ok(Batch { at, records, rest }) = batches.recv() {
+        match ledger.commit(&records, crate::sink::render) {
+            Ok(()) => hands.carry_out(rest, at, Some(&ledger)),
+            Err(error) => {
+                let reason = super::chain(&error);
+                error!(%reason, "the ledger cannot record; nothing of it is sent");
+                hands.refuse(&rest);
+                let failed = Message::Input(Input::CommitFailed { records, reason });
+                let _ = hands.core.messages.blocking_send(failed);
+            }
+        }
+        let _ = hands.core.messages.blocking_send(Message::Committed);
+    }
+    if let Err(error) = ledger.close() {
+        warn!(
+            error = super::chain(&error),
+            "the ledger was not closed in order; nothing is lost"
+        );
+    }
+}
+
+/// Carries out what needs no more commit.
+#[derive(Clone)]
+struct Hands {
+    core: Core,
+    receivers: Arc<ArcSwap<Receivers>>,
+    runtime: Handle,
+    replies: Arc<Mutex<BTreeMap<u64, Reply>>>,
+    clock: Clock,
+    tap: Option<Tap>,
+}
+
+impl Hands {
+    fn replies(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Reply>> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(&self, effects: Vec<Effect>, at: Timestamp, ledger: Option<&Ledger>) {
+        for effect in effects {
+            match effect {
+                Effect::Record(_) => {}
+                Effect::Send {
+                    key,
+                    receiver,
+                    attempt: _,
+                } => self.send(key, &receiver, ledger),
+                Effect::Alerts(alerts) => self.post(alerts),
+                Effect::Answer { token, answer } => self.reply(token, answer),
+                Effect::Tell(event) => {
+                    tell::log(&event);
+                    if let Some(tap) = &self.tap {
+                        // Nobody may be watching any more.
+                        let _ = tap.send((at, event));
+                    }
+                }
+            }
+        }
+    }
+
+    fn reply(&self, token: u64, answer: Result<Answer, Refusal>) {
+        if let Some(reply) = self.replies().remove(&token) {
+            // Who asked may have gone.
+            let _ = reply.send(answer.map_err(ActError::Refused));
+        }
+    }
+
+    /// Nothing was recorded, so whoever asked is told so.
+    fn refuse(&self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Answer { token, .. } = effect
+                && let Some(reply) = self.replies().remove(token)
+            {
+                let _ = reply.send(Err(ActError::Store));
+            }
+        }
+    }
+
+    /// One attempt, on the runtime; its outcome comes back as an input.
+    fn send(&self, key: DeliveryKey, receiver: &str, ledger: Option<&Ledger>) {
+        let webhook = self.receivers.load().webhooks.get(receiver).cloned();
+        let stored = ledger.and_then(|ledger| ledger.body(&key).ok().flatten());
+        let (Some(webhook), Some(stored)) = (webhook, stored) else {
+            let reason = format!("no webhook `{receiver}`, or the body is missing from the ledger");
+            error!(%key, reason, "a delivery cannot be attempted");
+            let outcome = Attempted::NoAnswer {
+                reason,
+                reached: false,
+            };
+            let failed = Message::Input(Input::Attempted { key, outcome });
+            let _ = self.core.messages.try_send(failed);
+            return;
+        };
+        let (inputs, attempts, now) = (
+            self.core.inputs.clone(),
+            Arc::clone(&self.core.attempts),
+            self.clock,
+        );
+        self.runtime.spawn(async move {
+            let Ok(_permit) = attempts.acquire().await else {
+                return;
+            };
+            let body = Bytes::from(stored.bytes);
+            let outcome = webhook
+                .attempt(&key, &stored.decision, body, now.now())
+                .await;
+            let _ = inputs.send(Input::Attempted { key, outcome }).await;
+        });
+    }
+
+    fn post(&self, alerts: Vec<Alert>) {
+        if let Some(alertmanagers) = self.receivers.load().alertmanagers.clone() {
+            self.runtime.spawn(async move {
+                let posted = alertmanagers.post(&alerts).await;
+                if !posted.accepted() {
+                    warn!(
+                        peers = posted.peers.len(),
+                        "no Alertmanager took the alerts; they are sent again"
+                    );
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Printing a verdict in the four formats of a dry run. The JSON is `serve`'s, key for key.
+
+mod junit;
+mod markdown;
+mod table;
+pub mod value;
+
+use super::cli::Format;
+use crate::engine::Check;
+use crate::engine::ScrapeState;
+use crate::engine::Snapshot;
+use crate::model::Reading;
+use crate::model::Unit;
+use crate::serve::wire;
+
+/// The snapshot's verdict, ending with a newline. `colour` matters to the table only.
+#[must_use]
+pub fn render(snapshot: &Snapshot, format: Format, colour: bool) -> String {
+    match format {
+        Format::Table => table::render(snapshot, colour),
+        Format::Json => {
+            let verdict = wire::Verdict::of(snapshot);
+            let json =
+                serde_json::to_string_pretty(&verdict).expect("strings and numbers are JSON");
+            json + "\n"
+        }
+        Format::Junit => junit::render(snapshot),
+        Format::Markdown => markdown::render(snapshot),
+    }
+}
+
+/// The reading for people: `87ms`, or why there is none.
+fn reading(check: &Check) -> String {
+    match check.reading {
+        Reading::Value(value) => value::human(value, check.unit),
+        other => format!("no value ({})", other.word()),
+    }
+}
+
+/// How the last scrape went: `812 samples in 4ms`, or why it failed.
+fn scrape(state: &ScrapeState) -> Result<String, String> {
+    match &state.last {
+        None => Err("not scraped yet".to_owned()),
+        Some(last) => last.error.as_ref().map_or_else(
+            || {
+                let took = value::human(last.duration.as_secs_f64(), Unit::Seconds);
+                Ok(format!("{} samples in {took}", last.samples))
+            },
+            |error| Err(error.to_string()),
+        ),
+    }
+}
+
+/// The check's name, with the signal where that says more.
+fn title(check: &Check) -> String {
+    if check.signal.is_empty() || check.signal == check.name {
+        check.name.clone()
+    } else {
+        format!("{} ({})", check.name, check.signal)
+    }
+}
+
+/// Control characters made visible: texts of targets reach a person's terminal through here.
+fn visible(text: &str) -> String {
+    if text.chars().any(char::is_control) {
+        text.chars()
+            .flat_map(|c| {
+                let escape = c.is_control().then(|| c.escape_default());
+                let plain = escape.is_none().then_some(c);
+                escape.into_iter().flatten().chain(plain)
+            })
+            .collect()
+    } else {
+        text.to_owned()
+    }
+}

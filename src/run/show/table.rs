@@ -1,0 +1,156 @@
+//! The table for people: scrapes, checks, what would be done, reasons; the verdict is the last line.
+
+use std::fmt::Write as _;
+
+use super::reading;
+use super::scrape;
+use super::title;
+use super::visible;
+use crate::engine::Outcome;
+use crate::engine::Snapshot;
+use crate::model::Status;
+use crate::model::Verdict;
+
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const BOLD: &str = "1";
+
+/// A piece of a line, with the colour it takes when there is colour.
+struct Cell(String, Option<&'static str>);
+
+impl Cell {
+    fn plain(text: impl AsRef<str>) -> Self {
+        Self(visible(text.as_ref()), None)
+    }
+
+    fn painted(text: impl AsRef<str>, colour: &'static str) -> Self {
+        Self(visible(text.as_ref()), Some(colour))
+    }
+}
+
+pub fn render(snapshot: &Snapshot, colour: bool) -> String {
+    let state = &snapshot.verdict;
+    let mut out = String::new();
+    let phase = if state.phase.is_empty() {
+        "no phase"
+    } else {
+        &state.phase
+    };
+    let _ = writeln!(out, "{} · {}\n", visible(&snapshot.service), visible(phase));
+
+    let scrapes = snapshot.targets.iter().map(|target| {
+        let (word, detail) = match scrape(target) {
+            Ok(detail) => (Cell::painted("up", GREEN), detail),
+            Err(error) if target.last.is_none() => (Cell::painted("unknown", YELLOW), error),
+            Err(error) => (Cell::painted("down", RED), error),
+        };
+        vec![
+            Cell::plain(&target.info.job),
+            Cell::plain(&target.info.url),
+            word,
+            Cell::plain(detail),
+        ]
+    });
+    table(
+        &mut out,
+        &["job", "target", "scrape", ""],
+        scrapes.collect(),
+        colour,
+    );
+
+    let checks = state.checks.iter().map(|check| {
+        vec![
+            Cell::plain(title(check)),
+            Cell::plain(reading(check)),
+            Cell::plain(&check.condition),
+            Cell::painted(check.outcome.word(), shade(check.outcome)),
+            Cell::plain(&check.reason),
+        ]
+    });
+    table(
+        &mut out,
+        &["check", "reading", "condition", "outcome", ""],
+        checks.collect(),
+        colour,
+    );
+
+    for fire in &state.would_fire {
+        let hook = fire
+            .hook
+            .as_ref()
+            .map_or_else(String::new, |hook| format!(" through {hook}"));
+        let refused = fire
+            .refused_by
+            .map_or_else(String::new, |it| format!(" (refused by {it})"));
+        let line = format!(
+            "would {}{hook} because of {}{refused}",
+            fire.action,
+            fire.because.join(", ")
+        );
+        let _ = writeln!(out, "{}", visible(&line));
+    }
+    for reason in &state.reasons {
+        let _ = writeln!(out, "- {}", visible(reason));
+    }
+    let (words, shade) = match state.verdict {
+        Verdict::Go => ("GO", GREEN),
+        Verdict::NoGo => ("NO GO", RED),
+        Verdict::Unknown => ("UNKNOWN", YELLOW),
+    };
+    let shade = if state.status == Status::Amber {
+        YELLOW
+    } else {
+        shade
+    };
+    let verdict = paint(&paint(words, shade, colour), BOLD, colour);
+    let _ = writeln!(out, "{verdict} ({})", state.status);
+    out
+}
+
+const fn shade(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Met | Outcome::Quiet => GREEN,
+        Outcome::Missed | Outcome::Pending | Outcome::Unknown => YELLOW,
+        Outcome::Firing => RED,
+    }
+}
+
+fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// Columns as wide as their widest cell; nothing where there are no rows.
+fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<Cell>>, colour: bool) {
+    if rows.is_empty() {
+        return;
+    }
+    let width = |text: &str| text.chars().count();
+    let mut widths: Vec<usize> = heads.iter().map(|head| width(head)).collect();
+    for row in &rows {
+        for (widest, cell) in widths.iter_mut().zip(row) {
+            *widest = width(&cell.0).max(*widest);
+        }
+    }
+    let head = heads
+        .iter()
+        .map(|head| Cell(head.to_uppercase(), Some(BOLD)))
+        .collect();
+    for row in std::iter::once(head).chain(rows) {
+        let mut line = String::new();
+        for (Cell(text, shade), widest) in row.iter().zip(&widths) {
+            let gap = widest - width(text);
+            let shown = shade.map_or_else(
+                || text.clone(),
+                |code| paint(text, code, colour && !text.is_empty()),
+            );
+            let _ = write!(line, "{shown}{:gap$}  ", "");
+        }
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    out.push('\n');
+}

@@ -1,0 +1,164 @@
+//! What happened, as log lines: fields over sentences, each event once.
+
+use tracing::error;
+use tracing::info;
+use tracing::warn;
+
+use crate::engine::Event;
+use crate::model::Action;
+use crate::model::Verdict;
+
+/// Logs one event at the level it deserves.
+pub(super) fn log(event: &Event) {
+    match event {
+        Event::TargetUp { instance } => info!(instance, "target answers again"),
+        Event::TargetDown { instance, error } => warn!(instance, %error, "scrape failed"),
+        Event::RolloutBegan(rollout) => {
+            let (id, version) = (rollout.id.as_str(), rollout.version.as_str());
+            let previous = rollout.previous_version.as_deref().unwrap_or("unknown");
+            info!(
+                rollout = id,
+                version,
+                previous,
+                told = rollout.told,
+                "rollout began"
+            );
+        }
+        Event::RolloutEnded(rollout) => {
+            let how = rollout.end.map_or("", |(_, how)| how.word());
+            info!(
+                rollout = rollout.id.as_str(),
+                version = rollout.version,
+                how,
+                "rollout ended"
+            );
+        }
+        Event::Settled { rollout } => info!(rollout, "settled; triggers are judged from here on"),
+        Event::PhaseEntered { phase, title } => info!(phase, title, "phase entered"),
+        Event::ReadingChanged {
+            signal,
+            from,
+            to,
+            why,
+        } => {
+            info!(
+                signal,
+                from = from.word(),
+                to = to.word(),
+                value = to.value(),
+                why,
+                "reading changed"
+            );
+        }
+        Event::TriggerPending {
+            trigger,
+            series,
+            value,
+            condition,
+            hold,
+        } => {
+            let hold = humantime::format_duration(*hold);
+            info!(trigger, series, value, condition, %hold, "trigger pending");
+        }
+        Event::TriggerCalmed {
+            trigger,
+            series,
+            value,
+        } => info!(trigger, series, value, "trigger calm again"),
+        Event::TriggerFiring {
+            trigger,
+            series,
+            value,
+            condition,
+            held_for,
+        } => {
+            let held_for = humantime::format_duration(*held_for);
+            warn!(trigger, series, value, condition, %held_for, "trigger fires");
+        }
+        Event::TriggerResolved {
+            trigger,
+            series,
+            value,
+        } => info!(trigger, series, value, "trigger resolved"),
+        Event::Decided(decision) => {
+            let refused_by = decision.refused_by.map_or("", |guard| guard.word());
+            let (id, action) = (decision.id.as_str(), decision.action.word());
+            let (asked, severity) = (decision.asked.word(), decision.severity.word());
+            let (trigger, reason) = (decision.trigger.as_str(), decision.reason.as_str());
+            match decision.action {
+                Action::Rollback | Action::Escalate => {
+                    warn!(
+                        decision_id = id,
+                        action, asked, refused_by, severity, trigger, reason, "decided"
+                    );
+                }
+                Action::Notify => info!(
+                    decision_id = id,
+                    action, severity, trigger, reason, "decided"
+                ),
+            }
+        }
+        Event::DeliveryAttempt {
+            key,
+            receiver,
+            attempt,
+        } => {
+            info!(
+                delivery_id = key.as_str(),
+                receiver, attempt, "delivery attempt"
+            );
+        }
+        Event::DeliverySucceeded {
+            key,
+            receiver,
+            attempt,
+            status,
+        } => {
+            info!(
+                delivery_id = key.as_str(),
+                receiver, attempt, status, "delivered"
+            );
+        }
+        Event::DeliveryFailed {
+            key,
+            receiver,
+            attempt,
+            reason,
+            next,
+        } => {
+            let next = next.map(|next| next.to_string());
+            warn!(
+                delivery_id = key.as_str(),
+                receiver, attempt, reason, next, "delivery failed"
+            );
+        }
+        Event::DeliveryCancelled { key, receiver, why } => {
+            warn!(
+                delivery_id = key.as_str(),
+                receiver, why, "delivery cancelled"
+            );
+        }
+        Event::VerdictChanged { from, to, reasons } => {
+            let (from, verdict, status) = (from.1.word(), to.0, to.1.word());
+            let reason = reasons.first().map_or("", String::as_str);
+            match verdict {
+                Verdict::Go => info!(from, status, "verdict: go"),
+                Verdict::NoGo => warn!(from, status, reason, "verdict: no go"),
+                Verdict::Unknown => warn!(from, status, reason, "verdict: unknown"),
+            }
+        }
+        Event::NotRecorded {
+            action,
+            refused_by,
+            reason,
+        } => {
+            error!(
+                action = action.word(),
+                refused_by = refused_by.word(),
+                reason,
+                "not recorded, so not sent"
+            );
+        }
+        Event::Reloaded => info!("configuration reloaded"),
+    }
+}

@@ -1,0 +1,431 @@
+//! `/metrics`: the names of all of gated's own metrics, what the rooms count through the recorder, and the snapshot.
+//!
+//! Rooms that may not import this one write the same names as text; a name that is not described here has no help
+//! on the page, which a test refuses. No label holds a URL or a label of a target beyond `job` and `instance`.
+
+mod process;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::Matcher;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::engine::Alert;
+use crate::engine::Check;
+use crate::engine::Outcome;
+use crate::engine::Snapshot;
+use crate::engine::VerdictState;
+use crate::model::Action;
+use crate::model::Reading;
+use crate::model::Status;
+use crate::model::Verdict;
+use text::Kind::Counter;
+use text::Kind::Gauge;
+use text::Page;
+
+pub const CONFIG_LAST_RELOAD_SUCCESSFUL: &str = "gated_config_last_reload_successful";
+pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: &str =
+    "gated_config_last_reload_success_timestamp_seconds";
+pub const SCRAPES_TOTAL: &str = "gated_scrapes_total";
+pub const SCRAPE_FAILURES_TOTAL: &str = "gated_scrape_failures_total";
+pub const SCRAPE_DURATION_SECONDS: &str = "gated_scrape_duration_seconds";
+pub const EVALUATION_DURATION_SECONDS: &str = "gated_evaluation_duration_seconds";
+pub const DELIVERY_ATTEMPTS_TOTAL: &str = "gated_delivery_attempts_total";
+pub const ALERTMANAGER_POSTS_TOTAL: &str = "gated_alertmanager_posts_total";
+pub const LEDGER_COMMITS_TOTAL: &str = "gated_ledger_commits_total";
+pub const LEDGER_COMMIT_FAILURES_TOTAL: &str = "gated_ledger_commit_failures_total";
+pub const INPUTS_DROPPED_TOTAL: &str = "gated_inputs_dropped_total";
+
+/// Upper bounds of every `_seconds` histogram: from an engine step to a scrape's timeout.
+const BUCKETS_SECONDS: [f64; 15] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    10.0,
+];
+/// How often the recorder folds what its histograms gathered.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Installs the process' recorder, once however often it is called. Before it, what rooms count is lost.
+pub fn install() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let recorder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS)
+            .expect("there are buckets")
+            .build_recorder();
+        let handle = recorder.handle();
+        if metrics::set_global_recorder(recorder).is_err() {
+            // Somebody who embeds gated has a recorder of their own; rooms then count there.
+            tracing::warn!("another metrics recorder is installed already");
+        }
+        describe();
+        handle
+    })
+}
+
+/// Keeps the recorder small while nobody asks for `/metrics`. Runs until it is dropped.
+pub async fn upkeep() {
+    let handle = install();
+    let mut every = tokio::time::interval(UPKEEP);
+    loop {
+        every.tick().await;
+        handle.run_upkeep();
+    }
+}
+
+fn describe() {
+    use metrics::describe_counter as counter;
+    use metrics::describe_gauge as gauge;
+    use metrics::describe_histogram as histogram;
+    gauge!(
+        CONFIG_LAST_RELOAD_SUCCESSFUL,
+        "Whether the last reload of the configuration succeeded."
+    );
+    gauge!(
+        CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
+        "When the configuration was last loaded without a fault, in Unix seconds."
+    );
+    counter!(SCRAPES_TOTAL, "Scrapes begun.");
+    counter!(SCRAPE_FAILURES_TOTAL, "Scrapes that failed, by reason.");
+    histogram!(SCRAPE_DURATION_SECONDS, "How long scrapes took.");
+    histogram!(
+        EVALUATION_DURATION_SECONDS,
+        "How long the engine took for one input."
+    );
+    counter!(DELIVERY_ATTEMPTS_TOTAL, "Attempts to deliver, by outcome.");
+    counter!(
+        ALERTMANAGER_POSTS_TOTAL,
+        "Posts to Alertmanagers, by outcome."
+    );
+    counter!(
+        LEDGER_COMMITS_TOTAL,
+        "Transactions that the ledger committed."
+    );
+    counter!(
+        LEDGER_COMMIT_FAILURES_TOTAL,
+        "Transactions that the ledger could not commit."
+    );
+    counter!(
+        INPUTS_DROPPED_TOTAL,
+        "Inputs that found the engine's queue full."
+    );
+}
+
+/// Decisions counted as they pass through the snapshot, which holds only the newest.
+#[derive(Debug, Default)]
+pub struct Tally {
+    last: Option<String>,
+    counts: BTreeMap<(Action, &'static str), u32>,
+}
+
+impl Tally {
+    fn take(&mut self, snapshot: &Snapshot) {
+        let decisions = &snapshot.decisions;
+        let counted = self
+            .last
+            .as_ref()
+            .and_then(|last| decisions.iter().rposition(|(it, _)| it.id.as_str() == last));
+        for (decision, _) in &decisions[counted.map_or(0, |i| i + 1)..] {
+            let refused = decision.refused_by.map_or("", crate::model::Guard::word);
+            *self.counts.entry((decision.action, refused)).or_default() += 1;
+            self.last = Some(decision.id.0.clone());
+        }
+    }
+}
+
+/// The page: the recorder's part, then `snapshot` with `state` as its verdict.
+pub fn render(snapshot: &Snapshot, state: &VerdictState, tally: &mut Tally) -> String {
+    let mut page = Page::new(install().render());
+    verdict(&mut page, state);
+    signals(&mut page, snapshot);
+    thresholds(&mut page, snapshot, state);
+    alerts(&mut page, snapshot);
+    targets(&mut page, snapshot);
+    tally.take(snapshot);
+    decisions(&mut page, snapshot, tally);
+    totals(&mut page, snapshot);
+    process::write(&mut page);
+    page.finish()
+}
+
+fn verdict(page: &mut Page, state: &VerdictState) {
+    let build = [("version", env!("CARGO_PKG_VERSION"))];
+    page.family(
+        Gauge,
+        "gated_build_info",
+        "The version that runs.",
+        [(build, 1.0)],
+    );
+    let all = Verdict::ALL.iter();
+    let samples = all.map(|it| ([("verdict", it.word())], flag(*it == state.verdict)));
+    page.family(
+        Gauge,
+        "gated_verdict",
+        "May the release stay: 1 for the verdict that holds.",
+        samples,
+    );
+    let all = Status::ALL.iter();
+    let samples = all.map(|it| ([("status", it.word())], flag(*it == state.status)));
+    page.family(
+        Gauge,
+        "gated_status",
+        "Status of the phase: 1 for the one that holds.",
+        samples,
+    );
+    let phase = Some(state.phase.as_str()).filter(|phase| !phase.is_empty());
+    let samples = phase.map(|phase| ([("phase", phase)], 1.0));
+    page.family(Gauge, "gated_phase_info", "The active phase.", samples);
+}
+
+/// Every word a reading can have.
+const READINGS: [Reading; 8] = [
+    Reading::Value(0.0),
+    Reading::Empty,
+    Reading::Nan,
+    Reading::Infinite,
+    Reading::Stale,
+    Reading::Thin,
+    Reading::Ambiguous,
+    Reading::SourceError,
+];
+
+fn signals(page: &mut Page, snapshot: &Snapshot) {
+    let values = snapshot.signals.iter().filter_map(|signal| {
+        let labels = [
+            ("signal", signal.name.as_str()),
+            ("unit", signal.unit.word()),
+        ];
+        Some((labels, signal.reading.value()?))
+    });
+    page.family(
+        Gauge,
+        "gated_signal",
+        "Value of a signal, in its unit; absent without one.",
+        values,
+    );
+    let readings = snapshot.signals.iter().flat_map(|signal| {
+        READINGS.map(|it| {
+            let word = it.word();
+            let labels = [("signal", signal.name.as_str()), ("reading", word)];
+            (labels, flag(word == signal.reading.word()))
+        })
+    });
+    let help = "What a signal gave: 1 for a value or for why there is none.";
+    page.family(Gauge, "gated_signal_reading", help, readings);
+}
+
+fn thresholds(page: &mut Page, snapshot: &Snapshot, state: &VerdictState) {
+    let samples = state.checks.iter().flat_map(|check| {
+        let trigger = snapshot.triggers.iter().find(|it| it.name == check.name);
+        let phase = trigger.map_or(state.phase.as_str(), |trigger| trigger.phase.as_str());
+        check.thresholds.iter().map(move |(signal, bound)| {
+            let labels = [
+                ("signal", signal.as_str()),
+                ("phase", phase),
+                ("role", check.role.word()),
+                ("name", check.name.as_str()),
+                ("op", operator(check, signal)),
+            ];
+            (labels, *bound)
+        })
+    });
+    page.family(
+        Gauge,
+        "gated_threshold",
+        "What a signal is compared with, in its unit.",
+        samples,
+    );
+}
+
+/// The comparison of `signal` in the check's condition: `> 500ms` or `… signal > 1% and …`; empty where there is none.
+fn operator<'a>(check: &'a Check, signal: &str) -> &'a str {
+    let condition = check.condition.trim_start();
+    let after = if condition.starts_with(['<', '>', '=', '!']) {
+        Some(condition)
+    } else {
+        condition.match_indices(signal).find_map(|(i, _)| {
+            let whole = !condition[..i].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+            let rest = condition[i + signal.len()..].trim_start();
+            (whole && rest.starts_with(['<', '>', '=', '!'])).then_some(rest)
+        })
+    };
+    let after = after.unwrap_or("");
+    let end = after
+        .find(|c| !matches!(c, '<' | '>' | '=' | '!'))
+        .unwrap_or(after.len());
+    &after[..end]
+}
+
+fn alerts(page: &mut Page, snapshot: &Snapshot) {
+    fn labels(alert: &Alert) -> Vec<(&str, &str)> {
+        let own = alert
+            .labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let own = own.filter(|(name, _)| *name != "alertstate");
+        own.chain([("alertstate", "firing")]).collect()
+    }
+    let firing = snapshot.alerts.iter().map(|alert| (labels(alert), 1.0));
+    let pending = snapshot
+        .triggers
+        .iter()
+        .filter(|it| it.outcome == Outcome::Pending)
+        .map(|it| {
+            let labels = vec![
+                ("alertname", it.name.as_str()),
+                ("service", snapshot.service.as_str()),
+                ("phase", it.phase.as_str()),
+                ("severity", it.severity.word()),
+                ("series", it.series.as_str()),
+                ("alertstate", "pending"),
+            ];
+            (labels, 1.0)
+        });
+    page.family(
+        Gauge,
+        "ALERTS",
+        "Alerts pending and firing, as Prometheus shows its own.",
+        firing.chain(pending),
+    );
+}
+
+fn targets(page: &mut Page, snapshot: &Snapshot) {
+    // Two pages of one instance share these labels: the instance is up when both are.
+    let mut up: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for target in &snapshot.targets {
+        if let Some(last) = &target.last {
+            let key = (target.info.job.as_str(), target.info.instance.as_str());
+            *up.entry(key).or_insert(true) &= last.error.is_none();
+        }
+    }
+    let samples = up
+        .into_iter()
+        .map(|((job, instance), up)| ([("job", job), ("instance", instance)], flag(up)));
+    page.family(
+        Gauge,
+        "gated_target_up",
+        "Whether the last scrape of a target succeeded.",
+        samples,
+    );
+}
+
+fn decisions(page: &mut Page, snapshot: &Snapshot, tally: &Tally) {
+    let samples = tally.counts.iter().map(|((action, refused), count)| {
+        (
+            [("do", action.word()), ("refused_by", *refused)],
+            f64::from(*count),
+        )
+    });
+    page.family(
+        Counter,
+        "gated_decisions_total",
+        "Decisions by what was done and which guard refused more.",
+        samples,
+    );
+    let mut states = BTreeMap::from([
+        ("cancelled", 0),
+        ("delivered", 0),
+        ("given_up", 0),
+        ("owed", 0),
+    ]);
+    for delivery in snapshot
+        .decisions
+        .iter()
+        .flat_map(|(_, deliveries)| deliveries)
+    {
+        *states.entry(delivery.state.word()).or_default() += 1;
+    }
+    let samples = states
+        .into_iter()
+        .map(|(state, count)| ([("state", state)], f64::from(count)));
+    page.family(
+        Gauge,
+        "gated_deliveries",
+        "Deliveries of the decisions shown, by state.",
+        samples,
+    );
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn totals(page: &mut Page, snapshot: &Snapshot) {
+    let counters = [
+        (
+            "gated_rule_evaluations_total",
+            "Evaluations of expressions.",
+            snapshot.evaluations,
+        ),
+        (
+            "gated_rule_evaluation_failures_total",
+            "Evaluations that failed.",
+            snapshot.evaluation_failures,
+        ),
+        (
+            "gated_samples_appended_total",
+            "Samples taken into the window.",
+            snapshot.samples_appended,
+        ),
+    ];
+    for (name, help, value) in counters {
+        page.single(Counter, name, help, value as f64);
+    }
+    page.single(
+        Gauge,
+        "gated_series",
+        "Series in the window.",
+        snapshot.series as f64,
+    );
+    let help = "Whether rollback requests are sent (1) or only recorded (0).";
+    page.single(
+        Gauge,
+        "gated_rollback_armed",
+        help,
+        flag(snapshot.rollback_armed),
+    );
+}
+
+fn flag(on: bool) -> f64 {
+    if on { 1.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Role;
+    use crate::model::Unit;
+
+    #[test]
+    fn the_operator_stands_behind_its_own_signal() {
+        let check = |condition: &str| Check {
+            name: "t".into(),
+            signal: String::new(),
+            role: Role::Trigger,
+            reading: Reading::Empty,
+            unit: Unit::None,
+            condition: condition.into(),
+            thresholds: BTreeMap::new(),
+            outcome: Outcome::Quiet,
+            reason: String::new(),
+        };
+        for (condition, signal, op) in [
+            ("> 500ms", "p95", ">"),
+            ("== 0%", "p95", "=="),
+            ("p95>=1s", "p95", ">="),
+            (
+                "error_rate > 1% and (p95 != 3s or not rate < 5%)",
+                "rate",
+                "<",
+            ),
+            (
+                "error_rate > 1% and (p95 != 3s or not rate < 5%)",
+                "p95",
+                "!=",
+            ),
+            ("vector(1)", "p95", ""),
+        ] {
+            assert_eq!(operator(&check(condition), signal), op, "{condition}");
+        }
+    }
+}

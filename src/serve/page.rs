@@ -1,0 +1,141 @@
+//! The plain status page: verdict, reasons, checks, targets, decisions, links. No script; every text is escaped.
+
+use std::fmt;
+use std::fmt::Write as _;
+
+use crate::engine::Snapshot;
+use crate::engine::VerdictState;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
+table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #ddd;vertical-align:top}\
+.go{color:#17692b}.no_go{color:#b3261e}.unknown{color:#6b5b00}";
+
+/// The page for `snapshot`, with `state` as its verdict.
+pub fn render(snapshot: &Snapshot, state: &VerdictState) -> String {
+    let mut page = String::with_capacity(8 << 10);
+    write(&mut page, snapshot, state).expect("writing to a string does not fail");
+    page
+}
+
+fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::Result {
+    let (service, verdict) = (Html(&snapshot.service), state.verdict);
+    write!(
+        page,
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta http-equiv=\"refresh\" content=\"5\">\
+         <title>{verdict} · {service}</title><style>{STYLE}</style></head><body>\
+         <h1>{service}: <span class=\"{verdict}\">{verdict}</span></h1>\
+         <p>Status {}, phase {}, evaluated {}. Rollback is {}.</p><ul>",
+        state.status,
+        Html(if state.phase.is_empty() {
+            "none"
+        } else {
+            &state.phase
+        }),
+        state
+            .evaluated_at
+            .map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        if snapshot.rollback_armed {
+            "armed"
+        } else {
+            "in shadow mode"
+        },
+    )?;
+    for reason in &state.reasons {
+        write!(page, "<li>{}</li>", Html(reason))?;
+    }
+    page.push_str("</ul><h2>Checks</h2><table><tr><th>check<th>reading<th>condition<th>outcome<th>reason</tr>");
+    for check in &state.checks {
+        let value = check.reading.value();
+        let reading = value.map_or_else(
+            || check.reading.word().to_owned(),
+            |value| format!("{value} {}", check.unit),
+        );
+        row(
+            page,
+            &[
+                &check.name,
+                &reading,
+                &check.condition,
+                check.outcome.word(),
+                &check.reason,
+            ],
+        )?;
+    }
+    page.push_str(
+        "</table><h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error</tr>",
+    );
+    for target in &snapshot.targets {
+        let last = target.last.as_ref();
+        let at = last.map_or_else(|| "never".to_owned(), |last| last.at.to_string());
+        let error = last
+            .and_then(|last| last.error.as_ref())
+            .map(ToString::to_string);
+        row(
+            page,
+            &[
+                &target.info.job,
+                &target.info.url,
+                &at,
+                error.as_deref().unwrap_or(""),
+            ],
+        )?;
+    }
+    page.push_str(
+        "</table><h2>Decisions</h2><table><tr><th>at<th>done<th>asked<th>refused by<th>reason</tr>",
+    );
+    for (decision, _) in snapshot.decisions.iter().rev() {
+        let refused = decision.refused_by.map_or("", crate::model::Guard::word);
+        let at = decision.at.to_string();
+        row(
+            page,
+            &[
+                &at,
+                decision.action.word(),
+                decision.asked.word(),
+                refused,
+                &decision.reason,
+            ],
+        )?;
+    }
+    page.push_str("</table><p>");
+    for path in [
+        "gate",
+        "api/v1/verdict",
+        "api/v1/rollouts",
+        "api/v1/decisions",
+        "api/v1/targets",
+        "metrics",
+    ] {
+        write!(page, "<a href=\"{path}\">{path}</a> ")?;
+    }
+    page.push_str("</p></body></html>\n");
+    Ok(())
+}
+
+fn row(page: &mut String, cells: &[&str]) -> fmt::Result {
+    page.push_str("<tr>");
+    for cell in cells {
+        write!(page, "<td>{}", Html(cell))?;
+    }
+    page.push_str("</tr>");
+    Ok(())
+}
+
+/// Text that cannot become markup, in content and in quoted attributes.
+struct Html<'a>(&'a str);
+
+impl fmt::Display for Html<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}

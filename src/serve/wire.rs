@@ -1,0 +1,343 @@
+//! The JSON that gated answers with. Keys are pinned; numbers that are not finite are null, never literals.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::engine::Check;
+use crate::engine::ScrapeState;
+use crate::engine::Snapshot;
+use crate::engine::VerdictState;
+use crate::engine::WouldFire;
+use crate::model::Decision;
+use crate::model::Delivery;
+use crate::model::DeliveryState;
+use crate::model::GuardAnswer;
+use crate::model::Rollout;
+use crate::model::Timestamp;
+use crate::model::Verdict as Word;
+
+/// The verdict as `/gate`, `/api/v1/verdict` and `--dry-run --format json` write it.
+#[derive(Debug, Serialize)]
+pub struct Verdict<'a> {
+    verdict: &'static str,
+    ok: bool,
+    fail: bool,
+    status: &'static str,
+    service: &'a str,
+    phase: &'a str,
+    evaluated_at: Option<String>,
+    reasons: &'a [String],
+    scrapes: Vec<Scrape<'a>>,
+    checks: Vec<CheckLine<'a>>,
+    would_fire: Vec<Fire<'a>>,
+}
+
+impl<'a> Verdict<'a> {
+    /// The snapshot's own verdict.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        Self::new(&snapshot.service, &snapshot.targets, &snapshot.verdict)
+    }
+
+    #[must_use]
+    pub fn new(service: &'a str, targets: &'a [ScrapeState], state: &'a VerdictState) -> Self {
+        Self {
+            verdict: state.verdict.word(),
+            ok: state.verdict == Word::Go,
+            fail: state.verdict == Word::NoGo,
+            status: state.status.word(),
+            service,
+            phase: &state.phase,
+            evaluated_at: state.evaluated_at.map(time),
+            reasons: &state.reasons,
+            scrapes: targets.iter().map(Scrape::new).collect(),
+            checks: state.checks.iter().map(CheckLine::new).collect(),
+            would_fire: state.would_fire.iter().map(Fire::new).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Scrape<'a> {
+    job: &'a str,
+    target: &'a str,
+    up: bool,
+    samples: u32,
+    duration_seconds: Option<f64>,
+    error: Option<String>,
+}
+
+impl<'a> Scrape<'a> {
+    fn new(state: &'a ScrapeState) -> Self {
+        let last = state.last.as_ref();
+        Self {
+            job: &state.info.job,
+            target: &state.info.url,
+            up: last.is_some_and(|last| last.error.is_none()),
+            samples: last.map_or(0, |last| last.samples),
+            duration_seconds: last.map(|last| last.duration.as_secs_f64()),
+            error: match last {
+                None => Some("not scraped yet".to_owned()),
+                Some(last) => last.error.as_ref().map(ToString::to_string),
+            },
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct CheckLine<'a> {
+    name: &'a str,
+    signal: &'a str,
+    role: &'static str,
+    reading: &'static str,
+    value: Option<f64>,
+    unit: &'static str,
+    condition: &'a str,
+    outcome: &'static str,
+    reason: &'a str,
+}
+
+impl<'a> CheckLine<'a> {
+    fn new(check: &'a Check) -> Self {
+        Self {
+            name: &check.name,
+            signal: &check.signal,
+            role: check.role.word(),
+            reading: check.reading.word(),
+            value: finite(check.reading.value()),
+            unit: check.unit.word(),
+            condition: &check.condition,
+            outcome: check.outcome.word(),
+            reason: &check.reason,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Fire<'a> {
+    #[serde(rename = "do")]
+    action: &'static str,
+    hook: Option<&'a str>,
+    because: &'a [String],
+    refused_by: Option<&'static str>,
+}
+
+impl<'a> Fire<'a> {
+    fn new(fire: &'a WouldFire) -> Self {
+        Self {
+            action: fire.action.word(),
+            hook: fire.hook.as_deref(),
+            because: &fire.because,
+            refused_by: fire.refused_by.map(crate::model::Guard::word),
+        }
+    }
+}
+
+/// One rollout of `/api/v1/rollouts`.
+#[derive(Debug, Serialize)]
+pub struct RolloutLine<'a> {
+    id: &'a str,
+    service: &'a str,
+    environment: &'a str,
+    version: &'a str,
+    previous_version: Option<&'a str>,
+    started_at: String,
+    seen_at: String,
+    told: bool,
+    irreversible: bool,
+    turned_red: bool,
+    baseline: BTreeMap<&'a str, Option<f64>>,
+    ended_at: Option<String>,
+    end: Option<&'static str>,
+}
+
+impl<'a> RolloutLine<'a> {
+    #[must_use]
+    pub fn new(rollout: &'a Rollout) -> Self {
+        Self {
+            id: rollout.id.as_str(),
+            service: &rollout.service,
+            environment: &rollout.environment,
+            version: &rollout.version,
+            previous_version: rollout.previous_version.as_deref(),
+            started_at: time(rollout.started_at),
+            seen_at: time(rollout.seen_at),
+            told: rollout.told,
+            irreversible: rollout.irreversible,
+            turned_red: rollout.turned_red,
+            baseline: rollout
+                .baseline
+                .iter()
+                .map(|(signal, value)| (signal.as_str(), finite(Some(*value))))
+                .collect(),
+            ended_at: rollout.end.map(|(at, _)| time(at)),
+            end: rollout.end.map(|(_, end)| end.word()),
+        }
+    }
+}
+
+/// One decision of `/api/v1/decisions`: the pinned keys of a backtest's decision, and its explanation.
+#[derive(Debug, Serialize)]
+pub struct DecisionLine<'a> {
+    id: &'a str,
+    at: String,
+    #[serde(rename = "do")]
+    action: &'static str,
+    asked: &'static str,
+    refused_by: Option<&'static str>,
+    trigger: &'a str,
+    rollout: Option<&'a str>,
+    phase: &'a str,
+    severity: &'static str,
+    signal: Option<&'a str>,
+    value: Option<f64>,
+    unit: &'static str,
+    condition: &'a str,
+    expr: &'a str,
+    held_for_seconds: f64,
+    reason: &'a str,
+    guards: Vec<GuardLine<'a>>,
+    deliveries: Vec<DeliveryLine<'a>>,
+}
+
+impl<'a> DecisionLine<'a> {
+    #[must_use]
+    pub fn new(decision: &'a Decision, deliveries: &'a [Delivery]) -> Self {
+        Self {
+            id: decision.id.as_str(),
+            at: time(decision.at),
+            action: decision.action.word(),
+            asked: decision.asked.word(),
+            refused_by: decision.refused_by.map(crate::model::Guard::word),
+            trigger: &decision.trigger,
+            rollout: decision
+                .rollout
+                .as_ref()
+                .map(crate::model::RolloutId::as_str),
+            phase: &decision.phase,
+            severity: decision.severity.word(),
+            signal: decision.signal.as_deref(),
+            value: finite(decision.value),
+            unit: decision.unit.word(),
+            condition: &decision.condition,
+            expr: &decision.expr,
+            held_for_seconds: decision.held_for.as_secs_f64(),
+            reason: &decision.reason,
+            guards: decision.guards.iter().map(GuardLine::new).collect(),
+            deliveries: deliveries.iter().map(DeliveryLine::new).collect(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct GuardLine<'a> {
+    guard: &'static str,
+    passed: bool,
+    note: &'a str,
+}
+
+impl<'a> GuardLine<'a> {
+    fn new(answer: &'a GuardAnswer) -> Self {
+        Self {
+            guard: answer.guard.word(),
+            passed: answer.passed,
+            note: &answer.note,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct DeliveryLine<'a> {
+    id: &'a str,
+    receiver: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    created_at: String,
+    attempts: u32,
+    last_error: Option<&'a str>,
+    state: &'static str,
+    /// When the next attempt is due; null once it is settled.
+    next_at: Option<String>,
+    /// When it was settled; null while it is owed.
+    settled_at: Option<String>,
+    /// The answer's HTTP status, where it was delivered.
+    status: Option<u16>,
+    /// Why it was cancelled or given up.
+    why: Option<&'a str>,
+}
+
+impl<'a> DeliveryLine<'a> {
+    fn new(delivery: &'a Delivery) -> Self {
+        let (next, settled, status, why) = match &delivery.state {
+            DeliveryState::Owed { next } => (Some(*next), None, None, None),
+            DeliveryState::Delivered { at, status } => (None, Some(*at), Some(*status), None),
+            DeliveryState::Cancelled { at, why } | DeliveryState::GivenUp { at, why } => {
+                (None, Some(*at), None, Some(why.as_str()))
+            }
+        };
+        Self {
+            id: delivery.key.as_str(),
+            receiver: &delivery.receiver,
+            kind: delivery.kind.word(),
+            created_at: time(delivery.created_at),
+            attempts: delivery.attempts,
+            last_error: delivery.last_error.as_deref(),
+            state: delivery.state.word(),
+            next_at: next.map(time),
+            settled_at: settled.map(time),
+            status,
+            why,
+        }
+    }
+}
+
+/// One target of `/api/v1/targets`, in Prometheus' spelling.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetLine<'a> {
+    discovered_labels: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<&'a str, &'a str>,
+    scrape_pool: &'a str,
+    scrape_url: &'a str,
+    global_url: &'a str,
+    last_error: String,
+    last_scrape: String,
+    last_scrape_duration: f64,
+    health: &'static str,
+    scrape_interval: String,
+}
+
+impl<'a> TargetLine<'a> {
+    #[must_use]
+    pub fn new(state: &'a ScrapeState) -> Self {
+        let last = state.last.as_ref();
+        let error = last.and_then(|last| last.error.as_ref());
+        Self {
+            discovered_labels: BTreeMap::new(),
+            labels: state.info.labels.iter().collect(),
+            scrape_pool: &state.info.job,
+            scrape_url: &state.info.url,
+            global_url: &state.info.url,
+            last_error: error.map(ToString::to_string).unwrap_or_default(),
+            // What Prometheus writes before the first scrape: Go's zero time.
+            last_scrape: last
+                .map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |last| time(last.at)),
+            last_scrape_duration: last.map_or(0.0, |last| last.duration.as_secs_f64()),
+            health: match (last, error) {
+                (None, _) => "unknown",
+                (Some(_), None) => "up",
+                (Some(_), Some(_)) => "down",
+            },
+            scrape_interval: humantime::format_duration(state.info.interval).to_string(),
+        }
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    at.to_string()
+}
+
+fn finite(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.is_finite())
+}

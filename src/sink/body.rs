@@ -1,0 +1,117 @@
+//! The default webhook body, as documented: rendered once per delivery, stored, and sent as it is. What there is
+//! nothing to say about is left out; no key is ever null. Deliberately absent: templates for particular receivers.
+
+use serde::Serialize;
+
+use crate::model::{Guard, Notice, Rollout};
+
+/// Longest name (version, phase, trigger …) in bytes; what is longer is cut and marked.
+const NAME_BYTES_MAX: usize = 512;
+/// Longest sentence or condition, in bytes. With every byte escaped a body still stays below 64 kB.
+const TEXT_BYTES_MAX: usize = 2048;
+
+#[derive(Serialize)]
+struct Body {
+    r#type: &'static str,
+    timestamp: String,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    data: Data,
+}
+
+#[derive(Serialize)]
+struct Data {
+    service: String,
+    environment: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollout: Option<RolloutData>,
+    phase: String,
+    trigger: String,
+    severity: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signal: Option<String>,
+    /// Finite: JSON has no spelling for anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+    unit: &'static str,
+    condition: String,
+    held_for_seconds: f64,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    links: Option<Links>,
+    /// What was asked for, where something else is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_by: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct RolloutData {
+    id: String,
+    version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_version: Option<String>,
+    started_at: String,
+}
+
+#[derive(Serialize)]
+struct Links {
+    status: String,
+    explain: String,
+}
+
+/// The bytes that tell a receiver of `notice`: one line of JSON, keys in the documented order.
+pub fn render(notice: &Notice) -> Vec<u8> {
+    let decision = &notice.decision;
+    let body = Body {
+        r#type: notice.kind.word(),
+        timestamp: notice.at.to_string(),
+        id: decision.id.to_string(),
+        expires_at: notice.expires_at.map(|at| at.to_string()),
+        data: Data {
+            service: name(&notice.service),
+            environment: name(&notice.environment),
+            rollout: notice.rollout.as_ref().map(rollout),
+            phase: name(&decision.phase),
+            trigger: name(&decision.trigger),
+            severity: decision.severity.word(),
+            signal: decision.signal.as_deref().map(name),
+            value: decision.value.filter(|value| value.is_finite()),
+            unit: decision.unit.word(),
+            condition: cut(&decision.condition, TEXT_BYTES_MAX),
+            held_for_seconds: decision.held_for.as_secs_f64(),
+            reason: cut(&decision.reason, TEXT_BYTES_MAX),
+            links: notice.external_url.as_ref().map(|url| Links {
+                status: url.clone(),
+                explain: format!("{url}/api/v1/decisions/{}", decision.id),
+            }),
+            asked: (decision.asked != decision.action).then(|| decision.asked.word()),
+            refused_by: decision.refused_by.map(Guard::word),
+        },
+    };
+    serde_json::to_vec(&body).expect("keys are words and numbers are finite")
+}
+
+fn rollout(it: &Rollout) -> RolloutData {
+    RolloutData {
+        id: name(it.id.as_str()),
+        version: name(&it.version),
+        previous_version: it.previous_version.as_deref().map(name),
+        started_at: it.started_at.to_string(),
+    }
+}
+
+fn name(text: &str) -> String {
+    cut(text, NAME_BYTES_MAX)
+}
+
+/// At most `bytes_max` bytes and a mark where something is missing.
+fn cut(text: &str, bytes_max: usize) -> String {
+    if text.len() <= bytes_max {
+        return text.to_owned();
+    }
+    let end = (0..=bytes_max).rfind(|&at| text.is_char_boundary(at));
+    format!("{}…", &text[..end.unwrap_or(0)])
+}

@@ -1,0 +1,66 @@
+//! How the sinks speak HTTP: no redirects, no proxy from the environment, no retries, TLS by ring.
+
+use std::time::Duration;
+
+use reqwest::{Client, ClientBuilder, Response, redirect, retry};
+use rustls::RootCertStore;
+use tracing::warn;
+
+/// A client whose requests end after `timeout`, connecting included. Half of it may go into connecting: a connection
+/// that never came about is then told from an answer that was lost.
+pub(super) fn client(timeout: Duration) -> reqwest::Result<Client> {
+    // A provider that somebody chose before stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    builder(timeout).build().or_else(|error| {
+        // An image made `FROM scratch` has no certificates of its own.
+        warn!(%error, "no usable system certificates; using the built-in ones");
+        let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+        let tls = rustls::ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        builder(timeout).tls_backend_preconfigured(tls).build()
+    })
+}
+
+fn builder(timeout: Duration) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("gated/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .referer(false)
+        .timeout(timeout)
+        .connect_timeout(timeout / 2)
+        // A connection kept open may have died meanwhile; whether the request arrived would then be a guess.
+        .pool_max_idle_per_host(0)
+}
+
+/// Why there was no answer, for people: the chain of causes, without the URL.
+pub(super) fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    if error.is_timeout() && !error.is_connect() {
+        return "timed out".to_owned();
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
+
+/// The beginning of a reply in one line without control characters, for the log. Only for peers that are not given
+/// secrets: others may echo them.
+pub(super) async fn excerpt(mut response: Response, bytes_max: usize) -> String {
+    let mut taken = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = bytes_max - taken.len();
+        taken.extend_from_slice(&chunk[..room.min(chunk.len())]);
+        if taken.len() == bytes_max {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&taken).escape_debug().to_string()
+}

@@ -1,0 +1,402 @@
+//! Records as rows and back. What is read is exactly what was written; a row that no gated can have written makes
+//! the file count as damaged.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Restored, RestoredTrigger};
+use crate::model::{
+    Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer,
+    NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
+};
+
+macro_rules! as_words {
+    ($($type:ty),+) => { $(
+        impl ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.word().into())
+            }
+        }
+
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let word = value.as_str()?;
+                Self::from_word(word).ok_or_else(|| unknown(word))
+            }
+        }
+    )+ };
+}
+
+macro_rules! as_text {
+    ($($type:ty),+) => { $(
+        impl ToSql for $type {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.as_str().into())
+            }
+        }
+
+        impl FromSql for $type {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                value.as_str().map(|text| Self(text.to_owned()))
+            }
+        }
+    )+ };
+}
+
+as_words!(Action, Guard, Severity, Unit, NoticeKind, RolloutEnd);
+as_text!(DecisionId, DeliveryKey, RolloutId);
+
+impl ToSql for Timestamp {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl FromSql for Timestamp {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        // How `Timestamp` prints what RFC 3339 has no year for.
+        if let Some(millis) = text.strip_suffix("ms") {
+            return millis
+                .parse()
+                .map(Self::from_millis)
+                .map_err(|_| unknown(text));
+        }
+        text.parse().map_err(FromSqlError::other)
+    }
+}
+
+fn unknown(word: &str) -> FromSqlError {
+    FromSqlError::Other(format!("`{}` means nothing here", word.escape_debug()).into())
+}
+
+/// The wire form of [`GuardAnswer`] in the column `guards`.
+#[derive(Serialize, Deserialize)]
+struct GuardCell {
+    guard: String,
+    passed: bool,
+    note: String,
+}
+
+/// JSON text in a cell.
+struct Json<T>(T);
+
+impl<T: Serialize> ToSql for Json<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        serde_json::to_string(&self.0)
+            .map(Into::into)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    }
+}
+
+impl<T: for<'de> Deserialize<'de>> FromSql for Json<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+pub(super) fn put_rollout(tx: &Transaction<'_>, it: &Rollout) -> rusqlite::Result<()> {
+    let (ended_at, ended) = it.end.unzip();
+    // JSON has no spelling for what is not finite, and the model promises medians of values.
+    let baseline: BTreeMap<&String, f64> = it
+        .baseline
+        .iter()
+        .filter(|(_, value)| value.is_finite())
+        .map(|(signal, value)| (signal, *value))
+        .collect();
+    tx.prepare_cached(
+        "INSERT INTO rollouts (id, service, environment, version, previous_version, started_at,
+             seen_at, told, irreversible, baseline, turned_red, ended_at, ended)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (id) DO UPDATE SET service = ?2, environment = ?3, version = ?4,
+             previous_version = ?5, started_at = ?6, seen_at = ?7, told = ?8, irreversible = ?9,
+             baseline = ?10, turned_red = ?11, ended_at = ?12, ended = ?13",
+    )?
+    .execute(params![
+        it.id,
+        it.service,
+        it.environment,
+        it.version,
+        it.previous_version,
+        it.started_at,
+        it.seen_at,
+        it.told,
+        it.irreversible,
+        Json(baseline),
+        it.turned_red,
+        ended_at,
+        ended,
+    ])
+    .map(drop)
+}
+
+/// The first row of an id stays as it is: a decision is made once.
+pub(super) fn put_decision(tx: &Transaction<'_>, it: &Decision) -> rusqlite::Result<()> {
+    let guards: Vec<GuardCell> = it
+        .guards
+        .iter()
+        .map(|answer| GuardCell {
+            guard: answer.guard.word().to_owned(),
+            passed: answer.passed,
+            note: answer.note.clone(),
+        })
+        .collect();
+    tx.prepare_cached(
+        "INSERT INTO decisions (id, at, action, asked, refused_by, guards, trigger, rollout, phase,
+             severity, signal, value, unit, condition, expr, held_for_seconds, reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         ON CONFLICT (id) DO NOTHING",
+    )?
+    .execute(params![
+        it.id,
+        it.at,
+        it.action,
+        it.asked,
+        it.refused_by,
+        Json(guards),
+        it.trigger,
+        it.rollout,
+        it.phase,
+        it.severity,
+        it.signal,
+        it.value,
+        it.unit,
+        it.condition,
+        it.expr,
+        it.held_for.as_secs_f64(),
+        it.reason,
+    ])
+    .map(drop)
+}
+
+/// The columns that a delivery's state fills: word, `next_at`, `settled_at`, status, why.
+type StateCells<'a> = (
+    &'static str,
+    Option<Timestamp>,
+    Option<Timestamp>,
+    Option<u16>,
+    Option<&'a str>,
+);
+
+fn state_cells(state: &DeliveryState) -> StateCells<'_> {
+    let word = state.word();
+    match state {
+        DeliveryState::Owed { next } => (word, Some(*next), None, None, None),
+        DeliveryState::Delivered { at, status } => (word, None, Some(*at), Some(*status), None),
+        DeliveryState::Cancelled { at, why } | DeliveryState::GivenUp { at, why } => {
+            (word, None, Some(*at), None, Some(why))
+        }
+    }
+}
+
+/// The first row of a key stays as it is: what is sent under a key never changes.
+pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusqlite::Result<()> {
+    let (state, next_at, settled_at, status, why) = state_cells(&it.state);
+    tx.prepare_cached(
+        "INSERT INTO deliveries (key, decision, rollout, receiver, kind, created_at, attempts,
+             last_error, state, next_at, settled_at, status, why, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (key) DO NOTHING",
+    )?
+    .execute(params![
+        it.key,
+        it.decision,
+        it.rollout,
+        it.receiver,
+        it.kind,
+        it.created_at,
+        it.attempts,
+        it.last_error,
+        state,
+        next_at,
+        settled_at,
+        status,
+        why,
+        body,
+    ])
+    .map(drop)
+}
+
+/// Whether there was such a delivery.
+pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Result<bool> {
+    let (state, next_at, settled_at, status, why) = state_cells(&it.state);
+    tx.prepare_cached(
+        "UPDATE deliveries SET decision = ?2, rollout = ?3, receiver = ?4, kind = ?5,
+             created_at = ?6, attempts = ?7, last_error = ?8, state = ?9, next_at = ?10,
+             settled_at = ?11, status = ?12, why = ?13
+         WHERE key = ?1",
+    )?
+    .execute(params![
+        it.key,
+        it.decision,
+        it.rollout,
+        it.receiver,
+        it.kind,
+        it.created_at,
+        it.attempts,
+        it.last_error,
+        state,
+        next_at,
+        settled_at,
+        status,
+        why,
+    ])
+    .map(|rows| rows == 1)
+}
+
+pub(super) fn put_trigger(tx: &Transaction<'_>, it: &RestoredTrigger) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO triggers (name, series, condition, rollout, active_at, fired_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (name, series) DO UPDATE SET condition = ?3, rollout = ?4, active_at = ?5,
+             fired_at = ?6",
+    )?
+    .execute(params![
+        it.name,
+        it.series,
+        it.condition,
+        it.rollout,
+        it.active_at,
+        it.fired_at
+    ])
+    .map(drop)
+}
+
+pub(super) fn drop_trigger(tx: &Transaction<'_>, name: &str, series: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM triggers WHERE name = ?1 AND series = ?2")?
+        .execute([name, series])
+        .map(drop)
+}
+
+/// Everything, oldest first.
+pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
+    Ok(Restored {
+        rollouts: all(db, "SELECT * FROM rollouts ORDER BY seq", rollout)?,
+        decisions: all(db, "SELECT * FROM decisions ORDER BY seq", decision)?,
+        deliveries: all(
+            db,
+            "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
+                 state, next_at, settled_at, status, why
+             FROM deliveries ORDER BY seq",
+            delivery,
+        )?,
+        triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
+    })
+}
+
+fn all<T>(
+    db: &Connection,
+    sql: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    db.prepare(sql)?.query_map([], read)?.collect()
+}
+
+fn rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
+    let ended: Option<RolloutEnd> = row.get("ended")?;
+    Ok(Rollout {
+        id: row.get("id")?,
+        service: row.get("service")?,
+        environment: row.get("environment")?,
+        version: row.get("version")?,
+        previous_version: row.get("previous_version")?,
+        started_at: row.get("started_at")?,
+        seen_at: row.get("seen_at")?,
+        told: row.get("told")?,
+        irreversible: row.get("irreversible")?,
+        baseline: row.get::<_, Json<_>>("baseline")?.0,
+        turned_red: row.get("turned_red")?,
+        end: ended
+            .map(|end| Ok::<_, rusqlite::Error>((row.get("ended_at")?, end)))
+            .transpose()?,
+    })
+}
+
+fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
+    let guards: Json<Vec<GuardCell>> = row.get("guards")?;
+    let guards = guards.0.into_iter().map(|cell| {
+        let guard = Guard::from_word(&cell.guard).ok_or_else(|| unknown(&cell.guard))?;
+        Ok(GuardAnswer {
+            guard,
+            passed: cell.passed,
+            note: cell.note,
+        })
+    });
+    Ok(Decision {
+        id: row.get("id")?,
+        at: row.get("at")?,
+        action: row.get("action")?,
+        asked: row.get("asked")?,
+        refused_by: row.get("refused_by")?,
+        guards: guards.collect::<FromSqlResult<_>>()?,
+        trigger: row.get("trigger")?,
+        rollout: row.get("rollout")?,
+        phase: row.get("phase")?,
+        severity: row.get("severity")?,
+        signal: row.get("signal")?,
+        value: row.get("value")?,
+        unit: row.get("unit")?,
+        condition: row.get("condition")?,
+        expr: row.get("expr")?,
+        held_for: held_for(row.get("held_for_seconds")?)?,
+        reason: row.get("reason")?,
+    })
+}
+
+/// Durations between timestamps are whole milliseconds; rounding to them gives back what was written.
+fn held_for(seconds: f64) -> FromSqlResult<Duration> {
+    let exact = Duration::try_from_secs_f64(seconds).map_err(FromSqlError::other)?;
+    let millis = exact.saturating_add(Duration::from_micros(500)).as_millis();
+    let millis = u64::try_from(millis).map_err(FromSqlError::other)?;
+    Ok(Duration::from_millis(millis))
+}
+
+fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let word: String = row.get("state")?;
+    let state = match word.as_str() {
+        "owed" => DeliveryState::Owed {
+            next: row.get("next_at")?,
+        },
+        "delivered" => DeliveryState::Delivered {
+            at: row.get("settled_at")?,
+            status: row.get("status")?,
+        },
+        "cancelled" => DeliveryState::Cancelled {
+            at: row.get("settled_at")?,
+            why: row.get("why")?,
+        },
+        "given_up" => DeliveryState::GivenUp {
+            at: row.get("settled_at")?,
+            why: row.get("why")?,
+        },
+        _ => return Err(unknown(&word).into()),
+    };
+    Ok(Delivery {
+        key: row.get("key")?,
+        decision: row.get("decision")?,
+        rollout: row.get("rollout")?,
+        receiver: row.get("receiver")?,
+        kind: row.get("kind")?,
+        created_at: row.get("created_at")?,
+        attempts: row.get("attempts")?,
+        last_error: row.get("last_error")?,
+        state,
+    })
+}
+
+fn trigger(row: &Row<'_>) -> rusqlite::Result<RestoredTrigger> {
+    Ok(RestoredTrigger {
+        name: row.get("name")?,
+        series: row.get("series")?,
+        condition: row.get("condition")?,
+        rollout: row.get("rollout")?,
+        active_at: row.get("active_at")?,
+        fired_at: row.get("fired_at")?,
+    })
+}

@@ -1,0 +1,12 @@
+//! The names of what the sinks count. Labels hold a receiver's configured name or a peer's number, never a URL.
+
+/// Attempts to deliver, by `receiver` and `outcome` (a status class such as `2xx`, or `no_answer`).
+pub const WEBHOOK_ATTEMPTS: &str = "gated_webhook_attempts_total";
+/// The receiver's clock (its `Date` header) minus gated's, by `receiver`. Signed timestamps are refused when it is large.
+pub const WEBHOOK_CLOCK_SKEW: &str = "gated_webhook_clock_skew_seconds";
+/// Requests that an Alertmanager took, by `peer`.
+pub const ALERTMANAGER_POSTS: &str = "gated_alertmanager_posts_total";
+/// Rounds in which an Alertmanager could not be given everything, by `peer`.
+pub const ALERTMANAGER_FAILURES: &str = "gated_alertmanager_failures_total";
+/// Alerts that an Alertmanager refuses and that are not posted to it again, by `peer`.
+pub const ALERTMANAGER_QUARANTINED: &str = "gated_alertmanager_quarantined_total";

@@ -1,0 +1,368 @@
+//! One attempt to deliver one body to one webhook, signed as Standard Webhooks says. Deliberately absent: whether
+//! and when to try again (the engine's decision), and what is sent (stored bytes).
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Client, Response};
+use ring::hmac;
+
+use super::http;
+use super::metrics::{WEBHOOK_ATTEMPTS, WEBHOOK_CLOCK_SKEW};
+use super::secret::{Secret, SecretUrl};
+use crate::engine::Attempted;
+use crate::model::{DecisionId, DeliveryKey, Timestamp};
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Of a reply this much is read, so that a well-behaved receiver sees its answer taken.
+const REPLY_BYTES_MAX: usize = 4096;
+/// The answer counts once its head is there; its body is waited for no longer than this.
+const REPLY_WAIT: Duration = Duration::from_secs(1);
+/// Bounds of what `Retry-After` may ask for.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// A `[[webhook]]` as configured.
+#[derive(Clone, Debug)]
+pub struct WebhookConfig {
+    pub name: String,
+    pub url: Secret,
+    /// Standard Webhooks keys, separated by spaces, each `whsec_` and base64 or taken as it stands. Every key signs,
+    /// so that a receiver may change from one to the next.
+    pub secret: Option<Secret>,
+    pub headers: Vec<(String, Secret)>,
+    /// Of one attempt, connecting included.
+    pub timeout: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    #[error("the url of webhook `{0}` is not an absolute http or https URL")]
+    Url(String),
+    #[error("a key of webhook `{0}` starts with `whsec_` and is not base64 after it")]
+    Key(String),
+    #[error("webhook `{0}` has an empty secret")]
+    NoKey(String),
+    #[error("webhook `{webhook}` has the header `{}`, which cannot be sent", header.escape_debug())]
+    Header { webhook: String, header: String },
+    #[error("webhook `{webhook}` sets the header `{header}`, which is gated's own")]
+    Reserved { webhook: String, header: String },
+    #[error("no HTTP client for webhook `{webhook}`")]
+    Client {
+        webhook: String,
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+/// A receiver, ready to be posted to.
+pub struct Webhook {
+    name: String,
+    url: SecretUrl,
+    keys: Vec<hmac::Key>,
+    headers: HeaderMap,
+    client: Client,
+}
+
+impl Webhook {
+    pub fn new(config: &WebhookConfig) -> Result<Self, WebhookError> {
+        let name = &config.name;
+        let url =
+            SecretUrl::parse(config.url.expose()).ok_or_else(|| WebhookError::Url(name.clone()))?;
+        let keys = match &config.secret {
+            Some(secret) => keys(name, secret.expose())?,
+            None => Vec::new(),
+        };
+        Ok(Self {
+            name: name.clone(),
+            url,
+            keys,
+            headers: headers(name, &config.headers)?,
+            client: http::client(config.timeout).map_err(|source| WebhookError::Client {
+                webhook: name.clone(),
+                source,
+            })?,
+        })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it leads, fit for a log or a page.
+    pub fn url(&self) -> &SecretUrl {
+        &self.url
+    }
+
+    /// Posts `body` once. `key` names the delivery and `decision` what it is about, both alike on every attempt;
+    /// timestamp and signature are made afresh from `now`. Every status is an answer, redirects included.
+    pub async fn attempt(
+        &self,
+        key: &DeliveryKey,
+        decision: &DecisionId,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Attempted {
+        let outcome = match self.request(key, decision, body, now) {
+            Ok(request) => match self.client.execute(request).await {
+                Ok(response) => self.answered(response, now).await,
+                Err(error) => Attempted::NoAnswer {
+                    reached: !error.is_connect(),
+                    reason: http::reason(error),
+                },
+            },
+            Err(reason) => Attempted::NoAnswer {
+                reason,
+                reached: false,
+            },
+        };
+        let class = match &outcome {
+            Attempted::Answered { status, .. } => format!("{}xx", status / 100),
+            Attempted::NoAnswer { .. } => "no_answer".to_owned(),
+        };
+        metrics::counter!(WEBHOOK_ATTEMPTS, "receiver" => self.name.clone(), "outcome" => class)
+            .increment(1);
+        outcome
+    }
+
+    fn request(
+        &self,
+        key: &DeliveryKey,
+        decision: &DecisionId,
+        body: Bytes,
+        now: Timestamp,
+    ) -> Result<reqwest::Request, String> {
+        let value = |text: &str| {
+            HeaderValue::from_str(text).map_err(|_| "its id cannot stand in a header".to_owned())
+        };
+        let seconds = now.millis().div_euclid(1000);
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ID, value(key.as_str())?);
+        headers.insert(TIMESTAMP, HeaderValue::from(seconds));
+        headers.insert(IDEMPOTENCY_KEY, value(decision.as_str())?);
+        if !self.keys.is_empty() {
+            headers.insert(SIGNATURE, value(&self.signatures(key, seconds, &body))?);
+        }
+        self.client
+            .post(self.url.expose().clone())
+            .headers(headers)
+            .body(body)
+            .build()
+            .map_err(http::reason)
+    }
+
+    /// `v1,<base64>` per key over `id.timestamp.body`, separated by spaces.
+    fn signatures(&self, key: &DeliveryKey, seconds: i64, body: &[u8]) -> String {
+        let signed = [format!("{key}.{seconds}.").as_bytes(), body].concat();
+        let signatures: Vec<String> = self
+            .keys
+            .iter()
+            .map(|key| format!("v1,{}", STANDARD.encode(hmac::sign(key, &signed))))
+            .collect();
+        signatures.join(" ")
+    }
+
+    async fn answered(&self, response: Response, now: Timestamp) -> Attempted {
+        let status = response.status().as_u16();
+        let header = |name| response.headers().get(name).and_then(|it| it.to_str().ok());
+        let retry_after = header(RETRY_AFTER).and_then(|text| retry_after(text, now));
+        if let Some(theirs) = header(DATE).and_then(http_date) {
+            metrics::gauge!(WEBHOOK_CLOCK_SKEW, "receiver" => self.name.clone())
+                .set(theirs.seconds() - now.seconds());
+        }
+        let _ = tokio::time::timeout(REPLY_WAIT, drain(response)).await;
+        Attempted::Answered {
+            status,
+            retry_after,
+        }
+    }
+}
+
+/// Headers of a configuration may hold keys; signing keys print nothing by themselves.
+impl fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhook")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Takes the reply off the wire and forgets it: a receiver may echo what it was sent, secrets included.
+async fn drain(mut response: Response) {
+    let mut taken = 0;
+    while taken < REPLY_BYTES_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => taken += chunk.len(),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+fn keys(webhook: &str, secret: &str) -> Result<Vec<hmac::Key>, WebhookError> {
+    let keys: Vec<hmac::Key> = secret
+        .split_whitespace()
+        .map(|key| {
+            let bytes = match key.strip_prefix("whsec_") {
+                Some(encoded) => STANDARD
+                    .decode(encoded)
+                    .map_err(|_| WebhookError::Key(webhook.to_owned()))?,
+                None => key.as_bytes().to_vec(),
+            };
+            Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
+        })
+        .collect::<Result<_, _>>()?;
+    if keys.is_empty() {
+        return Err(WebhookError::NoKey(webhook.to_owned()));
+    }
+    Ok(keys)
+}
+
+fn headers(webhook: &str, configured: &[(String, Secret)]) -> Result<HeaderMap, WebhookError> {
+    let mut headers = HeaderMap::new();
+    for (header, secret) in configured {
+        let name = HeaderName::try_from(header.as_str());
+        let value = HeaderValue::try_from(secret.expose());
+        let (Ok(name), Ok(mut value)) = (name, value) else {
+            return Err(WebhookError::Header {
+                webhook: webhook.to_owned(),
+                header: header.clone(),
+            });
+        };
+        let own = [ID, TIMESTAMP, SIGNATURE, IDEMPOTENCY_KEY];
+        if own.contains(&name) || [CONTENT_TYPE, CONTENT_LENGTH, HOST].contains(&name) {
+            return Err(WebhookError::Reserved {
+                webhook: webhook.to_owned(),
+                header: header.clone(),
+            });
+        }
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Seconds or an HTTP date, clamped to what is reasonable; `None` for anything else.
+fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let wait = if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        http_date(text)?.since(now)
+    } else if digits.len() < text.len() {
+        Duration::ZERO
+    } else {
+        // More digits than fit ask for longer than the bound.
+        Duration::from_secs(digits.parse().unwrap_or(u64::MAX))
+    };
+    Some(wait.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let at = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Timestamp::from_millis(at.timestamp().as_millisecond()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_understood_and_clamped() {
+        let now: Timestamp = "1994-11-06T08:49:00Z".parse().unwrap();
+        for (text, seconds) in [
+            ("0", Some(1)),
+            ("7", Some(7)),
+            (" 120 ", Some(120)),
+            ("-5", Some(1)),
+            ("86400", Some(3600)),
+            ("99999999999999999999999999", Some(3600)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", Some(1)),
+            ("Sun, 06 Nov 2094 08:49:37 GMT", None),
+            ("Sat, 06 Nov 2094 08:49:37 GMT", Some(3600)),
+            ("", None),
+            ("-", None),
+            ("soon", None),
+            ("1.5", None),
+            ("1e3", None),
+            ("NaN", None),
+        ] {
+            assert_eq!(
+                retry_after(text, now),
+                seconds.map(Duration::from_secs),
+                "{text:?}"
+            );
+        }
+    }
+
+    fn config() -> WebhookConfig {
+        WebhookConfig {
+            name: "deployer".into(),
+            url: Secret::new("https://deploy.example.com/CANARY"),
+            secret: None,
+            headers: Vec::new(),
+            timeout: Duration::from_secs(1),
+        }
+    }
+
+    /// Every way to be refused names the webhook and what is wrong, and no value.
+    #[test]
+    fn a_bad_configuration_is_refused_without_saying_its_secrets() {
+        let header = |name: &str, value: &str| vec![(name.to_owned(), Secret::new(value))];
+        for (config, says) in [
+            (
+                WebhookConfig {
+                    url: Secret::new("deploy.example.com/CANARY"),
+                    ..config()
+                },
+                "not an absolute http or https URL",
+            ),
+            (
+                WebhookConfig {
+                    secret: Some(Secret::new("whsec_CANARY!")),
+                    ..config()
+                },
+                "not base64",
+            ),
+            (
+                WebhookConfig {
+                    secret: Some(Secret::new(" \n")),
+                    ..config()
+                },
+                "empty secret",
+            ),
+            (
+                WebhookConfig {
+                    headers: header("x-key", "CANARY\r\nx-other: 1"),
+                    ..config()
+                },
+                "`x-key`, which cannot be sent",
+            ),
+            (
+                WebhookConfig {
+                    headers: header("Webhook-Id", "CANARY"),
+                    ..config()
+                },
+                "gated's own",
+            ),
+        ] {
+            let error = Webhook::new(&config).unwrap_err();
+            let text = format!("{error} {error:?} {config:?}");
+            assert!(text.contains("`deployer`") && text.contains(says), "{text}");
+            assert!(!text.contains("CANARY"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! One attempt at a time against a raw recorder: what goes over the wire, and what every kind of answer becomes.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use gated::engine::Attempted;
+use gated::model::{DecisionId, DeliveryKey, Timestamp};
+use gated::sink::{Secret, Webhook, WebhookConfig};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+
+use crate::peers::free_address;
+
+/// Keeps every request it gets and answers them in turn with what it was given.
+pub struct Recorder {
+    address: std::net::SocketAddr,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Request line and headers, names in lower case.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// What the recorder does after a request.
+#[derive(Clone)]
+pub enum Reply {
+    /// Sends this and closes.
+    Bytes(Vec<u8>),
+    /// Sends this, then nothing more, and keeps the connection.
+    ThenHang(Vec<u8>),
+    /// Sends this, then zeros for as long as they are taken.
+    ThenFlood(Vec<u8>),
+    Hang,
+    Close,
+}
+
+impl From<String> for Reply {
+    fn from(text: String) -> Self {
+        Self::Bytes(text.into_bytes())
+    }
+}
+
+impl From<&str> for Reply {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl Recorder {
+    /// The last reply goes on for ever.
+    pub async fn answering(replies: Vec<Reply>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&requests);
+        tokio::spawn(async move {
+            let mut turn = 0;
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let reply = replies[turn.min(replies.len() - 1)].clone();
+                turn += 1;
+                tokio::spawn(serve(stream, reply, Arc::clone(&kept)));
+            }
+        });
+        Self { address, requests }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub async fn requests(&self) -> Vec<Request> {
+        self.requests.lock().await.clone()
+    }
+}
+
+impl Request {
+    fn headers(&self) -> HeaderMap {
+        self.head
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| {
+                let name = HeaderName::try_from(name).unwrap();
+                (name, HeaderValue::try_from(value).unwrap())
+            })
+            .collect()
+    }
+
+    fn header(&self, name: &str) -> String {
+        let headers = self.headers();
+        let mut values = headers.get_all(name).iter();
+        let value = values.next().map_or("", |value| value.to_str().unwrap());
+        assert!(values.next().is_none(), "{name} came twice");
+        value.to_owned()
+    }
+}
+
+async fn serve(mut stream: TcpStream, reply: Reply, kept: Arc<Mutex<Vec<Request>>>) {
+    if let Some(request) = receive(&mut stream).await {
+        kept.lock().await.push(request);
+    }
+    let (bytes, after) = match reply {
+        Reply::Bytes(bytes) => (bytes, Reply::Close),
+        Reply::ThenHang(bytes) => (bytes, Reply::Hang),
+        Reply::ThenFlood(ref bytes) => (bytes.clone(), reply),
+        Reply::Hang | Reply::Close => (Vec::new(), reply),
+    };
+    let mut open = stream.write_all(&bytes).await.is_ok();
+    match after {
+        Reply::Hang => drop(stream.read(&mut [0; 16]).await),
+        Reply::ThenFlood(_) => {
+            while open {
+                open = stream.write_all(&[b'0'; 65536]).await.is_ok();
+            }
+        }
+        Reply::Bytes(_) | Reply::ThenHang(_) | Reply::Close => {}
+    }
+}
+
+async fn receive(stream: &mut TcpStream) -> Option<Request> {
+    let mut bytes = Vec::new();
+    loop {
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            continue;
+        };
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map_or(0, |length| length.parse().unwrap());
+        while bytes.len() < end + 4 + length {
+            stream.read_buf(&mut bytes).await.ok()?;
+        }
+        let body = bytes.split_off(end + 4);
+        return Some(Request { head, body });
+    }
+}
+
+const BODY: &[u8] = br#"{"type":"gated.rollback.requested","id":"dec_1"}"#;
+const ONE_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn config(url: &str) -> WebhookConfig {
+    WebhookConfig {
+        name: "deployer".into(),
+        url: Secret::new(url),
+        secret: None,
+        headers: Vec::new(),
+        timeout: Duration::from_secs(30),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp::from_millis(i64::try_from(since.unwrap().as_millis()).unwrap())
+}
+
+async fn attempt_at(webhook: &Webhook, now: Timestamp) -> Attempted {
+    let key = DeliveryKey("msg_1".into());
+    let decision = DecisionId("dec_1".into());
+    webhook
+        .attempt(&key, &decision, Bytes::from_static(BODY), now)
+        .await
+}
+
+async fn attempt(config: WebhookConfig) -> Attempted {
+    attempt_at(&Webhook::new(&config).unwrap(), now()).await
+}
+
+fn answered(status: u16) -> Attempted {
+    Attempted::Answered {
+        status,
+        retry_after: None,
+    }
+}
+
+#[tokio::test]
+async fn every_attempt_has_the_same_id_and_bytes_and_a_new_signature() {
+    let recorder = Recorder::answering(vec![
+        "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nno".into(),
+        Reply::Close,
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+    ])
+    .await;
+    let webhook = Webhook::new(&WebhookConfig {
+        secret: Some(Secret::new(format!("{ONE_KEY} raw-key\n"))),
+        headers: vec![("X-Team".into(), Secret::new("payments"))],
+        ..config(&recorder.url("/hook?token=1"))
+    })
+    .unwrap();
+    let start = now();
+    let outcomes = [
+        attempt_at(&webhook, start).await,
+        attempt_at(&webhook, start + Duration::from_secs(2)).await,
+        attempt_at(&webhook, start + Duration::from_secs(4)).await,
+    ];
+    let [
+        Attempted::Answered {
+            status: 503,
+            retry_after: Some(wait),
+        },
+        Attempted::NoAnswer { reached: true, .. },
+        Attempted::Answered {
+            status: 200,
+            retry_after: None,
+        },
+    ] = &outcomes
+    else {
+        panic!("{outcomes:?}");
+    };
+    assert_eq!(*wait, Duration::from_secs(7));
+
+    let requests = recorder.requests().await;
+    assert_eq!(requests.len(), 3);
+    let mut signatures = Vec::new();
+    for (n, request) in (0..).zip(&requests) {
+        assert!(request.head.starts_with("POST /hook?token=1 HTTP/1.1\r\n"));
+        assert_eq!(request.body, BODY);
+        for (name, value) in [
+            ("webhook-id", "msg_1"),
+            ("idempotency-key", "dec_1"),
+            ("content-type", "application/json"),
+            ("user-agent", concat!("gated/", env!("CARGO_PKG_VERSION"))),
+            ("x-team", "payments"),
+        ] {
+            assert_eq!(request.header(name), value, "{name}");
+        }
+        let at = start + Duration::from_secs(2 * n);
+        let stamp = request.header("webhook-timestamp");
+        assert_eq!(stamp, at.millis().div_euclid(1000).to_string());
+        // The reference library, given either key alone, accepts the request.
+        let keys = [
+            standardwebhooks::Webhook::new(ONE_KEY),
+            standardwebhooks::Webhook::from_bytes(b"raw-key".to_vec()),
+        ];
+        for key in keys {
+            key.unwrap()
+                .verify(&request.body, &request.headers())
+                .unwrap();
+        }
+        let signature = request.header("webhook-signature");
+        assert_eq!(signature.split(' ').count(), 2);
+        signatures.push(signature);
+    }
+    signatures.dedup();
+    assert_eq!(signatures.len(), 3);
+}
+
+#[tokio::test]
+async fn without_a_secret_nothing_is_signed() {
+    let recorder = Recorder::answering(vec!["HTTP/1.1 204 Done\r\n\r\n".into()]).await;
+    assert_eq!(attempt(config(&recorder.url("/"))).await, answered(204));
+    let request = &recorder.requests().await[0];
+    assert_eq!(request.header("webhook-signature"), "");
+    assert_eq!(request.header("webhook-id"), "msg_1");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_not_followed() {
+    let elsewhere = Recorder::answering(vec!["HTTP/1.1 200 OK\r\n\r\n".into()]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = elsewhere.url("/");
+        let reply =
+            format!("HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let recorder = Recorder::answering(vec![reply.into()]).await;
+        assert_eq!(attempt(config(&recorder.url("/"))).await, answered(status));
+        assert_eq!(recorder.requests().await.len(), 1);
+    }
+    assert!(elsewhere.requests().await.is_empty());
+}
+
+/// Silence, dripping headers and half a head all end at the timeout, and the request may have arrived.
+#[tokio::test]
+async fn a_hang_is_cut_at_the_timeout() {
+    for reply in [
+        Reply::Hang,
+        Reply::ThenHang(b"HTTP/1.1 200 OK\r\nX-Half".to_vec()),
+    ] {
+        let recorder = Recorder::answering(vec![reply]).await;
+        let outcome = attempt(WebhookConfig {
+            timeout: Duration::from_millis(300),
+            ..config(&recorder.url("/"))
+        })
+        .await;
+        let lost = Attempted::NoAnswer {
+            reason: "timed out".into(),
+            reached: true,
+        };
+        assert_eq!(outcome, lost);
+        assert_eq!(
+            recorder.requests().await.len(),
+            1,
+            "one attempt is one request"
+        );
+    }
+}
+
+/// The head is the answer: neither an endless body nor one that never comes takes it back.
+#[tokio::test]
+async fn an_endless_reply_is_cut() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n".to_vec();
+    for reply in [Reply::ThenFlood(head.clone()), Reply::ThenHang(head)] {
+        let recorder = Recorder::answering(vec![reply]).await;
+        assert_eq!(attempt(config(&recorder.url("/"))).await, answered(200));
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_never_was_did_not_reach_anybody() {
+    for url in [
+        format!("http://{}/CANARY", free_address()),
+        // Plain text where TLS is expected.
+        {
+            let recorder = Recorder::answering(vec!["HTTP/1.1 400 Bad\r\n\r\n".into()]).await;
+            recorder.url("/CANARY").replace("http:", "https:")
+        },
+        "http://no-such-host.invalid/CANARY".to_owned(),
+    ] {
+        let outcome = attempt(config(&url)).await;
+        let Attempted::NoAnswer {
+            reason,
+            reached: false,
+        } = outcome
+        else {
+            panic!("{url}: {outcome:?}");
+        };
+        assert!(!reason.contains("CANARY") && !reason.is_empty(), "{reason}");
+    }
+}
+
+/// A lost answer says nothing of where the request went or what was in it.
+#[tokio::test]
+async fn secrets_are_in_no_text() {
+    let recorder = Recorder::answering(vec![Reply::Close, "HTTP/1.1 junk\r\n\r\n".into()]).await;
+    let url = recorder
+        .url("/CANARY?key=CANARY")
+        .replace("http://", "http://u:CANARY@");
+    let config = WebhookConfig {
+        secret: Some(Secret::new("whsec_CANARYCANARY CANARY")),
+        headers: vec![("Authorization".into(), Secret::new("Bearer CANARY"))],
+        ..config(&url)
+    };
+    let webhook = Webhook::new(&config).unwrap();
+    let mut text = format!(
+        "{config:?} {webhook:?} {} {:?}",
+        webhook.url(),
+        webhook.url()
+    );
+    for _ in 0..2 {
+        let outcome = attempt_at(&webhook, now()).await;
+        assert!(
+            matches!(outcome, Attempted::NoAnswer { reached: true, .. }),
+            "{outcome:?}"
+        );
+        text += &format!(" {outcome:?}");
+    }
+    assert!(!text.contains("CANARY"), "{text}");
+    assert!(text.contains("http://127.0.0.1:"), "{text}");
+}
+
+/// An image without certificates: the built-in roots serve. The variable is read when a client is built, so the test
+/// runs itself again with it set.
+#[test]
+fn without_system_certificates_the_built_in_ones_serve() {
+    if std::env::var_os("SSL_CERT_FILE").is_some_and(|file| file == "/nonexistent") {
+        Webhook::new(&config("https://deploy.example.com/")).unwrap();
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "webhook::without_system_certificates_the_built_in_ones_serve",
+        ])
+        .env("SSL_CERT_FILE", "/nonexistent")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
+
+/// Proxies of the environment are for people's browsers, not for a rollback.
+#[test]
+fn the_environments_proxy_is_not_used() {
+    const VARIABLES: [&str; 3] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY"];
+    const PROXY: &str = "http://127.0.0.1:1";
+    if std::env::var("http_proxy").is_ok_and(|proxy| proxy == PROXY) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let recorder = Recorder::answering(vec!["HTTP/1.1 200 OK\r\n\r\n".into()]).await;
+            assert_eq!(attempt(config(&recorder.url("/"))).await, answered(200));
+        });
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "webhook::the_environments_proxy_is_not_used"])
+        .envs(VARIABLES.map(|name| (name, PROXY)))
+        .env_remove("REQUEST_METHOD")
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}"
+    );
+}
