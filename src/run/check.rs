@@ -127,18 +127,18 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
         series += 1;
         Fate::Unwanted
     });
-    let stats = match outcome {
-        Ok((_, stats)) => stats,
+    let duplicates = match outcome {
+        Ok((_, seen)) => seen.duplicates,
         Err(error) => {
             let text = format!("error: {error}\n");
             return Report { text, code: 1 };
         }
     };
     let mut lints = page_lints(&String::from_utf8_lossy(&body), &names);
-    if stats.duplicates > 0 {
-        let lines = counted(stats.duplicates as usize, "line");
+    if duplicates > 0 {
+        let repeated = counted(duplicates as usize, "line");
         lints.push(format!(
-            "{lines} repeat a series of the same page: the first counts"
+            "{repeated} repeat a series of the same page: the first counts"
         ));
     }
     let mut text = String::new();

@@ -361,117 +361,120 @@ component = "db"
     );
 }
 
+/// What stands in `BASE`, and what is put in its place.
+const WRONG: &[(&str, &str)] = &[
+    ("[service]\nname = \"api\"\n", ""),
+    ("name = \"api\"", "name = \"\""),
+    ("name = \"api\"", "name = \"api\"\nbad-label = \"x\""),
+    ("job = \"api\"", "job = \"api\"\ninterval = \"50ms\""),
+    ("job = \"api\"", "job = \"api\"\ninterval = 5"),
+    ("job = \"api\"", "job = \"api\"\ntimeout = \"5s\""),
+    ("job = \"api\"", "job = \"api\"\nbody_size_limit = 1000"),
+    ("job = \"api\"", "job = \"api\"\nsample_limit = -1"),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nlabels = { \"__x\" = \"1\" }",
+    ),
+    ("job = \"api\"", "job = \"api\"\nlabels = [\"a\"]"),
+    ("job = \"api\"", "job = \"api\"\ndns = \"api\""),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nheaders = { \"a b\" = \"1\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\ntls = { cert_file = \"c\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nbasic_auth = { username = \"u\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
+    ),
+    ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
+    ("http://127.0.0.1:8080/metrics", "ftp://x"),
+    (
+        "targets = [\"http://127.0.0.1:8080/metrics\"]",
+        "targets = []",
+    ),
+    (
+        "[alertmanager]",
+        "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[judging]\ncoverage = \"150%\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[judging]\nsettle = \"1M\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nmode = \"armed\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nmode = \"arm\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[window]\nretain = \"all\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.test\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.notification\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nheaders = { Webhook-Id = \"1\" }\n[alertmanager]",
+    ),
+    ("[alertmanager]", "[alertmanger]"),
+    ("urls = [\"http://127.0.0.1:9093\"]", ""),
+    (
+        "urls = [\"http://127.0.0.1:9093\"]",
+        "urls = [\"127.0.0.1:9093\"]",
+    ),
+];
+
 #[test]
 fn each_fault_says_what_to_write() {
     let mut said = String::new();
-    for (drop, add) in [
-        ("[service]\nname = \"api\"\n", ""),
-        ("name = \"api\"", "name = \"\""),
-        ("name = \"api\"", "name = \"api\"\nbad-label = \"x\""),
-        ("job = \"api\"", "job = \"api\"\ninterval = \"50ms\""),
-        ("job = \"api\"", "job = \"api\"\ninterval = 5"),
-        ("job = \"api\"", "job = \"api\"\ntimeout = \"5s\""),
-        ("job = \"api\"", "job = \"api\"\nbody_size_limit = 1000"),
-        ("job = \"api\"", "job = \"api\"\nsample_limit = -1"),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nlabels = { \"__x\" = \"1\" }",
-        ),
-        ("job = \"api\"", "job = \"api\"\nlabels = [\"a\"]"),
-        ("job = \"api\"", "job = \"api\"\ndns = \"api\""),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nheaders = { \"a b\" = \"1\" }",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\ntls = { cert_file = \"c\" }",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nbasic_auth = { username = \"u\" }",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
-        ),
-        ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
-        ("http://127.0.0.1:8080/metrics", "ftp://x"),
-        (
-            "targets = [\"http://127.0.0.1:8080/metrics\"]",
-            "targets = []",
-        ),
-        (
-            "[alertmanager]",
-            "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[judging]\ncoverage = \"150%\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[judging]\nsettle = \"1M\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollback]\nmode = \"armed\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollback]\nmode = \"arm\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[window]\nretain = \"all\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.test\"]\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.notification\"]\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nheaders = { Webhook-Id = \"1\" }\n[alertmanager]",
-        ),
-        ("[alertmanager]", "[alertmanger]"),
-        ("urls = [\"http://127.0.0.1:9093\"]", ""),
-        (
-            "urls = [\"http://127.0.0.1:9093\"]",
-            "urls = [\"127.0.0.1:9093\"]",
-        ),
-    ] {
+    for (drop, add) in WRONG {
         let text = BASE.replacen(drop, add, 1);
         assert_ne!(text, BASE, "{drop}");
         let faults = load_with(&text, &[]).expect_err(add);
@@ -621,13 +624,13 @@ fn check_metrics_reads_a_page() {
         ("ok: 2 series of 1 metric; 0 warnings\n", 0)
     );
     let lints = metrics(Format::Text, "# TYPE b counter\nb 1\nc 2\n");
-    expect![[r#"
+    expect![[r"
         warning: counter b should end in _total
         warning: b has no # HELP
         warning: c has no # TYPE
         warning: c has no # HELP
         ok: 2 series of 2 metrics; 4 warnings
-    "#]]
+    "]]
     .assert_eq(&lints.text);
     assert_eq!(lints.code, 0);
     let bad = metrics(Format::Text, "a 1\nb{ 2\n");

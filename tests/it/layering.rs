@@ -60,7 +60,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rusqlite", &["sink/ledger/"]),
     ("serde_saphyr", &["source/discovery/"]),
     // Two kinds of file are TOML, rules files and the configuration; both are read through one reader.
-    ("toml", &["runbook/reader.rs"]),
+    ("toml", &["runbook/reader.rs", "runbook/reader/"]),
 ];
 
 /// The only file that reads a clock.

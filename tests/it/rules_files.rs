@@ -408,7 +408,7 @@ fn duplicates_name_both_places_over_files_too() {
     let one = "[signals.a]\nexpr = 'a'\n";
     let two = "# more\n[signals.a]\nexpr = 'b'\n";
     let faults = load(&[source("one.toml", one), source("two.toml", two)]).unwrap_err();
-    expect![[r#"
+    expect![[r"
         error: signal `a` is defined twice
          --> two.toml:2:10
           |
@@ -420,11 +420,11 @@ fn duplicates_name_both_places_over_files_too() {
         1 | [signals.a]
           |          - first here
           |
-          = help: give one another name"#]]
+          = help: give one another name"]]
     .assert_eq(&faults.render(false));
     check(
         "[signals.a]\nexpr = 'a'\n[signals.a]\nexpr = 'b'\n[[phase]]\nname = \"p\"\n[[phase]]\nname = \"p\"\n",
-        &expect![[r#"
+        &expect![[r"
             error: `a` stands here a second time
              --> rules/day.toml:3:10
               |
@@ -434,7 +434,7 @@ fn duplicates_name_both_places_over_files_too() {
             3 | [signals.a]
               |          ^
               |
-              = help: remove one, or give it another name"#]],
+              = help: remove one, or give it another name"]],
     );
 }
 
