@@ -114,7 +114,7 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
         let text = format!("error: the page cannot be read: {error}\n");
         return Report { text, code: 2 };
     }
-    let mut reader = Reader::new(Limits {
+    let mut parser = Reader::new(Limits {
         samples: usize::MAX,
         labels: usize::MAX,
         label_name_bytes: usize::MAX,
@@ -122,23 +122,23 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
     });
     let mut names = BTreeSet::new();
     let mut series = 0;
-    let read = reader.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
+    let outcome = parser.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
         names.insert(labels.name().to_owned());
         series += 1;
         Fate::Unwanted
     });
-    let stats = match read {
-        Ok((_, stats)) => stats,
+    let duplicates = match outcome {
+        Ok((_, seen)) => seen.duplicates,
         Err(error) => {
             let text = format!("error: {error}\n");
             return Report { text, code: 1 };
         }
     };
     let mut lints = page_lints(&String::from_utf8_lossy(&body), &names);
-    if stats.duplicates > 0 {
-        let lines = counted(stats.duplicates as usize, "line");
+    if duplicates > 0 {
+        let repeated = counted(duplicates as usize, "line");
         lints.push(format!(
-            "{lines} repeat a series of the same page: the first counts"
+            "{repeated} repeat a series of the same page: the first counts"
         ));
     }
     let mut text = String::new();

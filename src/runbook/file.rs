@@ -182,18 +182,17 @@ impl<'r> Loading<'r> {
             }
         }
         drop(section);
-        if let Some(first) = self.rules.phases.iter().position(|it| it.name == name) {
-            if !name.is_empty() {
-                let message = format!("phase `{name}` is defined twice");
-                let other = &self.placed.phases[first];
-                reader.clash(
-                    &name_place,
-                    message,
-                    "give one another name",
-                    other,
-                    "first here",
-                );
-            }
+        let same = |it: &Phase| it.name == name && !name.is_empty();
+        if let Some(first) = self.rules.phases.iter().position(same) {
+            let message = format!("phase `{name}` is defined twice");
+            let other = &self.placed.phases[first];
+            reader.clash(
+                &name_place,
+                message,
+                "give one another name",
+                other,
+                "first here",
+            );
         }
         self.placed.phases.push(name_place);
         self.placed.triggers.push(trigger_places);
@@ -371,7 +370,7 @@ impl<'r> Loading<'r> {
     }
 }
 
-/// PromQL, with the fault at its place inside the string.
+/// `PromQL`, with the fault at its place inside the string.
 fn parse(reader: &Reader, text: &Text) -> Option<Expr> {
     match Expr::parse(&text.value) {
         Ok(expr) => Some(expr),

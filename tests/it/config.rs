@@ -1,6 +1,7 @@
 //! `gated.toml` as people write it, and `gated check`.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use gated::engine::RollbackMode;
+use gated::model::NoticeKind;
 use gated::run::check;
 use gated::run::config::Config;
 use gated::runbook::{Faults, Rules, Source};
@@ -157,6 +159,7 @@ timeout = "1s"
 give_up_after = "2h"
 health = "http://127.0.0.1:9/healthz"
 accepts_test = true
+events = ["gated.rollback.requested", "gated.test"]
 template = "generic"
 on_doubt = "resend"
 [[webhook]]
@@ -182,7 +185,11 @@ path = "/var/lib/gated/gated.db"
         Some("https://gated.example.com")
     );
     let scrape = &config.scrapes[0];
-    let targets: Vec<&str> = scrape.targets.iter().map(reqwest::Url::as_str).collect();
+    let targets: Vec<&str> = scrape
+        .targets
+        .iter()
+        .map(gated::source::Url::as_str)
+        .collect();
     assert_eq!(
         targets,
         ["http://shop:8080/metrics", "https://shop.example.com/m"]
@@ -224,13 +231,22 @@ path = "/var/lib/gated/gated.db"
     let hook = &config.webhooks[0];
     assert_eq!(hook.url.expose(), "http://127.0.0.1:9/rollback");
     assert_eq!(
-        hook.headers["authorization"].to_str().unwrap(),
-        "Bearer canary"
+        (hook.headers[0].0.as_str(), hook.headers[0].1.expose()),
+        ("authorization", "Bearer canary")
+    );
+    let sender = hook.sender(None);
+    assert_eq!(
+        (sender.name.as_str(), sender.timeout),
+        ("deployer", Duration::from_secs(1))
     );
     let settings = config.settings(Arc::new(Rules::default()));
     assert_eq!(
         settings.receivers[0].give_up_after,
         Duration::from_secs(7200)
+    );
+    assert_eq!(
+        settings.receivers[0].events,
+        [NoticeKind::RollbackRequested]
     );
     assert_eq!(settings.alerting.unwrap().resend, Duration::from_secs(30));
     assert_eq!(settings.retain, Some(Duration::from_secs(900)));
@@ -345,109 +361,124 @@ component = "db"
     );
 }
 
+/// What stands in `BASE`, and what is put in its place.
+const WRONG: &[(&str, &str)] = &[
+    ("[service]\nname = \"api\"\n", ""),
+    ("name = \"api\"", "name = \"\""),
+    ("name = \"api\"", "name = \"api\"\nbad-label = \"x\""),
+    ("job = \"api\"", "job = \"api\"\ninterval = \"50ms\""),
+    ("job = \"api\"", "job = \"api\"\ninterval = 5"),
+    ("job = \"api\"", "job = \"api\"\ntimeout = \"5s\""),
+    ("job = \"api\"", "job = \"api\"\nbody_size_limit = 1000"),
+    ("job = \"api\"", "job = \"api\"\nsample_limit = -1"),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nlabels = { \"__x\" = \"1\" }",
+    ),
+    ("job = \"api\"", "job = \"api\"\nlabels = [\"a\"]"),
+    ("job = \"api\"", "job = \"api\"\ndns = \"api\""),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nheaders = { \"a b\" = \"1\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\ntls = { cert_file = \"c\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nbasic_auth = { username = \"u\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
+    ),
+    ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
+    ("http://127.0.0.1:8080/metrics", "ftp://x"),
+    (
+        "targets = [\"http://127.0.0.1:8080/metrics\"]",
+        "targets = []",
+    ),
+    (
+        "[alertmanager]",
+        "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[judging]\ncoverage = \"150%\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[judging]\nsettle = \"1M\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nmode = \"armed\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nmode = \"arm\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[window]\nretain = \"all\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.test\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.notification\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nheaders = { Webhook-Id = \"1\" }\n[alertmanager]",
+    ),
+    ("[alertmanager]", "[alertmanger]"),
+    ("urls = [\"http://127.0.0.1:9093\"]", ""),
+    (
+        "urls = [\"http://127.0.0.1:9093\"]",
+        "urls = [\"127.0.0.1:9093\"]",
+    ),
+];
+
 #[test]
 fn each_fault_says_what_to_write() {
     let mut said = String::new();
-    for (drop, add) in [
-        ("[service]\nname = \"api\"\n", ""),
-        ("name = \"api\"", "name = \"\""),
-        ("name = \"api\"", "name = \"api\"\nbad-label = \"x\""),
-        ("job = \"api\"", "job = \"api\"\ninterval = \"50ms\""),
-        ("job = \"api\"", "job = \"api\"\ninterval = 5"),
-        ("job = \"api\"", "job = \"api\"\ntimeout = \"5s\""),
-        ("job = \"api\"", "job = \"api\"\nbody_size_limit = 1000"),
-        ("job = \"api\"", "job = \"api\"\nsample_limit = -1"),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nlabels = { \"__x\" = \"1\" }",
-        ),
-        ("job = \"api\"", "job = \"api\"\nlabels = [\"a\"]"),
-        ("job = \"api\"", "job = \"api\"\ndns = \"api\""),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nheaders = { \"a b\" = \"1\" }",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\ntls = { cert_file = \"c\" }",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nbasic_auth = { username = \"u\" }",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]",
-        ),
-        (
-            "job = \"api\"",
-            "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
-        ),
-        ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
-        ("http://127.0.0.1:8080/metrics", "ftp://x"),
-        (
-            "targets = [\"http://127.0.0.1:8080/metrics\"]",
-            "targets = []",
-        ),
-        (
-            "[alertmanager]",
-            "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[judging]\ncoverage = \"150%\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[judging]\nsettle = \"1M\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollback]\nmode = \"armed\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[rollback]\nmode = \"arm\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[window]\nretain = \"all\"\n[alertmanager]",
-        ),
-        (
-            "[alertmanager]",
-            "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
-        ),
-        ("[alertmanager]", "[alertmanger]"),
-        ("urls = [\"http://127.0.0.1:9093\"]", ""),
-        (
-            "urls = [\"http://127.0.0.1:9093\"]",
-            "urls = [\"127.0.0.1:9093\"]",
-        ),
-    ] {
+    for (drop, add) in WRONG {
         let text = BASE.replacen(drop, add, 1);
         assert_ne!(text, BASE, "{drop}");
         let faults = load_with(&text, &[]).expect_err(add);
-        said.push_str(&format!("{add:?}\n{}\n\n", messages(&faults).join("\n")));
+        let _ = writeln!(said, "{add:?}\n{}\n", messages(&faults).join("\n"));
     }
     expect_test::expect_file!["../data/config_faults.txt"].assert_eq(&said);
 }

@@ -1,5 +1,6 @@
 //! Rules files as people write them: what loads, and what is said about what does not.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -36,7 +37,10 @@ fn source(path: &str, text: &str) -> Source {
 
 fn shared(path: &str) -> Source {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    source(path, &fs::read_to_string(file).unwrap())
+    source(
+        path,
+        &fs::read_to_string(file).expect("a file of this repository"),
+    )
 }
 
 /// A phase with one trigger made of these lines, after the signals.
@@ -478,7 +482,7 @@ fn each_fault_says_what_to_write() {
         "expr = 'up =='\ndo = \"notify\"",
         "when = \"${NOT_SET}\"\ndo = \"notify\"",
     ] {
-        said.push_str(&format!("{lines:?}\n{}\n\n", in_trigger(lines)));
+        let _ = writeln!(said, "{lines:?}\n{}\n", in_trigger(lines));
     }
     for text in [
         "[signals.and]\nexpr = 'a'",
@@ -495,10 +499,11 @@ fn each_fault_says_what_to_write() {
         "[signals.a]\nexpr = sum(a)",
         "[signals.a]\nexpr = 'sum(a'\n[[phase]]\nname = \"p\"\n[phase.targets]\na = \"< 1\"",
     ] {
-        said.push_str(&format!(
-            "{text:?}\n{}\n\n",
+        let _ = writeln!(
+            said,
+            "{text:?}\n{}\n",
             messages(&[source("f", text)]).join("\n")
-        ));
+        );
     }
     expect_test::expect_file!["../data/rules_faults.txt"].assert_eq(&said);
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::policy::not_enforced;
+use reqwest::header::{HeaderName, HeaderValue};
+
 use super::{nearest, path};
 use crate::engine::{Alerting, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
-use crate::sink;
-use crate::source::{HeaderMap, Secret, Url, target_url};
+use crate::sink::{Secret, SecretUrl, WebhookConfig};
 
 /// Kinds of later versions that a file may name already.
 const LATER_EVENTS: [&str; 6] = [
@@ -21,16 +21,26 @@ const LATER_EVENTS: [&str; 6] = [
     "gated.test",
 ];
 
+/// Headers that every attempt has already.
+const RESERVED: [&str; 7] = [
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "idempotency-key",
+    "content-type",
+    "content-length",
+    "host",
+];
+
 /// `[[webhook]]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Webhook {
     pub name: String,
     /// A secret: the URLs of chat hooks hold one.
     pub url: Secret,
     /// Holds the key of the Standard Webhooks signature.
     pub secret_file: Option<PathBuf>,
-    /// Values are marked as sensitive.
-    pub headers: HeaderMap,
+    pub headers: Vec<(String, Secret)>,
     /// Over one whole attempt.
     pub timeout: Duration,
     /// An undelivered notice ends after this long.
@@ -38,8 +48,8 @@ pub struct Webhook {
     /// What a dry run may ask.
     pub health: Option<Secret>,
     pub accepts_test: bool,
-    /// `None`: everything that is for it.
-    pub events: Option<Vec<NoticeKind>>,
+    /// What it is told of; empty: everything.
+    pub events: Vec<NoticeKind>,
 }
 
 impl Webhook {
@@ -47,37 +57,20 @@ impl Webhook {
         Receiver {
             name: self.name.clone(),
             give_up_after: self.give_up_after,
-            events: self.events.clone().unwrap_or_default(),
+            events: self.events.clone(),
         }
     }
 
-    /// What posts to it. Reads the secret's file.
-    ///
-    /// # Errors
-    /// A file that cannot be read, a key or URL that cannot be used; one sentence.
-    pub fn connect(&self) -> Result<sink::Webhook, String> {
-        let secret = match &self.secret_file {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    let (name, path) = (&self.name, path.display());
-                    format!("the secret of webhook `{name}` cannot be read: {path}: {error}")
-                })?;
-                Some(sink::Secret::new(text.trim()))
-            }
-        };
-        let headers = self.headers.iter().map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes());
-            (name.to_string(), sink::Secret::new(value))
-        });
-        let config = sink::WebhookConfig {
+    /// What an attempt needs; `secret` is what `secret_file` holds.
+    #[must_use]
+    pub fn sender(&self, secret: Option<Secret>) -> WebhookConfig {
+        WebhookConfig {
             name: self.name.clone(),
-            url: sink::Secret::new(self.url.expose()),
+            url: self.url.clone(),
             secret,
-            headers: headers.collect(),
+            headers: self.headers.clone(),
             timeout: self.timeout,
-        };
-        sink::Webhook::new(&config).map_err(|error| crate::run::chain(&error))
+        }
     }
 }
 
@@ -127,6 +120,12 @@ fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
     }
     let secret_file = path(&mut section, "secret_file");
     let headers = headers(&mut section);
+    for (name, place, _) in &headers {
+        if RESERVED.contains(&name.as_str()) {
+            let message = format!("the header `{name}` is gated's own");
+            section.reader.fault(place, message, "remove it");
+        }
+    }
     let place = section.key_place("timeout");
     let timeout = section
         .duration("timeout")
@@ -143,11 +142,7 @@ fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
         Secret::new(it.value)
     });
     let accepts_test = section.flag("accepts_test").unwrap_or(false);
-    let events_place = section.key_place("events");
-    let events = section.has("events").then(|| events(&mut section));
-    if events.is_some() {
-        not_enforced(section.reader, &events_place, "events", "");
-    }
+    let events = events(&mut section);
     only_now(&mut section, "template", "generic");
     only_now(&mut section, "on_doubt", "resend");
     let name = name?;
@@ -157,7 +152,10 @@ fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
             // A faulty URL is reported, and the hook stays known by its name.
             url: Secret::new(url.map_or(String::new(), |it| it.value)),
             secret_file,
-            headers,
+            headers: headers
+                .into_iter()
+                .map(|(name, _, value)| (name.to_string(), Secret::new(value)))
+                .collect(),
             timeout,
             give_up_after,
             health,
@@ -177,9 +175,18 @@ fn only_now(section: &mut Section, key: &'static str, known: &str) {
     }
 }
 
+/// Without any, a hook is told of everything: a list that names only what comes later must not mean that.
 fn events(section: &mut Section) -> Vec<NoticeKind> {
     let mut kinds = Vec::new();
-    for text in section.texts("events") {
+    let place = section.key_place("events");
+    let texts = section.texts("events");
+    let words = texts.iter().map(|it| it.value.as_str());
+    if !texts.is_empty() && words.clone().all(|it| LATER_EVENTS.contains(&it)) {
+        let message = "this version sends none of these events";
+        let help = "name one that it sends, or remove this webhook";
+        section.reader.fault(&place, message, help);
+    }
+    for text in &texts {
         match NoticeKind::from_word(&text.value) {
             Some(kind) => kinds.push(kind),
             None if LATER_EVENTS.contains(&text.value.as_str()) => {}
@@ -197,29 +204,23 @@ fn events(section: &mut Section) -> Vec<NoticeKind> {
     kinds
 }
 
-/// Names and values of a request's headers; the values may be secret.
-pub(super) fn headers(section: &mut Section) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+/// Names, places and values of a request's headers; the values may be secret.
+pub(super) fn headers(section: &mut Section) -> Vec<(HeaderName, Place, String)> {
+    let mut headers = Vec::new();
     for (name, value) in section.pairs("headers") {
-        let header = name.value.parse::<reqwest::header::HeaderName>();
-        let content = value.value.parse::<reqwest::header::HeaderValue>();
-        match (header, content) {
-            (Ok(header), Ok(mut content)) => {
-                content.set_sensitive(true);
-                headers.append(header, content);
-            }
-            (Err(_), _) => {
-                let message = format!("`{}` cannot be a header's name", name.value);
-                section
-                    .reader
-                    .fault(&name.place, message, "write letters, digits and `-`");
-            }
-            (_, Err(_)) => {
-                let message = format!("the value of `{}` cannot stand in a header", name.value);
-                let help = "write it in one line of printable characters";
-                section.reader.fault(&value.place, message, help);
-            }
+        let Ok(header) = name.value.parse::<HeaderName>() else {
+            let message = format!("`{}` cannot be a header's name", name.value);
+            let help = "write letters, digits and `-`";
+            section.reader.fault(&name.place, message, help);
+            continue;
+        };
+        if value.value.parse::<HeaderValue>().is_err() {
+            let message = format!("the value of `{header}` cannot stand in a header");
+            let help = "write it in one line of printable characters";
+            section.reader.fault(&value.place, message, help);
+            continue;
         }
+        headers.push((header, name.place, value.value));
     }
     headers
 }
@@ -256,9 +257,7 @@ pub(super) fn alertmanager(root: &mut Section) -> Option<Alertmanager> {
 
 /// A whole URL, unlike a target's address: scheme and host must stand there.
 pub(super) fn http_url(reader: &Reader, text: &Text) {
-    let whole = text.value.starts_with("http://") || text.value.starts_with("https://");
-    let read: Option<Url> = target_url(&text.value).ok();
-    if !whole || read.is_none() {
+    if SecretUrl::parse(&text.value).is_none() {
         let message = format!("`{}` is no http or https URL", text.shown());
         reader.fault(&text.place, message, "write \"https://host/path\"");
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Webhook, nearest};
 use crate::engine::{Judging, RollbackMode, RollbackPolicy, RolloutPolicy, ToldRollout};
+use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
 
 pub(super) fn rollout(root: &mut Section) -> RolloutPolicy {
@@ -126,7 +127,7 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
 }
 
 /// A guard that people think they have and have not is worse than none.
-pub(super) fn not_enforced(reader: &Reader, place: &Place, key: &str, help: &str) {
+fn not_enforced(reader: &Reader, place: &Place, key: &str, help: &str) {
     reader.warn(
         place,
         format!("`{key}` is not enforced by this version"),
@@ -167,12 +168,25 @@ pub(super) fn hooked(
             };
             reader.missing(&hook.place, message, help);
         }
+        Some(hook) => {
+            let deaf = |it: &Webhook| {
+                it.name == hook.value && !it.receiver().takes(NoticeKind::RollbackRequested)
+            };
+            if hooks.iter().any(|(it, _)| deaf(it)) {
+                let message = format!(
+                    "`{}` does not take `gated.rollback.requested`, which is all the hook gets",
+                    hook.shown()
+                );
+                let help = "remove `events` from that [[webhook]]";
+                reader.fault(&hook.place, message, help);
+            }
+        }
         None if policy.mode == RollbackMode::Armed => {
             let message = "rollbacks are armed, and there is no `hook` to send them to";
             let help = "write hook = \"NAME\" with the name of a [[webhook]]";
             reader.missing(mode_place.as_ref().unwrap_or(&place), message, help);
         }
-        Some(_) | None => {}
+        None => {}
     }
     (policy, place)
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
+
 use super::notify::headers;
 use super::{label_name, path};
 use crate::runbook::{Item, Place, Reader, Section, Text};
@@ -51,17 +53,14 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
         reader.missing(&section.place, "this [[scrape]] names no targets", help);
     }
     for text in targets {
-        match target_url(&text.value) {
-            Ok(url) => {
-                once(reader, seen, &config.job, &text, url.as_str());
-                config.targets.push(url);
-            }
-            Err(_) => {
-                let message = format!("`{}` is no target", text.shown());
-                let help = "write \"http://host:port/metrics\" or \"host:port\"";
-                reader.fault(&text.place, message, help);
-            }
-        }
+        let Ok(url) = target_url(&text.value) else {
+            let message = format!("`{}` is no target", text.shown());
+            let help = "write \"http://host:port/metrics\" or \"host:port\"";
+            reader.fault(&text.place, message, help);
+            continue;
+        };
+        once(reader, seen, &config.job, &text, url.as_str());
+        config.targets.push(url);
     }
     let files = files.into_iter();
     config.files = files.map(|it| PathBuf::from(it.value)).collect();
@@ -85,7 +84,13 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
     config.basic_auth = section.section("basic_auth").and_then(basic_auth);
     config.bearer_token_file = path(&mut section, "bearer_token_file");
     config.tls = section.section("tls").map(tls).unwrap_or_default();
-    config.headers = headers(&mut section);
+    for (name, _, value) in headers(&mut section) {
+        // Checked just above by the reader of headers.
+        if let Ok(mut value) = HeaderValue::try_from(value) {
+            value.set_sensitive(true);
+            config.headers.append(name, value);
+        }
+    }
     let rules = section.sections("metric_relabel").into_iter();
     config.metric_relabel = rules.filter_map(relabel).collect();
     job.map(|_| config)
