@@ -136,7 +136,7 @@ fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
         let signal = &rules.signals[signal];
         let exprs = std::iter::once(&signal.expr).chain(&signal.enough);
         longest = exprs
-            .map(|expr| expr.longest_range())
+            .map(crate::promql::Expr::longest_range)
             .max()
             .unwrap_or_default()
             .max(longest);

@@ -48,7 +48,7 @@ pub fn main() -> ExitCode {
     let work = std::thread::Builder::new()
         .name("main".into())
         .stack_size(STACK_BYTES)
-        .spawn(move || carry_out(cli));
+        .spawn(move || carry_out(&cli));
     let code = work.map_err(anyhow::Error::from).and_then(|thread| {
         thread.join().map_err(|_| {
             anyhow::anyhow!("gated broke: this is a bug; please report what stands above")
@@ -66,7 +66,7 @@ fn fail(text: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn carry_out(cli: Cli) -> anyhow::Result<u8> {
+fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
     let clock = Clock::start();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -74,11 +74,11 @@ fn carry_out(cli: Cli) -> anyhow::Result<u8> {
         .build()
         .context("cannot start the runtime")?;
     match &cli.command {
-        Some(Command::Check(which)) => Ok(checked(&cli, which)),
-        Some(Command::Rollout(command)) => runtime.block_on(rollout(&cli, command)),
+        Some(Command::Check(which)) => Ok(checked(cli, which)),
+        Some(Command::Rollout(command)) => runtime.block_on(rollout(cli, command)),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
-        None if cli.look.dry_run => runtime.block_on(dry(&cli, clock)),
-        None => runtime.block_on(daemon(&cli, clock)),
+        None if cli.look.dry_run => runtime.block_on(dry(cli, clock)),
+        None => runtime.block_on(daemon(cli, clock)),
     }
 }
 
@@ -117,10 +117,9 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
                 return USAGE;
             }
             let format = match format {
-                Some(PageFormat::Text) => Format::Text,
                 Some(PageFormat::Openmetrics) => Format::OpenMetrics,
                 None if page.trim_ascii_end().ends_with(b"# EOF") => Format::OpenMetrics,
-                None => Format::Text,
+                Some(PageFormat::Text) | None => Format::Text,
             };
             check::metrics(format, &mut page.as_slice())
         }
@@ -178,17 +177,14 @@ async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         let _ = writeln!(std::io::stderr(), "{}", loaded.warnings);
     }
     // Never written: what was decided before is read where there is a ledger.
-    let restored = match loaded.config.storage.exists() {
-        true => ledger::read(&loaded.config.storage).unwrap_or_else(|error| {
-            let _ = writeln!(
-                std::io::stderr(),
-                "warning: {}; judged without it",
-                super::chain(&error)
-            );
-            crate::engine::Restored::default()
-        }),
-        false => crate::engine::Restored::default(),
-    };
+    let storage = &loaded.config.storage;
+    let read = storage.exists().then(|| ledger::read(storage)).transpose();
+    let restored = read.unwrap_or_else(|error| {
+        let reason = super::chain(&error);
+        let _ = writeln!(std::io::stderr(), "warning: {reason}; judged without it");
+        None
+    });
+    let restored = restored.unwrap_or_default();
     let snapshot = match dry_run::look(&loaded, &cli.look, restored, clock).await {
         Ok(snapshot) => snapshot,
         Err(fault) => {

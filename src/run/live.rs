@@ -251,9 +251,10 @@ impl Live {
             address: _,
         } = self;
         server.shutdown(SERVER_GRACE).await;
-        match Arc::try_unwrap(front) {
-            Ok(front) => front.scraper.stop().await,
-            Err(_) => warn!("a request still holds the scraper; it ends with the process"),
+        if let Some(front) = Arc::into_inner(front) {
+            front.scraper.stop().await;
+        } else {
+            warn!("a request still holds the scraper; it ends with the process");
         }
         core.stop(threads, SHUTDOWN_GRACE).await;
     }

@@ -46,6 +46,10 @@ pub async fn run(demo: &Demo, clock: Clock) -> anyhow::Result<u8> {
     told
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a story is read from its beginning to its end"
+)]
 async fn tell(demo: &Demo, clock: Clock, folder: &std::path::Path) -> anyhow::Result<u8> {
     let service = Service::start(BEFORE, Traffic::default()).await?;
     let deployer = service.deployer();
@@ -177,6 +181,7 @@ fn configured(targets: &[String], hook: &str, folder: &std::path::Path) -> anyho
     let secret = folder.join("hook.key");
     std::fs::write(&secret, SECRET)?;
     let database = folder.join("gated.db");
+    let (secret, database) = (secret.display(), database.display());
     let text = format!(
         r#"
 [service]
@@ -205,10 +210,10 @@ hook = "deployer"
 [[webhook]]
 name = "deployer"
 url = {hook:?}
-secret_file = {secret:?}
+secret_file = '{secret}'
 
 [storage]
-path = {database:?}
+path = '{database}'
 "#,
     );
     let source = |path: &str, text: String| Source {
