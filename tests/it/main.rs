@@ -4,12 +4,26 @@
     clippy::unwrap_used,
     reason = "a test stops where something is not as it expects"
 )]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::float_cmp,
+    reason = "tests count to small numbers and compare values that must be equal to the bit"
+)]
+#![allow(
+    clippy::format_push_string,
+    clippy::similar_names,
+    reason = "a test's text is read once, by who wonders why it is red"
+)]
 
 mod alertmanager;
 mod config;
 mod demo_parts;
 mod deploy;
 mod discovery;
+mod engine;
 mod exposition;
 mod fault_server;
 mod http;
@@ -25,3 +39,4 @@ mod scrape_tls;
 mod show;
 mod webhook;
 mod window;
+mod world;

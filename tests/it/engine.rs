@@ -1,0 +1,495 @@
+//! The engine as a whole: what it decides, what it refuses, what it says of missing data; and that the same inputs
+//! give the same effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gated::engine::{Attempted, Effect, Engine, Event, Input, Record, Restored, RollbackMode};
+use gated::model::{Action, Guard, NoticeKind, Reading, RolloutEnd, Status, Timestamp, Verdict};
+
+use crate::world::{RULES, START, World, settings};
+
+/// A minute of 1.0.0, then 2.0.0 is deployed with this share of errors.
+fn released(errors: f64) -> World {
+    released_with(RULES, errors)
+}
+
+fn released_with(rules: &str, errors: f64) -> World {
+    let mut world = World::new(settings(rules));
+    world.rounds(60);
+    world.deploy("2.0.0", errors);
+    world
+}
+
+#[test]
+fn a_bad_release_is_rolled_back_once_and_recorded_before_it_is_sent() {
+    let mut world = released(0.05);
+    world.rounds(120);
+    assert_eq!(world.decided(), ["rollback errors"]);
+    let decision = &world.decisions()[0];
+    assert_eq!(
+        (decision.asked, decision.phase.as_str()),
+        (Action::Rollback, "watch")
+    );
+    assert!(decision.held_for >= Duration::from_secs(30), "{decision:?}");
+    let owed = [
+        ("deployer".to_owned(), NoticeKind::RollbackRequested),
+        ("people".to_owned(), NoticeKind::Notification),
+    ];
+    assert_eq!(world.owed(), owed);
+    assert_eq!(world.sent_to("deployer").len(), 1);
+    // Decision, what is owed and the first attempt come out of one input, the records before the request.
+    let place =
+        |is: &dyn Fn(&Effect) -> bool| world.effects.iter().position(|(_, it)| is(it)).unwrap();
+    let decided = place(&|it| matches!(it, Effect::Record(Record::Decision(_))));
+    let owed = place(&|it| matches!(it, Effect::Record(Record::Owed(..))));
+    let sent = place(&|it| matches!(it, Effect::Send { .. }));
+    assert!(decided < owed && owed < sent);
+    assert_eq!(world.effects[decided].0, world.effects[sent].0);
+    assert_eq!(world.verdict().verdict, Verdict::NoGo);
+}
+
+#[test]
+fn a_good_release_goes() {
+    let mut world = released(0.0);
+    world.rounds(300);
+    assert_eq!(world.decided(), Vec::<String>::new());
+    let verdict = world.verdict();
+    assert_eq!(
+        (verdict.verdict, verdict.status),
+        (Verdict::Go, Status::Green)
+    );
+}
+
+#[test]
+fn nothing_is_judged_while_a_rollout_settles() {
+    let mut world = released(0.05);
+    world.rounds(25);
+    assert_eq!(world.verdict().verdict, Verdict::Unknown);
+    assert_eq!(
+        world.told(|event| matches!(event, Event::TriggerPending { .. })),
+        0
+    );
+    world.rounds(40);
+    let settled = world.effects.iter().find_map(|(at, effect)| match effect {
+        Effect::Tell(Event::Settled { .. }) => Some(*at),
+        _ => None,
+    });
+    let fired = world.effects.iter().find_map(|(at, effect)| match effect {
+        Effect::Tell(Event::TriggerFiring { .. }) => Some(*at),
+        _ => None,
+    });
+    let (settled, fired) = (settled.unwrap(), fired.unwrap());
+    assert!(
+        fired.since(settled) >= Duration::from_secs(30),
+        "{settled} {fired}"
+    );
+}
+
+#[test]
+fn shadow_mode_tells_people_and_asks_nobody_for_a_rollback() {
+    let mut shadow = settings(RULES);
+    shadow.rollback.mode = RollbackMode::Shadow;
+    let mut world = World::new(shadow.clone());
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(90);
+    assert_eq!(world.decided(), ["escalate errors (shadow)"]);
+    assert!(world.sent_to("deployer").is_empty());
+    assert_eq!(
+        world.owed(),
+        [("people".to_owned(), NoticeKind::EscalationRaised)]
+    );
+    // Armed while it still fires: the same trigger is judged again, and now it acts.
+    shadow.rollback.mode = RollbackMode::Armed;
+    world.input(Input::Reload(Arc::new(shadow)));
+    world.rounds(10);
+    assert_eq!(
+        world.decided(),
+        ["escalate errors (shadow)", "rollback errors"]
+    );
+}
+
+#[test]
+fn outside_an_armed_phase_people_are_called_instead() {
+    let mut world = released(0.0);
+    world.rounds(21 * 60);
+    world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+    world.rounds(90);
+    assert_eq!(world.verdict().phase, "bake");
+    assert_eq!(world.decided(), ["escalate errors"]);
+}
+
+#[test]
+fn a_trigger_that_fires_as_an_armed_phase_begins_is_decided_then() {
+    let rules = RULES
+        .replace(
+            "from = \"0s\"\nuntil = \"20m\"\nrollback = \"armed\"",
+            "from = \"3m\"\nuntil = \"20m\"\nrollback = \"armed\"",
+        )
+        .replace(
+            "name = \"bake\"\nfrom = \"20m\"",
+            "name = \"bake\"\nfrom = \"0s\"",
+        )
+        .replace("do = \"escalate\"", "do = \"rollback\"");
+    let mut world = released_with(&rules, 0.05);
+    world.rounds(120);
+    assert_eq!(world.decided(), ["escalate errors (not_armed)"]);
+    world.rounds(90);
+    assert_eq!(
+        world.decided(),
+        ["escalate errors (not_armed)", "rollback errors"]
+    );
+}
+
+#[test]
+fn without_a_rollout_nothing_is_rolled_back() {
+    let rules = RULES.replace("clock = \"rollout\"", "clock = \"go_live\"");
+    let mut without = settings(&rules);
+    without.rollout.go_live = Some(Timestamp::from_millis(START));
+    let mut world = World::new(without);
+    world.rounds(60);
+    world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+    world.rounds(90);
+    assert_eq!(world.decided(), ["escalate errors (no_rollout)"]);
+    assert!(world.sent_to("deployer").is_empty());
+}
+
+#[test]
+fn one_rollback_for_a_rollout_however_many_triggers_fire() {
+    let second = RULES.replacen(
+        "[[phase]]\nname = \"bake\"",
+        "[[phase.trigger]]\nname = \"worse\"\nwhen = \"error_rate > 2%\"\nfor = \"30s\"\ndo = \"rollback\"\nseverity = \"P1\"\n\n[[phase]]\nname = \"bake\"",
+        1,
+    );
+    let mut world = released_with(&second, 0.05);
+    world.rounds(600);
+    assert_eq!(
+        world.decided(),
+        ["rollback errors", "escalate worse (already_decided)"]
+    );
+}
+
+#[test]
+fn missing_thin_and_stale_data_never_fires_and_is_never_go() {
+    type Change = fn(&mut World);
+    let table: [(&str, Change, Reading); 3] = [
+        (
+            "no traffic",
+            |world| world.instances.iter_mut().for_each(|it| it.traffic = 0.0),
+            Reading::Thin,
+        ),
+        (
+            "all down",
+            |world| world.instances.iter_mut().for_each(|it| it.down = true),
+            Reading::Stale,
+        ),
+        (
+            "two of three down while the third fails",
+            |world| {
+                world.instances[0].down = true;
+                world.instances[1].down = true;
+                world.instances[2].errors = 0.5;
+            },
+            Reading::Stale,
+        ),
+    ];
+    for (what, change, reading) in table {
+        let mut world = released(0.0);
+        world.rounds(60);
+        assert_eq!(world.verdict().verdict, Verdict::Go, "{what}");
+        change(&mut world);
+        world.rounds(120);
+        let verdict = world.verdict();
+        assert_eq!(
+            (verdict.verdict, verdict.status),
+            (Verdict::Unknown, Status::Unknown),
+            "{what}"
+        );
+        assert_eq!(verdict.checks[0].reading, reading, "{what}");
+        assert_eq!(
+            world.told(|event| matches!(event, Event::TriggerFiring { .. })),
+            0,
+            "{what}"
+        );
+        assert_eq!(world.decided(), Vec::<String>::new(), "{what}");
+    }
+}
+
+#[test]
+fn one_instance_that_hangs_does_not_blind_the_others() {
+    let mut world = released(0.05);
+    world.instances[0].down = true;
+    world.rounds(120);
+    assert_eq!(world.decided(), ["rollback errors"]);
+}
+
+#[test]
+fn f11_being_blind_calls_people_after_blind_after_and_not_before() {
+    let mut world = released(0.0);
+    world.rounds(60);
+    world.instances.iter_mut().for_each(|it| it.down = true);
+    let lost = world.now;
+    // The last scrapes answered; the next ones, at once, do not. Blind from then on for three minutes.
+    while world.now + 5000 < lost + 180_000 {
+        world.round();
+    }
+    assert_eq!(world.decided(), Vec::<String>::new());
+    world.rounds(10);
+    assert_eq!(world.decided(), ["escalate blind:error_rate"]);
+    let decision = &world.decisions()[0];
+    assert_eq!(
+        decision.at.millis(),
+        lost + 180_000,
+        "told at its own time, not at the next scrape"
+    );
+    world.rounds(600);
+    assert_eq!(world.decided().len(), 1, "told once");
+}
+
+#[test]
+fn a_rollback_that_is_superseded_is_not_sent_again() {
+    let mut world = released(0.05);
+    world.rounds(90);
+    let key = world.sent_to("deployer")[0].clone();
+    world.answer(&key, 503);
+    world.deploy("2.0.1", 0.0);
+    world.rounds(60);
+    assert_eq!(world.sent_to("deployer").len(), 1);
+    let snapshot = world.snapshot();
+    let (_, deliveries) = &snapshot.decisions[0];
+    let cancelled = deliveries.iter().find(|it| it.key == key).unwrap();
+    assert_eq!(cancelled.state.word(), "cancelled", "{cancelled:?}");
+    assert!(
+        world
+            .owed()
+            .contains(&("people".to_owned(), NoticeKind::RollbackCancelled))
+    );
+    let old = snapshot
+        .rollouts
+        .iter()
+        .find(|it| it.version == "2.0.0")
+        .unwrap();
+    assert_eq!(old.end.unwrap().1, RolloutEnd::Superseded);
+}
+
+#[test]
+fn retries_carry_one_key_until_somebody_answers() {
+    let mut world = released(0.05);
+    world.rounds(90);
+    let key = world.sent_to("deployer")[0].clone();
+    for _ in 0..4 {
+        let reason = "connection refused".to_owned();
+        let outcome = Attempted::NoAnswer {
+            reason,
+            reached: false,
+        };
+        world.input(Input::Attempted {
+            key: key.clone(),
+            outcome,
+        });
+        world.rounds(20);
+    }
+    world.answer(&key, 200);
+    world.rounds(120);
+    let sent = world.sent_to("deployer");
+    assert_eq!(sent.len(), 5);
+    assert!(sent.iter().all(|it| *it == key));
+    assert_eq!(world.decided(), ["rollback errors"]);
+}
+
+#[test]
+fn a_rollback_nobody_takes_is_given_up_and_people_are_called() {
+    let mut world = released(0.05);
+    world.rounds(90);
+    let key = world.sent_to("deployer")[0].clone();
+    for _ in 0..240 {
+        let outcome = Attempted::NoAnswer {
+            reason: "down".into(),
+            reached: false,
+        };
+        world.input(Input::Attempted {
+            key: key.clone(),
+            outcome,
+        });
+        world.round();
+    }
+    let owed = world.owed();
+    assert!(
+        owed.contains(&("people".to_owned(), NoticeKind::EscalationRaised)),
+        "{owed:?}"
+    );
+    let snapshot = world.snapshot();
+    let states = snapshot.decisions[0]
+        .1
+        .iter()
+        .filter(|it| it.receiver == "deployer");
+    assert_eq!(
+        states.map(|it| it.state.word()).collect::<Vec<_>>(),
+        ["given_up"]
+    );
+}
+
+#[test]
+fn after_a_restart_nothing_is_decided_twice_and_what_is_owed_goes_first() {
+    let mut world = released(0.05);
+    world.rounds(90);
+    assert_eq!(world.decided(), ["rollback errors"]);
+    let key = world.sent_to("deployer")[0].clone();
+    let mut again = World::restored(settings(RULES), world.ledger(), world.now);
+    again.instances.clone_from(&world.instances);
+    again.advance_to(again.now + 1000);
+    assert_eq!(
+        again.sent_to("deployer"),
+        [key],
+        "sent again before the first scrape"
+    );
+    again.rounds(300);
+    assert_eq!(again.decided(), Vec::<String>::new());
+}
+
+#[test]
+fn what_cannot_be_recorded_is_taken_back_and_decided_again() {
+    let mut world = released(0.05);
+    while world.decided().is_empty() {
+        world.round();
+    }
+    let records = world.records();
+    let from = records
+        .iter()
+        .position(|it| matches!(it, Record::Decision(_)))
+        .unwrap();
+    let failed = records[from..].to_vec();
+    world.input(Input::CommitFailed {
+        records: failed,
+        reason: "disk full".into(),
+    });
+    assert_eq!(world.snapshot().decisions.len(), 0);
+    let guard = |event: &Event| {
+        matches!(
+            event,
+            Event::NotRecorded {
+                refused_by: Guard::Store,
+                ..
+            }
+        )
+    };
+    assert_eq!(world.told(guard), 1);
+    world.rounds(10);
+    assert_eq!(world.snapshot().decisions.len(), 1);
+    let ids: Vec<_> = world.decisions().into_iter().map(|it| it.id).collect();
+    assert_eq!(ids[0], ids[1], "the same decision under the same id");
+}
+
+#[test]
+fn readings_on_and_off_are_counted_once_an_interval() {
+    let rules = RULES.replacen("for = \"30s\"", "after = \"3 of 5\"", 1);
+    let mut world = released_with(&rules, 0.0);
+    world.rounds(60);
+    // One reading over the threshold is followed by two below: never three of five.
+    for _ in 0..6 {
+        world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+        world.round();
+        world.instances.iter_mut().for_each(|it| it.errors = 0.0);
+        world.rounds(25);
+    }
+    let fired = world.told(|event| matches!(event, Event::TriggerFiring { .. }));
+    // A burst of one interval is over 1 % in three readings of the 15 s window: the linter's burst.
+    assert!(fired > 0);
+    assert!(world.told(|event| matches!(event, Event::TriggerResolved { .. })) > 0);
+}
+
+#[test]
+fn a_share_of_the_baseline() {
+    let rules = RULES.replace(
+        "error_rate = \"< 0.5%\"",
+        "throughput = \"> 50% of baseline\"",
+    );
+    let mut world = World::new(settings(&rules));
+    world.rounds(300);
+    world.deploy("2.0.0", 0.0);
+    world.rounds(60);
+    assert_eq!(world.verdict().status, Status::Green);
+    world.instances.iter_mut().for_each(|it| it.traffic = 40.0);
+    world.rounds(60);
+    let verdict = world.verdict();
+    assert_eq!(
+        (verdict.verdict, verdict.status),
+        (Verdict::Go, Status::Amber),
+        "{verdict:?}"
+    );
+}
+
+#[test]
+fn alertmanager_hears_of_changes_at_once_and_again_every_resend() {
+    let mut world = released(0.05);
+    world.rounds(120);
+    let posts: Vec<(Timestamp, Vec<String>)> = world
+        .effects
+        .iter()
+        .filter_map(|(at, effect)| match effect {
+            Effect::Alerts(alerts) => {
+                let names = alerts.iter().map(|alert| alert.labels["alertname"].clone());
+                Some((*at, names.collect()))
+            }
+            _ => None,
+        })
+        .collect();
+    assert!(
+        posts
+            .iter()
+            .all(|(_, names)| names.contains(&"Watchdog".to_owned()))
+    );
+    let fired = world.decisions()[0].at;
+    let first = posts
+        .iter()
+        .find(|(_, names)| names.contains(&"errors".to_owned()))
+        .unwrap();
+    assert_eq!(first.0, fired);
+    assert!(
+        posts
+            .windows(2)
+            .all(|pair| pair[1].0.since(pair[0].0) <= Duration::from_secs(60))
+    );
+}
+
+#[test]
+fn the_same_inputs_give_the_same_effects_whatever_the_wakes() {
+    let mut world = released(0.05);
+    world.rounds(60);
+    let key = |world: &World| world.sent_to("deployer").first().cloned();
+    world.rounds(40);
+    let key = key(&world).unwrap();
+    world.answer(&key, 503);
+    world.rounds(60);
+    world.instances.iter_mut().for_each(|it| it.down = true);
+    world.rounds(240);
+    let text = |effects: &[Effect]| {
+        effects
+            .iter()
+            .map(|effect| format!("{effect:?}"))
+            .collect::<Vec<_>>()
+    };
+    let replay = |wakes: i64| {
+        let mut out = Vec::new();
+        let at = Timestamp::from_millis(START);
+        let mut engine = Engine::new(Arc::new(settings(RULES)), Restored::default(), at, &mut out);
+        let mut last = START;
+        for (at, input) in &world.inputs {
+            for wake in 1..=wakes {
+                let to = last + (at.millis() - last) * wake / (wakes + 1);
+                if to > last && to < at.millis() {
+                    engine.advance(Timestamp::from_millis(to), &mut out);
+                }
+            }
+            last = at.millis();
+            engine.apply(*at, input.clone(), &mut out);
+        }
+        text(&out)
+    };
+    let once = replay(0);
+    assert!(once.len() > 100, "the story has effects");
+    assert_eq!(once, replay(0));
+    assert_eq!(once, replay(1));
+    assert_eq!(once, replay(7));
+}
