@@ -106,7 +106,7 @@ impl Engine {
             }];
             return next;
         };
-        next.phase = rules.phases[*first].name.clone();
+        next.phase.clone_from(&rules.phases[*first].name);
         next.checks = self.checks(active);
         if let Some(until) = self.settle_until {
             let seconds = std::time::Duration::from_secs(until.since(at).as_secs().max(1));

@@ -457,7 +457,11 @@ impl Engine {
                 .rev()
                 .find(|decision| {
                     decision.trigger == it.name
-                        && decision.rollout.as_ref().map(|id| id.as_str()) == it.rollout.as_deref()
+                        && decision
+                            .rollout
+                            .as_ref()
+                            .map(crate::model::RolloutId::as_str)
+                            == it.rollout.as_deref()
                 })
                 .map(|decision| Handled {
                     decision: decision.id.clone(),

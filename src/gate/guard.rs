@@ -18,10 +18,13 @@ pub struct Facts<'a> {
     pub armed: bool,
 }
 
+/// A guard's question: `Ok` lets pass, both say why.
+type Question = fn(Facts<'_>) -> Result<String, String>;
+
 /// Every guard's answer up to the first that refuses.
 #[must_use]
 pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
-    let guards: [(Guard, fn(Facts<'_>) -> Result<String, String>); 5] = [
+    let guards: [(Guard, Question); 5] = [
         (Guard::NoRollout, in_progress),
         (Guard::NotArmed, phase_armed),
         (Guard::Irreversible, reversible),

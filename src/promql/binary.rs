@@ -7,7 +7,7 @@
 use crate::model::{Labels, STALE, is_stale};
 
 use super::functions::each;
-use super::layout::{Grouping, Groups, Layout};
+use super::layout::{Grouping, Groups, Layout, describes_value};
 use super::node::{Binding, Moment, Node, bind_scalar};
 use super::plan::EvalError;
 use super::scalar::{Op, Scalar};
@@ -184,7 +184,7 @@ impl Pairing {
         let labels = many.labels(m as usize);
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
         let mut labels = labels.filter(|label| {
-            if label == crate::model::labels::NAME && !keeps_name {
+            if describes_value(label) && !keeps_name {
                 return false;
             }
             match &self.matching.grouping {
@@ -259,11 +259,9 @@ impl Crowd {
             if is_stale(value) {
                 continue;
             }
+            matches += 1;
             let result = compute(value, one[*o as usize]);
-            if !is_stale(result) {
-                matches += 1;
-                out[(self.first + i * self.variants + variant) as usize] = result;
-            }
+            out[(self.first + i * self.variants + variant) as usize] = result;
         }
         if single && matches > 1 {
             return Err(EvalError(

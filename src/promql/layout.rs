@@ -7,11 +7,17 @@ use crate::model::{Labels, is_stale};
 
 use super::plan::EvalError;
 
+/// Labels that say what the values are, and no longer hold once the values change.
+pub(super) fn describes_value(label: &str) -> bool {
+    matches!(label, NAME | "__type__" | "__unit__")
+}
+
 /// By element: its labels. Elements that may be absent at a moment are listed all the same.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layout {
     labels: Vec<Labels>,
-    /// The metric's name no longer counts, although `labels` still holds it (so that dropping it copies nothing).
+    /// The metric's name (with type and unit) no longer counts, although `labels` still holds it, so that dropping it
+    /// copies nothing.
     nameless: bool,
     /// All elements stay distinct without their names.
     distinct: bool,
@@ -44,7 +50,7 @@ impl Layout {
 
     /// The value of a label, empty where it is missing.
     pub fn get(&self, element: usize, label: &str) -> &str {
-        if self.nameless && label == NAME {
+        if self.nameless && describes_value(label) {
             return "";
         }
         self.labels[element].get(label).unwrap_or("")
@@ -52,8 +58,8 @@ impl Layout {
 
     pub fn labels(&self, element: usize) -> Labels {
         let labels = &self.labels[element];
-        if self.nameless && !labels.name().is_empty() {
-            labels.filter(|label| label != NAME)
+        if self.nameless && labels.iter().any(|(label, _)| describes_value(label)) {
+            labels.filter(|label| !describes_value(label))
         } else {
             labels.clone()
         }
@@ -84,8 +90,10 @@ impl Layout {
             Grouping::By(names) => {
                 Labels::new(names.iter().map(|name| (name, self.get(element, name))))
             }
-            Grouping::Without(names) => self.labels[element]
-                .filter(|label| label != NAME && !names.iter().any(|name| name == label)),
+            Grouping::Without(names) => self.labels[element].filter(|label| {
+                let dropped = label == NAME || (self.nameless && describes_value(label));
+                !dropped && !names.iter().any(|name| name == label)
+            }),
         }
     }
 

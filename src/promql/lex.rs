@@ -50,8 +50,6 @@ pub(super) enum Piece {
 pub(super) struct Token {
     pub piece: Piece,
     pub span: Range<usize>,
-    /// How many brackets are open around it.
-    pub depth: usize,
 }
 
 /// # Errors
@@ -78,7 +76,6 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
         tokens.push(Token {
             piece,
             span: span.clone(),
-            depth: open.len(),
         });
         if piece == Piece::Open {
             open.push(at);
@@ -184,6 +181,14 @@ fn string(rest: &str, quote: char, at: usize) -> Result<usize, ParseError> {
     for (offset, c) in rest.char_indices().skip(1) {
         if escaped {
             escaped = false;
+            let code = &rest[offset..];
+            let byte = code.starts_with('x') && code[1..].starts_with(|c: char| c >= '8');
+            if byte || code.starts_with(['2', '3']) {
+                return Err(ParseError::new(
+                    "an escape that stands for a byte, not for a character; write the character",
+                    Some(at + offset - 1..at + offset + 1),
+                ));
+            }
         } else if c == '\\' && quote != '`' {
             escaped = true;
         } else if c == quote {
@@ -208,12 +213,17 @@ pub(super) fn find(text: &str, tokens: &[Token], word: &str) -> Option<Range<usi
 
 /// What the parser refused without saying where: a keyword that gated does not know yet, or two operands in a row.
 pub(super) fn explain(text: &str, tokens: &[Token], message: &str) -> ParseError {
-    let word = |token: &Token| text[token.span.clone()].to_ascii_lowercase();
-    for token in tokens.iter().filter(|token| token.piece == Piece::Word) {
-        let name = word(token);
-        let keywords = ["smoothed", "anchored", "fill", "fill_left", "fill_right"];
-        if keywords.contains(&name.as_str()) {
-            return refused(&name, Some(token.span.clone()));
+    let keywords = [
+        "smoothed",
+        "anchored",
+        "fill",
+        "fill_left",
+        "fill_right",
+        "info",
+    ];
+    for keyword in keywords {
+        if let Some(span) = find(text, tokens, keyword) {
+            return refused(keyword, Some(span));
         }
     }
     if let Some(span) = duration_expression(text, tokens) {

@@ -128,7 +128,9 @@ fn walk<'a>(condition: &'a Condition, leaf: &mut dyn FnMut(usize, &'a Threshold)
     match condition {
         Condition::Compare { signal, threshold } => leaf(*signal, threshold),
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| walk(part, leaf))
+            for part in parts {
+                walk(part, leaf);
+            }
         }
         Condition::Not(part) => walk(part, leaf),
     }

@@ -9,6 +9,7 @@ use crate::model::Action;
 use crate::model::Verdict;
 
 /// Logs one event at the level it deserves.
+#[allow(clippy::too_many_lines, reason = "one arm an event, nothing else")]
 pub(super) fn log(event: &Event) {
     match event {
         Event::TargetUp { instance } => info!(instance, "target answers again"),

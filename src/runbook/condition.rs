@@ -1,6 +1,6 @@
 //! `error_rate > 1% and (api_latency_p95 > 300ms or not throughput > 50% of baseline)` → [`Condition`].
 //!
-//! `not` binds closer than `and`, `and` closer than `or`. Deliberately absent: PromQL (a trigger's `expr`) and judging.
+//! `not` binds closer than `and`, `and` closer than `or`. Deliberately absent: `PromQL` (a trigger's `expr`) and judging.
 
 use std::ops::Range;
 

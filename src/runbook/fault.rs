@@ -53,8 +53,9 @@ impl Fault {
     #[must_use]
     pub fn line(&self, sources: &[Source]) -> usize {
         let text = sources.get(self.source).map_or("", |it| it.text.as_str());
-        let before = &text.as_bytes()[..self.span.start.min(text.len())];
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + text[..within(text, self.span.clone()).start]
+            .matches('\n')
+            .count()
     }
 }
 

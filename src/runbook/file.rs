@@ -182,18 +182,17 @@ impl<'r> Loading<'r> {
             }
         }
         drop(section);
-        if let Some(first) = self.rules.phases.iter().position(|it| it.name == name) {
-            if !name.is_empty() {
-                let message = format!("phase `{name}` is defined twice");
-                let other = &self.placed.phases[first];
-                reader.clash(
-                    &name_place,
-                    message,
-                    "give one another name",
-                    other,
-                    "first here",
-                );
-            }
+        let same = |it: &Phase| it.name == name && !name.is_empty();
+        if let Some(first) = self.rules.phases.iter().position(same) {
+            let message = format!("phase `{name}` is defined twice");
+            let other = &self.placed.phases[first];
+            reader.clash(
+                &name_place,
+                message,
+                "give one another name",
+                other,
+                "first here",
+            );
         }
         self.placed.phases.push(name_place);
         self.placed.triggers.push(trigger_places);
@@ -268,13 +267,14 @@ impl<'r> Loading<'r> {
     /// The trigger and the place of its name.
     fn trigger(&self, mut section: Section<'r>, place: Place) -> Option<(Trigger, Place)> {
         let reader = self.reader;
+        let title = section.title.clone();
         let name = section.required("name", "\"latency\"");
+        let judged = section.has("when") || section.has("expr");
         let when = section.text("when");
         let expr = section.text("expr");
         let hold = hold(&mut section);
         let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
-        let do_place = section.key_place("do");
-        if do_place == place {
+        if !section.has("do") {
             let message = format!("`do` is missing in {}", section.title);
             let help = "write do = \"rollback\", \"escalate\" or \"notify\"";
             reader.missing(&place, message, help);
@@ -308,7 +308,12 @@ impl<'r> Loading<'r> {
         let shadow = section.word("mode", &[("shadow", true), ("live", false)]);
         drop(section);
         let text = when.as_ref().or(expr.as_ref()).cloned();
-        let when = self.when(&place, when, expr);
+        if !judged {
+            let message = format!("`when` or `expr` is missing in {title}");
+            let help = "write when = \"error_rate > 1%\", or expr = '<PromQL>'";
+            reader.missing(&place, message, help);
+        }
+        let when = self.when(when, expr);
         let name_place = name.as_ref().map_or(place, |it| it.place.clone());
         Some((
             Trigger {
@@ -328,8 +333,7 @@ impl<'r> Loading<'r> {
         ))
     }
 
-    fn when(&self, place: &Place, when: Option<Text>, expr: Option<Text>) -> Option<When> {
-        const HELP: &str = "write when = \"error_rate > 1%\", or expr = '<PromQL>'";
+    fn when(&self, when: Option<Text>, expr: Option<Text>) -> Option<When> {
         match (when, expr) {
             (Some(when), Some(expr)) => {
                 let message = "a trigger has either `when` or `expr`, not both".to_owned();
@@ -338,11 +342,7 @@ impl<'r> Loading<'r> {
                     .clash(&expr.place, message, help, &when.place, "the other");
                 None
             }
-            (None, None) => {
-                let message = "`when` or `expr` is missing in [[phase.trigger]]";
-                self.reader.missing(place, message, HELP);
-                None
-            }
+            (None, None) => None,
             (None, Some(expr)) => parse(self.reader, &expr).map(When::Expr),
             (Some(when), None) => match condition(&when.value, &self.rules.signals) {
                 Ok(condition) => Some(When::Condition(condition)),
@@ -370,7 +370,7 @@ impl<'r> Loading<'r> {
     }
 }
 
-/// PromQL, with the fault at its place inside the string.
+/// `PromQL`, with the fault at its place inside the string.
 fn parse(reader: &Reader, text: &Text) -> Option<Expr> {
     match Expr::parse(&text.value) {
         Ok(expr) => Some(expr),

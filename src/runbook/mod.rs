@@ -16,6 +16,6 @@ pub use fault::{Fault, Faults, Grade, Place, Source};
 pub use file::{RulesText, load, load_with};
 pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
 pub use reader::Env;
-pub(crate) use reader::{Reader, Section, Text};
+pub(crate) use reader::{Item, Reader, Section, Text};
 pub use signal::Signal;
 pub use threshold::{Bound, Condition, Op, Threshold};

@@ -72,7 +72,7 @@ pub struct Trigger {
 #[derive(Clone, Debug)]
 pub enum When {
     Condition(Condition),
-    /// PromQL that returns something when the trigger should fire.
+    /// `PromQL` that returns something when the trigger should fire.
     Expr(Expr),
 }
 

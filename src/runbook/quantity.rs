@@ -44,12 +44,12 @@ pub fn duration(text: &str) -> Result<Duration, Wrong> {
     let all = 0..text.len();
     let help = "write a duration with its unit, such as \"30s\", \"500ms\", \"2h 30m\" or \"1d\"";
     if let Ok(number) = text.trim().parse::<f64>() {
-        let help = if number.is_finite() {
-            format!("write \"{number}s\" for seconds, \"{number}m\" for minutes")
+        return Err(if number.is_finite() {
+            let help = format!("write \"{number}s\" for seconds, \"{number}m\" for minutes");
+            Wrong::new(all, format!("`{text}` has no unit"), help)
         } else {
-            help.to_owned()
-        };
-        return Err(Wrong::new(all, format!("`{text}` has no unit"), help));
+            Wrong::new(all, format!("`{text}` is not a duration"), help)
+        });
     }
     let mut seen: Vec<&str> = Vec::new();
     for unit in text

@@ -47,7 +47,8 @@ fn fault(source: usize, text: &str, message: &str, span: Range<usize>) -> Fault 
             "write one after the `=`".clone_into(&mut fault.help);
         } else {
             fault.message = format!("`{value}` is no TOML value");
-            fault.help = format!("write \"{value}\" with quotes");
+            let quote = if value.contains('"') { '\'' } else { '"' };
+            fault.help = format!("write {quote}{value}{quote}");
         }
     }
     fault
@@ -107,7 +108,7 @@ pub fn verbatim(written: &str, value: &str) -> Option<usize> {
 }
 
 /// Puts values for `${NAME}` and `${NAME:-default}`; `$${` is a plain `${`, and so is one that no name follows
-/// (PromQL's `${1}`). Names without a value are listed.
+/// (`PromQL`'s `${1}`). Names without a value are listed.
 pub fn expand(raw: &str, env: &dyn Fn(&str) -> Option<String>, unset: &mut Vec<String>) -> String {
     let mut value = String::with_capacity(raw.len());
     let mut rest = raw;

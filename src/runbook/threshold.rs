@@ -1,6 +1,6 @@
 //! Thresholds and conditions: `> 500ms`, `error_rate > 1% and not throughput > 50% of baseline`.
 
-/// A comparison. Equality is exact, as in PromQL.
+/// A comparison. Equality is exact, as in `PromQL`.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Op {
     Lt,

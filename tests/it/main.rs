@@ -6,16 +6,22 @@
 )]
 
 mod alertmanager;
+mod config;
 mod demo_parts;
+mod deploy;
 mod discovery;
 mod exposition;
 mod fault_server;
 mod http;
 mod layering;
 mod ledger;
+mod notation;
 mod peers;
+mod promql;
+mod rules_files;
 mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
 mod webhook;
+mod window;

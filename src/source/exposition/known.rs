@@ -24,7 +24,7 @@ pub const UNWANTED: u32 = u32::MAX;
 pub const DROPPED: u32 = u32::MAX - 1;
 /// Not a sample.
 pub const META: u32 = u32::MAX - 2;
-/// A valid series whose sample was out of bounds: nothing was asked about it.
+/// A wanted series whose sample was out of bounds: it has no slot, and is asked about when it comes back.
 pub const UNASKED: u32 = u32::MAX - 3;
 /// Slots stay below this.
 pub const SLOTS_MAX: u32 = u32::MAX - 3;

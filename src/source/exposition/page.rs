@@ -12,8 +12,10 @@ use super::openmetrics::OpenMetrics;
 use super::text::Text;
 use super::{Fate, Format, Limits, PageError, Stats, out_of_bounds};
 use crate::engine::Columns;
-use crate::model::labels::NAME;
 use crate::model::{Labels, STALE, Slot, Timestamp};
+
+/// A line's usual length at least: how many lines a page never seen is expected to have.
+const LINE_BYTES: usize = 96;
 
 /// What a reader knows before the page.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +105,7 @@ pub fn read(
         head: Head::default(),
         scratch: Vec::new(),
         script: Script {
-            lines: Vec::with_capacity(before.script.lines.len()),
+            lines: Vec::with_capacity(before.script.lines.len().max(body.len() / LINE_BYTES)),
             ..Script::default()
         },
         columns: Columns {
@@ -170,7 +172,7 @@ impl<'a> Page<'a, '_> {
             let meta = line::meta(trimmed, self.format)?;
             match &mut self.rules {
                 Rules::Text(rules) => rules.meta(meta)?,
-                Rules::OpenMetrics(rules) => rules.meta(meta)?,
+                Rules::OpenMetrics(rules) => rules.meta(&meta)?,
             }
             let name = self.before.key.bytes(line.as_bytes());
             let record = Line::new(name, line.len(), Class::Free, false, META);
@@ -253,7 +255,7 @@ impl<'a> Page<'a, '_> {
         }
         let heads = self.heads.get_or_insert_with(|| {
             let mut heads: HashMap<u64, u32, Pass> = HashMap::default();
-            heads.reserve(old.len());
+            heads.reserve(old.len().max(self.script.lines.capacity()));
             for (at, line) in (0_u32..).zip(old) {
                 if line.slot() != META {
                     heads.entry(Key::low(line.name())).or_insert(at);
@@ -297,8 +299,8 @@ impl<'a> Page<'a, '_> {
         };
         let stamp = self.at.and_then(|at| Some((tail.stamp?, at)));
         let out = stamp.is_some_and(|(stamp, at)| out_of_bounds(stamp, at));
-        if !repeated && line.slot() == UNASKED && !out {
-            line = line.at(self.ask()?);
+        if !repeated && line.slot() == UNASKED {
+            line = line.at(self.ask(out)?);
         }
         let dropped = line.slot() == DROPPED;
         self.script.kept += u32::from(!dropped);
@@ -310,8 +312,8 @@ impl<'a> Page<'a, '_> {
         if repeated || (wanted && self.written[slot as usize]) {
             line = line.repeated();
             self.stats.duplicates += 1;
-        } else if out && !dropped {
-            self.stats.out_of_bounds += 1;
+        } else if out {
+            self.stats.out_of_bounds += u32::from(!dropped);
             if wanted {
                 // Its slot is given up with the page's end; should it come back, it is a new series.
                 line = line.at(UNASKED);
@@ -328,17 +330,10 @@ impl<'a> Page<'a, '_> {
         Ok(())
     }
 
-    /// Asks what becomes of the series of `self.head`, and gives its slot.
-    fn ask(&mut self) -> Result<u32, Fault> {
-        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.head.labels.len() + 1);
-        pairs.push((NAME, self.head.name.as_ref()));
-        pairs.extend(
-            self.head
-                .labels
-                .iter()
-                .map(|(n, v)| (n.as_ref(), v.as_ref())),
-        );
-        let labels = match (self.fate)(Labels::new(pairs)) {
+    /// Asks what becomes of the series of `self.head`, and gives its slot. One whose sample is out of bounds is not
+    /// born: it is asked about again.
+    fn ask(&mut self, out: bool) -> Result<u32, Fault> {
+        let labels = match (self.fate)(self.head.series()) {
             Fate::Unwanted => return Ok(UNWANTED),
             Fate::Dropped => return Ok(DROPPED),
             Fate::Wanted(labels) => labels,
@@ -357,6 +352,9 @@ impl<'a> Page<'a, '_> {
             && slots[*slot as usize] == name
         {
             return Ok(*slot);
+        }
+        if out {
+            return Ok(UNASKED);
         }
         while slots.get(self.free).is_some_and(|name| *name != 0) {
             self.free += 1;

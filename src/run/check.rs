@@ -1,0 +1,221 @@
+//! `gated check config | rules | metrics`: what does not parse (exit 1), and what parses and is likely not meant (a warning).
+//! Deliberately absent: printing, and looking whether files that the configuration names exist.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::config::{Config, Unread, read_config, read_rules};
+use crate::model::Timestamp;
+use crate::runbook::{Env, Faults, Rules, load_with};
+use crate::source::exposition::{Fate, Format, Limits, Reader};
+
+/// A page is larger than any target's; more is not read.
+const PAGE_BYTES_MAX: u64 = 1 << 30;
+
+/// What a check says and how its process exits: 0 in order, 1 does not parse, 2 cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub text: String,
+    pub code: u8,
+}
+
+impl Report {
+    fn unread(error: &Unread) -> Self {
+        Self {
+            text: format!("error: {error}\n"),
+            code: 2,
+        }
+    }
+
+    fn refused(faults: &Faults, colour: bool) -> Self {
+        let text = format!(
+            "{}\n\n{}\n",
+            faults.render(colour),
+            counted(faults.faults.len(), "fault")
+        );
+        Self { text, code: 1 }
+    }
+}
+
+/// The configuration and, where there are some, the rules beside it.
+#[must_use]
+pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> Report {
+    let source = match read_config(config) {
+        Ok(source) => source,
+        Err(error) => return Report::unread(&error),
+    };
+    let name = source.path.clone();
+    let checked = match Config::load(source, env) {
+        Ok(checked) => checked,
+        Err(faults) => return Report::refused(&faults, colour),
+    };
+    let mut text = warnings(&checked.warnings, colour);
+    let present: Vec<PathBuf> = rules.iter().filter(|it| it.exists()).cloned().collect();
+    let mut found = checked.warnings.faults.len();
+    let mut judged = "no rules beside it".to_owned();
+    if !present.is_empty() {
+        let sources = match read_rules(&present) {
+            Ok(sources) => sources,
+            Err(error) => return Report::unread(&error),
+        };
+        match load_with(&sources, env, checked.interval()) {
+            Ok((rules, lints)) => {
+                text.push_str(&warnings(&lints, colour));
+                for sentence in checked.lacks(&rules) {
+                    let _ = writeln!(text, "warning: {sentence}\n");
+                    found += 1;
+                }
+                found += lints.faults.len();
+                judged = size(&rules);
+            }
+            Err(faults) => {
+                let mut report = Report::refused(&faults, colour);
+                report.text.insert_str(0, &text);
+                return report;
+            }
+        }
+    }
+    let jobs = counted(checked.scrapes.len(), "job");
+    let hooks = counted(checked.webhooks.len(), "webhook");
+    let _ = writeln!(
+        text,
+        "{name}: ok: {jobs}, {hooks}; {judged}; {}",
+        counted(found, "warning")
+    );
+    Report { text, code: 0 }
+}
+
+/// Rules files and folders, by themselves.
+#[must_use]
+pub fn rules(files: &[PathBuf], env: Env<'_>, colour: bool) -> Report {
+    let sources = match read_rules(files) {
+        Ok(sources) => sources,
+        Err(error) => return Report::unread(&error),
+    };
+    match load_with(&sources, env, None) {
+        Ok((rules, lints)) => {
+            let mut text = warnings(&lints, colour);
+            let names: Vec<&str> = sources.iter().map(|it| it.path.as_str()).collect();
+            let found = counted(lints.faults.len(), "warning");
+            let _ = writeln!(text, "{}: ok: {}; {found}", names.join(", "), size(&rules));
+            Report { text, code: 0 }
+        }
+        Err(faults) => Report::refused(&faults, colour),
+    }
+}
+
+/// One page of exposition text.
+#[must_use]
+pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
+    let mut body = Vec::new();
+    if let Err(error) = page.take(PAGE_BYTES_MAX).read_to_end(&mut body) {
+        let text = format!("error: the page cannot be read: {error}\n");
+        return Report { text, code: 2 };
+    }
+    let mut parser = Reader::new(Limits {
+        samples: usize::MAX,
+        labels: usize::MAX,
+        label_name_bytes: usize::MAX,
+        label_value_bytes: usize::MAX,
+    });
+    let mut names = BTreeSet::new();
+    let mut series = 0;
+    let outcome = parser.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
+        names.insert(labels.name().to_owned());
+        series += 1;
+        Fate::Unwanted
+    });
+    let duplicates = match outcome {
+        Ok((_, seen)) => seen.duplicates,
+        Err(error) => {
+            let text = format!("error: {error}\n");
+            return Report { text, code: 1 };
+        }
+    };
+    let mut lints = page_lints(&String::from_utf8_lossy(&body), &names);
+    if duplicates > 0 {
+        let repeated = counted(duplicates as usize, "line");
+        lints.push(format!(
+            "{repeated} repeat a series of the same page: the first counts"
+        ));
+    }
+    let mut text = String::new();
+    for lint in &lints {
+        let _ = writeln!(text, "warning: {lint}");
+    }
+    let found = counted(lints.len(), "warning");
+    let _ = writeln!(
+        text,
+        "ok: {series} series of {}; {found}",
+        counted(names.len(), "metric")
+    );
+    Report { text, code: 0 }
+}
+
+/// Metrics without a type or a help text, and counters whose name does not say so.
+fn page_lints(page: &str, names: &BTreeSet<String>) -> Vec<String> {
+    let mut kinds = BTreeMap::new();
+    let mut helped = BTreeSet::new();
+    for line in page.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some("TYPE"), Some(name), Some(kind)) => {
+                kinds.insert(name, kind.trim());
+            }
+            (Some("#"), Some("HELP"), Some(name), _) => {
+                helped.insert(name);
+            }
+            _ => {}
+        }
+    }
+    let family = |name: &str| {
+        let endings = [
+            "", "_bucket", "_sum", "_count", "_total", "_created", "_info",
+        ];
+        let mut stems = endings.iter().filter_map(|it| name.strip_suffix(it));
+        stems
+            .find(|it| kinds.contains_key(it))
+            .unwrap_or(name)
+            .to_owned()
+    };
+    let families: BTreeSet<String> = names.iter().map(|it| family(it)).collect();
+    let mut lints = Vec::new();
+    for family in &families {
+        match kinds.get(family.as_str()) {
+            None => lints.push(format!("{family} has no # TYPE")),
+            Some(&"counter") => {
+                let total = format!("{family}_total");
+                if !family.ends_with("_total") && !names.contains(&total) {
+                    lints.push(format!("counter {family} should end in _total"));
+                }
+            }
+            Some(_) => {}
+        }
+        if !helped.contains(family.as_str()) {
+            lints.push(format!("{family} has no # HELP"));
+        }
+    }
+    lints
+}
+
+fn warnings(faults: &Faults, colour: bool) -> String {
+    if faults.is_empty() {
+        String::new()
+    } else {
+        format!("{}\n\n", faults.render(colour))
+    }
+}
+
+fn size(rules: &Rules) -> String {
+    let signals = counted(rules.signals.len(), "signal");
+    let triggers = rules.phases.iter().map(|it| it.triggers.len()).sum();
+    let phases = counted(rules.phases.len(), "phase");
+    format!("{signals}, {phases}, {}", counted(triggers, "trigger"))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}

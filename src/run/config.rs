@@ -1,0 +1,297 @@
+//! `gated.toml`, typed. Deliberately absent: what the rules say (`runbook` reads them) and opening any file that is named here.
+//!
+//! Paths are relative to the working directory. Secrets come from files or the environment and are never printed.
+
+mod files;
+mod notify;
+mod policy;
+mod scrape;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use files::{Unread, environment, read_config, read_rules};
+pub use notify::{Alertmanager, Webhook};
+
+use crate::engine::{Judging, RollbackPolicy, RolloutPolicy, Settings};
+use crate::runbook::{
+    Clock, Env, Fault, Faults, Grade, Place, Reader, Rules, Section, Source, Text, nearest,
+};
+use crate::source::ScrapeConfig;
+
+/// The database's name in `--data DIR`.
+pub const DATABASE: &str = "gated.db";
+
+/// The whole configuration, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub service: Service,
+    pub server: Server,
+    pub scrapes: Vec<ScrapeConfig>,
+    pub rollout: RolloutPolicy,
+    pub judging: Judging,
+    pub rollback: RollbackPolicy,
+    /// In the order of the file.
+    pub webhooks: Vec<Webhook>,
+    pub alertmanager: Option<Alertmanager>,
+    /// `[window] retain`; `None` keeps only what rules need.
+    pub retain: Option<Duration>,
+    /// The database.
+    pub storage: PathBuf,
+    /// What loads and still is likely not meant, or is not enforced by this version: to be shown at start.
+    pub warnings: Faults,
+}
+
+/// `[service]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    pub name: String,
+    pub environment: String,
+    /// Everything else: `owner`, links, …
+    pub labels: BTreeMap<String, String>,
+    /// An IANA name; `UTC` unless said otherwise.
+    pub timezone: String,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// `host:port`.
+    pub listen: String,
+    /// `None`: a token is made beside the database.
+    pub token_file: Option<PathBuf>,
+    /// Without a slash at the end.
+    pub external_url: Option<String>,
+}
+
+impl Config {
+    /// Reads the text of one `gated.toml`; `env` gives `${NAME}` its value. Needs no file that is named in it.
+    ///
+    /// # Errors
+    /// Every fault of the file.
+    pub fn load(source: Source, env: Env<'_>) -> Result<Self, Faults> {
+        let sources = [source];
+        let reader = Reader::new(&sources, env);
+        let config = reader.root(0).map(|root| read(&reader, root));
+        let faults = reader.into_faults();
+        let [source] = sources;
+        let faults = Faults {
+            sources: vec![source],
+            faults,
+        };
+        let refused = |it: &Fault| it.grade == Grade::Error;
+        match config {
+            Some(mut config) if !faults.faults.iter().any(refused) => {
+                config.warnings = faults;
+                Ok(config)
+            }
+            _ => Err(faults),
+        }
+    }
+
+    /// What the engine is configured with.
+    #[must_use]
+    pub fn settings(&self, rules: Arc<Rules>) -> Settings {
+        Settings {
+            service: self.service.name.clone(),
+            environment: self.service.environment.clone(),
+            rules,
+            judging: self.judging,
+            rollback: self.rollback.clone(),
+            rollout: self.rollout.clone(),
+            receivers: self.webhooks.iter().map(Webhook::receiver).collect(),
+            alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
+            external_url: self.server.external_url.clone(),
+            retain: self.retain,
+            preview: None,
+        }
+    }
+
+    /// The shortest scrape interval; `None` when nothing is scraped.
+    #[must_use]
+    pub fn interval(&self) -> Option<Duration> {
+        self.scrapes.iter().map(|it| it.interval).min()
+    }
+
+    /// `--data DIR`.
+    pub fn store_in(&mut self, dir: &Path) {
+        self.storage = dir.join(DATABASE);
+    }
+
+    /// Rules that this configuration leaves without what they need, one sentence each.
+    #[must_use]
+    pub fn lacks(&self, rules: &Rules) -> Vec<String> {
+        let waits = |clock: Clock| rules.phases.iter().find(|it| it.clock == clock);
+        let mut lacks = Vec::new();
+        if let (Some(phase), None) = (waits(Clock::GoLive), self.rollout.go_live) {
+            lacks.push(format!(
+                "phase `{}` counts from the go-live, and [rollout] go_live is not set: it never begins",
+                phase.name
+            ));
+        }
+        lacks
+    }
+}
+
+fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
+    root.later(&[
+        ("probe", "[[probe]]"),
+        ("prometheus", "[[prometheus]]"),
+        ("contacts", "[contacts]"),
+        ("severity", "[severity]"),
+        ("report", "[[report]]"),
+        ("flagger", "[flagger]"),
+        ("journal", "[journal]"),
+    ]);
+    let service = service(&mut root);
+    let server = server(&mut root);
+    let scrapes = scrape::scrapes(&mut root);
+    let rollout = policy::rollout(&mut root);
+    let judging = policy::judging(&mut root);
+    let rollback = policy::rollback(&mut root);
+    let hooks = notify::webhooks(&mut root);
+    let alertmanager = notify::alertmanager(&mut root);
+    let retain = retain(&mut root);
+    let storage = root
+        .section("storage")
+        .and_then(|mut it| path(&mut it, "path"));
+    let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &hooks);
+    let webhooks: Vec<Webhook> = hooks.into_iter().map(|(hook, _)| hook).collect();
+    somebody_is_told(
+        reader,
+        &rollback_place,
+        &rollback,
+        &webhooks,
+        alertmanager.as_ref(),
+    );
+    Config {
+        service,
+        server,
+        scrapes,
+        rollout,
+        judging,
+        rollback,
+        webhooks,
+        alertmanager,
+        retain,
+        storage: storage.unwrap_or_else(|| PathBuf::from(DATABASE)),
+        warnings: Faults::default(),
+    }
+}
+
+fn service(root: &mut Section) -> Service {
+    let Some(mut section) = root.section("service") else {
+        let help = "write [service] and below it name = \"api\"";
+        root.reader
+            .missing(&root.place, "`[service]` with its `name` is missing", help);
+        return Service::default();
+    };
+    let name = section.required("name", "\"api\"");
+    if let Some(name) = name.as_ref().filter(|it| it.value.trim().is_empty()) {
+        let help = "write name = \"api\"";
+        section
+            .reader
+            .fault(&name.place, "the service's name is empty", help);
+    }
+    let environment = section
+        .text("environment")
+        .map_or(String::new(), |it| it.value);
+    let timezone = section.told("timezone").map_or("UTC".to_owned(), |it| {
+        zone(section.reader, &it);
+        it.value
+    });
+    let mut labels = BTreeMap::new();
+    for (name, link) in section.pairs("links") {
+        labels.insert(format!("link_{}", name.value), link.value);
+    }
+    for (label, text) in section.rest() {
+        label_name(section.reader, &label, &text.place);
+        labels.insert(label, text.value);
+    }
+    Service {
+        name: name.map_or(String::new(), |it| it.value),
+        environment,
+        labels,
+        timezone,
+    }
+}
+
+/// An unknown zone is a fault where there is a list of zones to know it by (an empty image has none).
+fn zone(reader: &Reader, text: &Text) {
+    let zones = jiff::tz::db();
+    if !zones.is_definitively_empty() && zones.get(&text.value).is_err() {
+        let message = format!("there is no time zone `{}`", text.shown());
+        let help = "write an IANA name, such as \"Europe/Berlin\" or \"UTC\"";
+        reader.fault(&text.place, message, help);
+    }
+}
+
+fn server(root: &mut Section) -> Server {
+    let mut server = Server {
+        listen: "127.0.0.1:9755".to_owned(),
+        token_file: None,
+        external_url: None,
+    };
+    let Some(mut section) = root.section("server") else {
+        return server;
+    };
+    if let Some(listen) = section.text("listen") {
+        let (host, port) = listen.value.rsplit_once(':').unwrap_or_default();
+        if host.is_empty() || port.parse::<u16>().is_err() {
+            let message = format!("`{}` is no address to listen on", listen.shown());
+            let help =
+                "write host and port: \"127.0.0.1:9755\", or \"0.0.0.0:9755\" for every address";
+            section.reader.fault(&listen.place, message, help);
+        }
+        server.listen = listen.value;
+    }
+    server.token_file = path(&mut section, "token_file");
+    let external = section.told("external_url");
+    server.external_url = external.map(|it| {
+        notify::http_url(section.reader, &it);
+        it.value.trim_end_matches('/').to_owned()
+    });
+    server
+}
+
+fn retain(root: &mut Section) -> Option<Duration> {
+    let mut section = root.section("window")?;
+    section.duration_unless("retain", "rules")
+}
+
+/// A path that is not empty.
+fn path(section: &mut Section, key: &'static str) -> Option<PathBuf> {
+    section.told(key).map(|it| PathBuf::from(it.value))
+}
+
+/// A label of everything sent: as Prometheus has names, and none that it keeps for itself.
+fn label_name(reader: &Reader, name: &str, place: &Place) {
+    let good = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && !name.starts_with("__")
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !good {
+        let message = format!("`{name}` cannot be a label");
+        let help = "write letters, digits and `_`, beginning with a letter";
+        reader.fault(place, message, help);
+    }
+}
+
+/// A rollback nobody hears of, and a trigger that calls nobody, are found out too late.
+fn somebody_is_told(
+    reader: &Reader,
+    place: &Place,
+    rollback: &RollbackPolicy,
+    webhooks: &[Webhook],
+    alertmanager: Option<&Alertmanager>,
+) {
+    let for_people = |it: &Webhook| rollback.hook.as_ref() != Some(&it.name);
+    if alertmanager.is_none() && !webhooks.iter().any(for_people) {
+        reader.warn(
+            place,
+            "nobody would be told: there is no Alertmanager and no webhook besides the rollback hook",
+            "write [alertmanager] urls = [\"http://127.0.0.1:9093\"], or a [[webhook]] for people",
+        );
+    }
+}

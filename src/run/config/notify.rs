@@ -1,0 +1,264 @@
+//! `[[webhook]]` and `[alertmanager]`: who is told.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::header::{HeaderName, HeaderValue};
+
+use super::{nearest, path};
+use crate::engine::{Alerting, Receiver};
+use crate::model::NoticeKind;
+use crate::runbook::{Place, Reader, Section, Text};
+use crate::sink::{Secret, SecretUrl, WebhookConfig};
+
+/// Kinds of later versions that a file may name already.
+const LATER_EVENTS: [&str; 6] = [
+    "gated.rollback.announced",
+    "gated.rollback.verified",
+    "gated.rollback.ineffective",
+    "gated.rollback.unverified",
+    "gated.report.ready",
+    "gated.test",
+];
+
+/// Headers that every attempt has already.
+const RESERVED: [&str; 7] = [
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+    "idempotency-key",
+    "content-type",
+    "content-length",
+    "host",
+];
+
+/// `[[webhook]]`.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    pub name: String,
+    /// A secret: the URLs of chat hooks hold one.
+    pub url: Secret,
+    /// Holds the key of the Standard Webhooks signature.
+    pub secret_file: Option<PathBuf>,
+    pub headers: Vec<(String, Secret)>,
+    /// Over one whole attempt.
+    pub timeout: Duration,
+    /// An undelivered notice ends after this long.
+    pub give_up_after: Duration,
+    /// What a dry run may ask.
+    pub health: Option<Secret>,
+    pub accepts_test: bool,
+    /// What it is told of; empty: everything.
+    pub events: Vec<NoticeKind>,
+}
+
+impl Webhook {
+    pub(super) fn receiver(&self) -> Receiver {
+        Receiver {
+            name: self.name.clone(),
+            give_up_after: self.give_up_after,
+            events: self.events.clone(),
+        }
+    }
+
+    /// What an attempt needs; `secret` is what `secret_file` holds.
+    #[must_use]
+    pub fn sender(&self, secret: Option<Secret>) -> WebhookConfig {
+        WebhookConfig {
+            name: self.name.clone(),
+            url: self.url.clone(),
+            secret,
+            headers: self.headers.clone(),
+            timeout: self.timeout,
+        }
+    }
+}
+
+/// `[alertmanager]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alertmanager {
+    /// Without a slash at the end.
+    pub urls: Vec<String>,
+    pub resend: Duration,
+}
+
+impl Alertmanager {
+    pub(super) fn alerting(&self) -> Alerting {
+        Alerting {
+            resend: self.resend,
+        }
+    }
+}
+
+/// Every hook with the place of its name.
+pub(super) fn webhooks(root: &mut Section) -> Vec<(Webhook, Place)> {
+    let mut hooks: Vec<(Webhook, Place)> = Vec::new();
+    for section in root.sections("webhook") {
+        let Some((hook, place)) = webhook(section) else {
+            continue;
+        };
+        if let Some((_, first)) = hooks.iter().find(|(it, _)| it.name == hook.name) {
+            let message = format!("webhook `{}` is defined twice", hook.name);
+            root.reader.clash(
+                &place,
+                message,
+                "give one another name",
+                first,
+                "first here",
+            );
+        }
+        hooks.push((hook, place));
+    }
+    hooks
+}
+
+fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
+    let name = section.required("name", "\"deployer\"");
+    let url = section.required("url", "\"https://deploy.example.com/rollback\"");
+    if let Some(url) = &url {
+        http_url(section.reader, url);
+    }
+    let secret_file = path(&mut section, "secret_file");
+    let headers = headers(&mut section);
+    for (name, place, _) in &headers {
+        if RESERVED.contains(&name.as_str()) {
+            let message = format!("the header `{name}` is gated's own");
+            section.reader.fault(place, message, "remove it");
+        }
+    }
+    let place = section.key_place("timeout");
+    let timeout = section
+        .duration("timeout")
+        .unwrap_or(Duration::from_secs(5));
+    if timeout.is_zero() {
+        let message = "a timeout of nothing lets no attempt succeed";
+        section.reader.fault(&place, message, "write \"5s\"");
+    }
+    let give_up_after = section
+        .duration("give_up_after")
+        .unwrap_or(Duration::from_secs(86_400));
+    let health = section.told("health").map(|it| {
+        http_url(section.reader, &it);
+        Secret::new(it.value)
+    });
+    let accepts_test = section.flag("accepts_test").unwrap_or(false);
+    let events = events(&mut section);
+    only_now(&mut section, "template", "generic");
+    only_now(&mut section, "on_doubt", "resend");
+    let name = name?;
+    Some((
+        Webhook {
+            name: name.value,
+            // A faulty URL is reported, and the hook stays known by its name.
+            url: Secret::new(url.map_or(String::new(), |it| it.value)),
+            secret_file,
+            headers: headers
+                .into_iter()
+                .map(|(name, _, value)| (name.to_string(), Secret::new(value)))
+                .collect(),
+            timeout,
+            give_up_after,
+            health,
+            accepts_test,
+            events,
+        },
+        name.place,
+    ))
+}
+
+/// A key of which this version knows one value only.
+fn only_now(section: &mut Section, key: &'static str, known: &str) {
+    if let Some(text) = section.text(key).filter(|it| it.value != known) {
+        let message = format!("`{key} = \"{}\"` comes with a later version", text.shown());
+        let help = format!("write {key} = \"{known}\", or leave it out");
+        section.reader.fault(&text.place, message, help);
+    }
+}
+
+/// Without any, a hook is told of everything: a list that names only what comes later must not mean that.
+fn events(section: &mut Section) -> Vec<NoticeKind> {
+    let mut kinds = Vec::new();
+    let place = section.key_place("events");
+    let texts = section.texts("events");
+    let words = texts.iter().map(|it| it.value.as_str());
+    if !texts.is_empty() && words.clone().all(|it| LATER_EVENTS.contains(&it)) {
+        let message = "this version sends none of these events";
+        let help = "name one that it sends, or remove this webhook";
+        section.reader.fault(&place, message, help);
+    }
+    for text in &texts {
+        match NoticeKind::from_word(&text.value) {
+            Some(kind) => kinds.push(kind),
+            None if LATER_EVENTS.contains(&text.value.as_str()) => {}
+            None => {
+                let known = NoticeKind::ALL.iter().map(|it| it.word());
+                let help = match nearest(&text.value, known.clone()) {
+                    Some(known) => format!("did you mean \"{known}\"?"),
+                    None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
+                };
+                let message = format!("there is no event `{}`", text.shown());
+                section.reader.fault(&text.place, message, help);
+            }
+        }
+    }
+    kinds
+}
+
+/// Names, places and values of a request's headers; the values may be secret.
+pub(super) fn headers(section: &mut Section) -> Vec<(HeaderName, Place, String)> {
+    let mut headers = Vec::new();
+    for (name, value) in section.pairs("headers") {
+        let Ok(header) = name.value.parse::<HeaderName>() else {
+            let message = format!("`{}` cannot be a header's name", name.value);
+            let help = "write letters, digits and `-`";
+            section.reader.fault(&name.place, message, help);
+            continue;
+        };
+        if value.value.parse::<HeaderValue>().is_err() {
+            let message = format!("the value of `{header}` cannot stand in a header");
+            let help = "write it in one line of printable characters";
+            section.reader.fault(&value.place, message, help);
+            continue;
+        }
+        headers.push((header, name.place, value.value));
+    }
+    headers
+}
+
+pub(super) fn alertmanager(root: &mut Section) -> Option<Alertmanager> {
+    let mut section = root.section("alertmanager")?;
+    let place = section.place.clone();
+    let urls = section.texts("urls");
+    if urls.is_empty() {
+        let help = "write urls = [\"http://127.0.0.1:9093\"], or remove [alertmanager]";
+        section
+            .reader
+            .missing(&place, "[alertmanager] has no `urls`", help);
+    }
+    let resend_place = section.key_place("resend");
+    let resend = section
+        .duration("resend")
+        .unwrap_or(Duration::from_secs(60));
+    if resend < Duration::from_secs(1) {
+        let message = "alerts cannot be posted again more than once a second";
+        section.reader.fault(&resend_place, message, "write \"1m\"");
+    }
+    for url in &urls {
+        http_url(section.reader, url);
+    }
+    let urls = urls
+        .into_iter()
+        .map(|it| it.value.trim_end_matches('/').to_owned());
+    Some(Alertmanager {
+        urls: urls.collect(),
+        resend,
+    })
+}
+
+/// A whole URL, unlike a target's address: scheme and host must stand there.
+pub(super) fn http_url(reader: &Reader, text: &Text) {
+    if SecretUrl::parse(&text.value).is_none() {
+        let message = format!("`{}` is no http or https URL", text.shown());
+        reader.fault(&text.place, message, "write \"https://host/path\"");
+    }
+}

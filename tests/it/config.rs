@@ -1,0 +1,660 @@
+//! `gated.toml` as people write it, and `gated check`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use gated::engine::RollbackMode;
+use gated::model::NoticeKind;
+use gated::run::check;
+use gated::run::config::Config;
+use gated::runbook::{Faults, Rules, Source};
+use gated::source::exposition::Format;
+use gated::source::{DnsKind, Password};
+use proptest::prelude::*;
+
+const BASE: &str = r#"[service]
+name = "api"
+[[scrape]]
+job = "api"
+targets = ["http://127.0.0.1:8080/metrics"]
+[alertmanager]
+urls = ["http://127.0.0.1:9093"]
+"#;
+
+fn at(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+fn load_with(text: &str, env: &[(&str, &str)]) -> Result<Config, Faults> {
+    let env: BTreeMap<&str, &str> = env.iter().copied().collect();
+    let source = Source {
+        path: "gated.toml".to_owned(),
+        text: text.to_owned(),
+    };
+    Config::load(source, &|name| env.get(name).map(|it| (*it).to_owned()))
+}
+
+fn loaded(text: &str) -> Config {
+    load_with(text, &[]).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn messages(faults: &Faults) -> Vec<String> {
+    let line = |it: &gated::runbook::Fault| {
+        format!("{}: {} | {}", it.line(&faults.sources), it.message, it.help)
+    };
+    faults.faults.iter().map(line).collect()
+}
+
+fn check(text: &str, expected: &Expect) {
+    let faults = load_with(text, &[]).expect_err("a fault");
+    expected.assert_eq(&faults.render(false));
+}
+
+#[test]
+fn the_shipped_configuration_loads_without_any_environment_and_without_a_warning() {
+    let config = loaded(&fs::read_to_string(at("config/gated.toml")).unwrap());
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    assert_eq!(config.rollback.mode, RollbackMode::Shadow);
+    assert_eq!((config.rollout.told, config.rollout.go_live), (None, None));
+    let report = check::config(&at("config/gated.toml"), &[at("rules")], &no_env, false);
+    assert_eq!(report.code, 0, "{}", report.text);
+}
+
+#[test]
+fn the_scenarios_configuration_loads_and_says_what_is_not_enforced() {
+    let config = loaded(&fs::read_to_string(at("tests/data/scenarios/gated.toml")).unwrap());
+    assert_eq!(config.rollback.mode, RollbackMode::Armed);
+    assert_eq!(config.rollback.hook.as_deref(), Some("deployer"));
+    let not_enforced: Vec<&str> = config
+        .warnings
+        .faults
+        .iter()
+        .map(|it| it.message.as_str())
+        .collect();
+    assert_eq!(
+        not_enforced,
+        [
+            "`cooldown` is not enforced by this version",
+            "`max_per_day` is not enforced by this version",
+            "`predates` is not enforced by this version",
+            "`verify_within` is not enforced by this version",
+        ]
+    );
+}
+
+#[test]
+fn every_key_is_read() {
+    let text = r#"
+[service]
+name = "shop"
+environment = "staging"
+timezone = "Europe/Berlin"
+owner = "team-shop"
+links = { runbook = "https://wiki.example.com" }
+[server]
+listen = "0.0.0.0:0"
+token_file = "/etc/gated/token"
+external_url = "https://gated.example.com/"
+[[scrape]]
+job = "shop"
+targets = ["shop:8080", "https://shop.example.com/m"]
+files = ["targets/*.json"]
+dns = ["_metrics._tcp.shop", "shop:81", { name = "shop6", type = "AAAA", port = 82 }]
+interval = "100ms"
+timeout = "50ms"
+body_size_limit = "1MiB"
+sample_limit = 10
+label_limit = 11
+label_name_length_limit = 12
+label_value_length_limit = 13
+labels = { tier = "edge" }
+honor_labels = true
+honor_timestamps = false
+basic_auth = { username = "u", password_file = "/p" }
+bearer_token_file = "/b"
+headers = { X-Key = "${KEY}" }
+tls.ca_file = "/ca"
+tls.cert_file = "/cert"
+tls.key_file = "/key"
+tls.server_name = "shop"
+tls.insecure_skip_verify = true
+[[scrape.metric_relabel]]
+action = "drop"
+source_labels = ["__name__"]
+regex = "go_.*"
+[rollout]
+version = "2.0"
+previous_version = "1.9"
+started_at = 2026-12-01T00:00:00Z
+version_from = "app_build_info"
+go_live = "2026-12-01T01:00:00+01:00"
+baseline = "5m"
+[judging]
+settle = "0s"
+hold_for = "1m"
+blind_after = "2m"
+coverage = 0.75
+[rollback]
+mode = "armed"
+hook = "deployer"
+cooldown = "0s"
+predates = "0s"
+veto = "0s"
+give_up_after = "1m"
+[[webhook]]
+name = "deployer"
+url = "http://127.0.0.1:9/rollback"
+secret_file = "/secret"
+headers = { Authorization = "Bearer ${KEY}" }
+timeout = "1s"
+give_up_after = "2h"
+health = "http://127.0.0.1:9/healthz"
+accepts_test = true
+events = ["gated.rollback.requested", "gated.test"]
+template = "generic"
+on_doubt = "resend"
+[[webhook]]
+name = "people"
+url = "http://127.0.0.1:9/people"
+[alertmanager]
+urls = ["http://127.0.0.1:9093/"]
+resend = "30s"
+[window]
+retain = "15m"
+[storage]
+path = "/var/lib/gated/gated.db"
+"#;
+    let mut config = load_with(text, &[("KEY", "canary")]).unwrap_or_else(|e| panic!("{e}"));
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    assert_eq!(config.service.labels["owner"], "team-shop");
+    assert_eq!(
+        config.service.labels["link_runbook"],
+        "https://wiki.example.com"
+    );
+    assert_eq!(
+        config.server.external_url.as_deref(),
+        Some("https://gated.example.com")
+    );
+    let scrape = &config.scrapes[0];
+    let targets: Vec<&str> = scrape
+        .targets
+        .iter()
+        .map(gated::source::Url::as_str)
+        .collect();
+    assert_eq!(
+        targets,
+        ["http://shop:8080/metrics", "https://shop.example.com/m"]
+    );
+    let kinds: Vec<DnsKind> = scrape.dns.iter().map(|it| it.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            DnsKind::Srv,
+            DnsKind::A { port: 81 },
+            DnsKind::Aaaa { port: 82 }
+        ]
+    );
+    assert_eq!(scrape.interval, Duration::from_millis(100));
+    assert_eq!(
+        (
+            scrape.body_size_limit,
+            scrape.sample_limit,
+            scrape.label_limit
+        ),
+        (1 << 20, 10, 11)
+    );
+    assert_eq!(
+        (
+            scrape.label_name_length_limit,
+            scrape.label_value_length_limit
+        ),
+        (12, 13)
+    );
+    assert!(scrape.honor_labels && !scrape.honor_timestamps && scrape.tls.insecure_skip_verify);
+    assert!(matches!(
+        scrape.basic_auth.as_ref().unwrap().password,
+        Password::File(_)
+    ));
+    assert_eq!((scrape.headers.len(), scrape.metric_relabel.len()), (1, 1));
+    let told = config.rollout.told.as_ref().unwrap();
+    assert_eq!(told.started_at, config.rollout.go_live);
+    assert!((config.judging.coverage - 0.75).abs() < 1e-9 && config.judging.settle.is_zero());
+    let hook = &config.webhooks[0];
+    assert_eq!(hook.url.expose(), "http://127.0.0.1:9/rollback");
+    assert_eq!(
+        (hook.headers[0].0.as_str(), hook.headers[0].1.expose()),
+        ("authorization", "Bearer canary")
+    );
+    let sender = hook.sender(None);
+    assert_eq!(
+        (sender.name.as_str(), sender.timeout),
+        ("deployer", Duration::from_secs(1))
+    );
+    let settings = config.settings(Arc::new(Rules::default()));
+    assert_eq!(
+        settings.receivers[0].give_up_after,
+        Duration::from_secs(7200)
+    );
+    assert_eq!(
+        settings.receivers[0].events,
+        [NoticeKind::RollbackRequested]
+    );
+    assert_eq!(settings.alerting.unwrap().resend, Duration::from_secs(30));
+    assert_eq!(settings.retain, Some(Duration::from_secs(900)));
+    assert_eq!(
+        (settings.service.as_str(), settings.environment.as_str()),
+        ("shop", "staging")
+    );
+    config.store_in(Path::new("data"));
+    assert_eq!(config.storage, Path::new("data/gated.db"));
+    assert_eq!(config.unreadable().len(), 7, "{:?}", config.unreadable());
+    assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+}
+
+#[test]
+fn defaults_are_the_documented_ones() {
+    let config = loaded(BASE);
+    assert_eq!(config.server.listen, "127.0.0.1:9755");
+    assert_eq!(config.interval(), Some(Duration::from_secs(5)));
+    assert_eq!(config.scrapes[0].timeout, Duration::from_secs(2));
+    assert_eq!(config.rollback.mode, RollbackMode::Shadow);
+    assert_eq!(config.rollout.baseline, Duration::from_secs(600));
+    assert_eq!(
+        (config.retain, config.service.timezone.as_str()),
+        (None, "UTC")
+    );
+    let fast = loaded(&BASE.replace("job =", "interval = \"1s\"\njob ="));
+    assert!(fast.scrapes[0].timeout < fast.scrapes[0].interval);
+}
+
+#[test]
+fn all_faults_of_a_file_are_shown_together() {
+    check(
+        r#"[service]
+name = "api"
+[server]
+listen = "9755"
+[[scrape]]
+job = "api"
+targets = ["http://127.0.0.1:8080/metrics", "127.0.0.1:8080"]
+interval = "2s"
+timeout = "5s"
+sample_limt = 5
+[rollback]
+mode = "armed"
+hook = "deployr"
+[[webhook]]
+name = "deployer"
+url = "${ROLLBACK_URL}"
+[[probe]]
+component = "db"
+"#,
+        &expect![[r#"
+            error: `9755` is no address to listen on
+             --> gated.toml:4:10
+              |
+            4 | listen = "9755"
+              |          ^^^^^^
+              |
+              = help: write host and port: "127.0.0.1:9755", or "0.0.0.0:9755" for every address
+
+            error: target `127.0.0.1:8080` of job `api` is named twice
+             --> gated.toml:7:45
+              |
+            7 | targets = ["http://127.0.0.1:8080/metrics", "127.0.0.1:8080"]
+              |            -------------------------------  ^^^^^^^^^^^^^^^^
+              |            |
+              |            first here
+              |
+              = help: remove one
+
+            error: a scrape's timeout lies between nothing and its interval
+             --> gated.toml:9:1
+              |
+            8 | interval = "2s"
+              | -------- its interval
+            9 | timeout = "5s"
+              | ^^^^^^^
+              |
+              = help: write a shorter timeout, or a longer interval
+
+            error: unknown key `sample_limt` in [[scrape]]
+              --> gated.toml:10:1
+               |
+            10 | sample_limt = 5
+               | ^^^^^^^^^^^
+               |
+               = help: did you mean `sample_limit`?
+
+            error: there is no [[webhook]] named `deployr`
+              --> gated.toml:13:8
+               |
+            13 | hook = "deployr"
+               |        ^^^^^^^^^
+               |
+               = help: did you mean "deployer"?
+
+            error: the environment variable ROLLBACK_URL is not set
+              --> gated.toml:16:7
+               |
+            16 | url = "${ROLLBACK_URL}"
+               |       ^^^^^^^^^^^^^^^^^
+               |
+               = help: set ROLLBACK_URL, or write "${ROLLBACK_URL:-default}"
+
+            error: `[[probe]]` is not in this version
+              --> gated.toml:17:3
+               |
+            17 | [[probe]]
+               |   ^^^^^
+               |
+               = help: remove it; a later version will understand it"#]],
+    );
+}
+
+/// What stands in `BASE`, and what is put in its place.
+const WRONG: &[(&str, &str)] = &[
+    ("[service]\nname = \"api\"\n", ""),
+    ("name = \"api\"", "name = \"\""),
+    ("name = \"api\"", "name = \"api\"\nbad-label = \"x\""),
+    ("job = \"api\"", "job = \"api\"\ninterval = \"50ms\""),
+    ("job = \"api\"", "job = \"api\"\ninterval = 5"),
+    ("job = \"api\"", "job = \"api\"\ntimeout = \"5s\""),
+    ("job = \"api\"", "job = \"api\"\nbody_size_limit = 1000"),
+    ("job = \"api\"", "job = \"api\"\nsample_limit = -1"),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nlabels = { \"__x\" = \"1\" }",
+    ),
+    ("job = \"api\"", "job = \"api\"\nlabels = [\"a\"]"),
+    ("job = \"api\"", "job = \"api\"\ndns = \"api\""),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nheaders = { \"a b\" = \"1\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\ntls = { cert_file = \"c\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nbasic_auth = { username = \"u\" }",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nmetric_relabel = [{ action = \"hashmod\" }]",
+    ),
+    (
+        "job = \"api\"",
+        "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
+    ),
+    ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
+    ("http://127.0.0.1:8080/metrics", "ftp://x"),
+    (
+        "targets = [\"http://127.0.0.1:8080/metrics\"]",
+        "targets = []",
+    ),
+    (
+        "[alertmanager]",
+        "[rollout]\ngo_live = 2026-12-01T00:00:00\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollout]\nversion_from = \"a{b}\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[judging]\ncoverage = \"150%\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[judging]\nsettle = \"1M\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nmode = \"armed\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nmode = \"arm\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"host\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.escalation\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[window]\nretain = \"all\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.test\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nevents = [\"gated.notification\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nheaders = { Webhook-Id = \"1\" }\n[alertmanager]",
+    ),
+    ("[alertmanager]", "[alertmanger]"),
+    ("urls = [\"http://127.0.0.1:9093\"]", ""),
+    (
+        "urls = [\"http://127.0.0.1:9093\"]",
+        "urls = [\"127.0.0.1:9093\"]",
+    ),
+];
+
+#[test]
+fn each_fault_says_what_to_write() {
+    let mut said = String::new();
+    for (drop, add) in WRONG {
+        let text = BASE.replacen(drop, add, 1);
+        assert_ne!(text, BASE, "{drop}");
+        let faults = load_with(&text, &[]).expect_err(add);
+        let _ = writeln!(said, "{add:?}\n{}\n", messages(&faults).join("\n"));
+    }
+    expect_test::expect_file!["../data/config_faults.txt"].assert_eq(&said);
+}
+
+#[test]
+fn duplicates_name_both_lines() {
+    let text = BASE.to_owned()
+        + "[[scrape]]\njob = \"api\"\ntargets = [\"127.0.0.1:8080\"]\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://b\"\n";
+    check(
+        &text,
+        &expect![[r#"
+        error: target `127.0.0.1:8080` of job `api` is named twice
+          --> gated.toml:10:12
+           |
+         5 | targets = ["http://127.0.0.1:8080/metrics"]
+           |            ------------------------------- first here
+        ...
+        10 | targets = ["127.0.0.1:8080"]
+           |            ^^^^^^^^^^^^^^^^
+           |
+           = help: remove one
+
+        error: webhook `a` is defined twice
+          --> gated.toml:15:8
+           |
+        12 | name = "a"
+           |        --- first here
+        ...
+        15 | name = "a"
+           |        ^^^
+           |
+           = help: give one another name"#]],
+    );
+}
+
+#[test]
+fn what_came_from_the_environment_is_never_shown() {
+    let text =
+        BASE.to_owned() + "[[webhook]]\nname = \"a\"\nurl = \"${HOOK}\"\ntimeout = \"${T}\"\n";
+    let faults = load_with(&text, &[("HOOK", "canary"), ("T", "canary")]).unwrap_err();
+    assert_eq!(faults.faults.len(), 2, "{faults}");
+    assert!(!faults.render(false).contains("canary"), "{faults}");
+}
+
+#[test]
+fn where_nobody_would_be_told_a_warning_says_so() {
+    let text = BASE.split("[alertmanager]").next().unwrap().to_owned()
+        + "[rollback]\nhook = \"deployer\"\n[[webhook]]\nname = \"deployer\"\nurl = \"http://a\"\n";
+    let warnings = messages(&loaded(&text).warnings);
+    assert!(
+        warnings[0].starts_with("6: nobody would be told"),
+        "{warnings:?}"
+    );
+    let told = loaded(&(text + "[[webhook]]\nname = \"people\"\nurl = \"http://b\"\n"));
+    assert!(told.warnings.is_empty());
+}
+
+#[test]
+fn guards_of_later_versions_are_accepted_with_a_warning_each() {
+    for (key, value) in [
+        ("cooldown", "\"1s\""),
+        ("predates", "\"10m\""),
+        ("veto", "\"1m\""),
+        ("verify_within", "\"0s\""),
+        ("max_per_day", "2"),
+        ("predates_margin", "2.0"),
+        ("predates_unknown", "\"refuse\""),
+    ] {
+        let config = loaded(&format!("{BASE}[rollback]\n{key} = {value}\n"));
+        let warned = &config.warnings.faults[..];
+        assert_eq!(warned.len(), 1, "{key}");
+        assert_eq!(
+            warned[0].message,
+            format!("`{key}` is not enforced by this version")
+        );
+    }
+}
+
+#[test]
+fn check_config_needs_no_file_that_the_configuration_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("gated.toml");
+    let text = BASE.to_owned()
+        + "[server]\ntoken_file = \"/not/there\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nsecret_file = \"/not/there\"\n";
+    fs::write(&config, &text).unwrap();
+    let report = check::config(&config, &[folder.path().join("rules")], &no_env, false);
+    assert_eq!(report.code, 0, "{}", report.text);
+    assert!(
+        report
+            .text
+            .ends_with("ok: 1 job, 1 webhook; no rules beside it; 0 warnings\n")
+    );
+    let sentences = loaded(&text).unreadable();
+    assert_eq!(sentences.len(), 2);
+    assert!(sentences[1].starts_with("secret_file of webhook `a`: /not/there cannot be read"));
+}
+
+#[test]
+fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let code = |files: &[PathBuf]| check::rules(files, &no_env, false).code;
+    let good = file("good.toml", "[signals.a]\nexpr = 'a'\n");
+    let bad = file(
+        "bad.toml",
+        "[signals.b]\nexpr = 'b('\n[signals.a]\nexpr = 'a'\n",
+    );
+    assert_eq!(code(std::slice::from_ref(&good)), 0);
+    assert_eq!(code(&[good.clone(), good.clone()]), 0);
+    assert_eq!(code(&[folder.path().to_owned()]), 1);
+    let both = check::rules(&[good.clone(), bad], &no_env, false);
+    assert!(both.text.ends_with("\n\n2 faults\n"), "{}", both.text);
+    assert_eq!(code(&[folder.path().join("none.toml")]), 2);
+    assert_eq!(code(&[file("groups.yml", "groups: []")]), 2);
+    assert_eq!(check::config(&good, &[], &no_env, false).code, 1);
+    assert_eq!(
+        check::config(Path::new("/not/there"), &[], &no_env, false).code,
+        2
+    );
+    let config = file("gated.toml", BASE);
+    let with_rules = check::config(&config, &[at("rules/day1.toml")], &no_env, false);
+    assert!(
+        with_rules
+            .text
+            .contains("go_live is not set: it never begins"),
+        "{}",
+        with_rules.text
+    );
+    assert_eq!(with_rules.code, 0);
+}
+
+#[test]
+fn check_metrics_reads_a_page() {
+    let metrics = |format, page: &str| check::metrics(format, &mut page.as_bytes());
+    let good = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total{b=\"d\"} 2\n";
+    let report = metrics(Format::Text, good);
+    assert_eq!(
+        (report.text.as_str(), report.code),
+        ("ok: 2 series of 1 metric; 0 warnings\n", 0)
+    );
+    let lints = metrics(Format::Text, "# TYPE b counter\nb 1\nc 2\n");
+    expect![[r"
+        warning: counter b should end in _total
+        warning: b has no # HELP
+        warning: c has no # TYPE
+        warning: c has no # HELP
+        ok: 2 series of 2 metrics; 4 warnings
+    "]]
+    .assert_eq(&lints.text);
+    assert_eq!(lints.code, 0);
+    let bad = metrics(Format::Text, "a 1\nb{ 2\n");
+    assert_eq!(bad.code, 1);
+    assert!(bad.text.starts_with("error: line 2"), "{}", bad.text);
+    assert_eq!(metrics(Format::OpenMetrics, "a 1\n").code, 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    /// Whatever happens to a file, it loads or is refused with faults that can be shown.
+    #[test]
+    fn a_mutated_file_never_panics(
+        cuts in proptest::collection::vec((0usize..6000, 0usize..40, "[ -~é\n\\[\\]\"'=${}]{0,6}"), 1..4),
+    ) {
+        let mut text = fs::read_to_string(at("config/gated.toml")).unwrap();
+        for (at, remove, insert) in cuts {
+            let border = |at: usize| (0..=at.min(text.len())).rev().find(|it| text.is_char_boundary(*it)).unwrap();
+            let (from, to) = (border(at), border(at + remove));
+            text.replace_range(from..to, &insert);
+        }
+        if let Err(faults) = load_with(&text, &[]) {
+            prop_assert!(!faults.is_empty() && !faults.render(true).is_empty());
+        }
+    }
+}

@@ -1,0 +1,590 @@
+//! What queries mean: Prometheus' own test cases and compliance queries over the window.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+use gated::model::{Labels, Slot, TargetId, Timestamp};
+use gated::promql::{Expr, Output, Plan};
+use gated::store::Window;
+use serde::Deserialize;
+
+use crate::notation::{self, Load};
+
+#[derive(Deserialize)]
+struct File {
+    tests: Vec<Test>,
+}
+
+#[derive(Deserialize)]
+struct Test {
+    name: String,
+    interval: String,
+    #[serde(default)]
+    input_series: Vec<Series>,
+    promql_expr_test: Vec<Eval>,
+}
+
+#[derive(Deserialize, Clone)]
+struct Series {
+    series: String,
+    values: String,
+}
+
+#[derive(Deserialize, Clone)]
+struct Eval {
+    expr: String,
+    eval_time: String,
+    #[serde(default)]
+    exp_samples: Vec<Sample>,
+}
+
+#[derive(Deserialize, Clone)]
+struct Sample {
+    labels: String,
+    #[serde(default)]
+    value: Option<Value>,
+    #[serde(default)]
+    histogram: Option<String>,
+}
+
+#[derive(Deserialize, Clone)]
+#[serde(untagged)]
+enum Value {
+    Number(f64),
+    Text(String),
+}
+
+/// `NAME.nan.json`: as a test, with JSON's names.
+#[derive(Deserialize)]
+struct Nan {
+    id: String,
+    expr: String,
+    interval: String,
+    input_series: Vec<Series>,
+    points: Vec<Point>,
+}
+
+#[derive(Deserialize)]
+struct Point {
+    eval_time: String,
+    exp_samples: Vec<Sample>,
+}
+
+#[derive(Deserialize)]
+struct Fail {
+    id: String,
+    expr: String,
+    interval: String,
+    start: String,
+    input_series: Vec<Series>,
+}
+
+#[derive(Deserialize)]
+struct Case {
+    id: String,
+    needs: Option<String>,
+}
+
+fn data(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(folder)
+}
+
+/// Files of a folder whose names end so, sorted.
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(data(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(ending))
+        .collect();
+    files.sort();
+    files
+}
+
+fn json<T: for<'a> Deserialize<'a>>(path: &Path) -> T {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn yaml(path: &Path) -> File {
+    let options = serde_saphyr::options! {
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+        budget: None
+    };
+    serde_saphyr::from_str_with_options(&fs::read_to_string(path).unwrap(), options).unwrap()
+}
+
+fn duration(text: &str) -> Duration {
+    if text == "0" {
+        return Duration::ZERO;
+    }
+    humantime::parse_duration(text).unwrap()
+}
+
+/// The same samples as scrapes and as samples with timestamps; `None` where one is a native histogram.
+fn both(series: &[Series], interval: &str) -> Option<Vec<(Load, Window)>> {
+    [Load::Scraped, Load::Stamped]
+        .into_iter()
+        .map(|mode| Some((mode, load(series, interval, mode)?)))
+        .collect()
+}
+
+/// `None` where an input series is a native histogram.
+fn load(series: &[Series], interval: &str, load: Load) -> Option<Window> {
+    let series: Option<Vec<(Labels, Vec<Option<f64>>)>> = series
+        .iter()
+        .map(|s| Some((notation::labels(&s.series), notation::values(&s.values)?)))
+        .collect();
+    Some(notation::window(&series?, duration(interval), load))
+}
+
+fn result(plan: &mut Plan, window: &Window, time: &str) -> Result<Vec<(Labels, f64)>, String> {
+    let at = notation::at(duration(time).as_millis());
+    match plan.eval(window, at) {
+        Ok(Output::Scalar(value)) => Ok(vec![(Labels::empty(), value)]),
+        Ok(Output::Vector(vector)) => Ok(vector.iter().map(|(l, v)| (l.clone(), v)).collect()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// promqltest's tolerance.
+fn alike(a: f64, b: f64) -> bool {
+    (a.is_nan() && b.is_nan())
+        || a == b
+        || (a - b).abs() <= 1e-6 * a.abs().min(b.abs()).max(f64::MIN_POSITIVE)
+}
+
+fn compare(got: &[(Labels, f64)], expected: &[Sample]) -> Result<(), String> {
+    let mut wanted: Vec<(Labels, f64)> = expected
+        .iter()
+        .map(|sample| {
+            let value = match sample.value.as_ref().expect("a float") {
+                Value::Number(number) => *number,
+                Value::Text(text) => notation::number(text),
+            };
+            (notation::labels(&sample.labels), value)
+        })
+        .collect();
+    let mut sorted = got.to_vec();
+    wanted.sort_by(|a, b| a.0.cmp(&b.0));
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let same = sorted.len() == wanted.len()
+        && (sorted.iter().zip(&wanted)).all(|(a, b)| a.0 == b.0 && alike(a.1, b.1));
+    if same {
+        Ok(())
+    } else {
+        Err(format!("got {sorted:?}, wanted {wanted:?}"))
+    }
+}
+
+/// Counts of outcomes, and everything that is neither a pass nor a refusal by name.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    refused: BTreeMap<String, usize>,
+    failed: Vec<String>,
+}
+
+impl Tally {
+    fn refuse(&mut self, feature: &str) {
+        *self.refused.entry(feature.to_owned()).or_default() += 1;
+    }
+
+    fn check(&self, expected: &Expect) {
+        assert!(
+            self.failed.is_empty(),
+            "{} failed:\n{}",
+            self.failed.len(),
+            self.failed.join("\n")
+        );
+        expected.assert_eq(&self.summary());
+    }
+
+    fn summary(&self) -> String {
+        let mut summary = format!("{} passed\n", self.passed);
+        for (feature, count) in &self.refused {
+            summary += &format!("{count} {feature}\n");
+        }
+        summary
+    }
+
+    /// Parses, or counts the refusal.
+    fn parse(&mut self, id: &str, expr: &str) -> Option<Expr> {
+        match Expr::parse(expr) {
+            Ok(parsed) => Some(parsed),
+            Err(error) if error.message.contains("not evaluated by gated yet") => {
+                self.refuse(&error.message);
+                None
+            }
+            Err(error) => {
+                self.failed.push(format!("{id}: {expr}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// One case: its evaluations over the same samples, loaded both ways.
+    fn run(&mut self, id: &str, windows: Option<&[(Load, Window)]>, evals: &[Eval]) {
+        let histograms = |eval: &Eval| eval.exp_samples.iter().any(|s| s.histogram.is_some());
+        let Some(windows) = windows.filter(|_| !evals.iter().any(histograms)) else {
+            return self.refuse("native histograms");
+        };
+        for (mode, window) in windows {
+            let mut plans: HashMap<&str, Plan> = HashMap::new();
+            // `vector(1)` stands there to make promtool load every sample.
+            for eval in evals.iter().filter(|eval| eval.expr != "vector(1)") {
+                if !plans.contains_key(&*eval.expr) {
+                    let Some(expr) = self.parse(id, &eval.expr) else {
+                        return;
+                    };
+                    plans.insert(&eval.expr, Plan::new(&expr));
+                }
+                let plan = plans.get_mut(&*eval.expr).unwrap();
+                let outcome = result(plan, window, &eval.eval_time)
+                    .and_then(|got| compare(&got, &eval.exp_samples));
+                if let Err(why) = outcome {
+                    let (expr, time) = (&eval.expr, &eval.eval_time);
+                    let failure = format!("{id} ({mode:?}): {expr} at {time}: {why}");
+                    return self.failed.push(failure);
+                }
+            }
+        }
+        self.passed += 1;
+    }
+}
+
+fn needs() -> HashMap<String, String> {
+    let cases: Vec<Case> = json(&data("promql/cases.json"));
+    cases
+        .into_iter()
+        .filter_map(|case| Some((case.id, case.needs?)))
+        .collect()
+}
+
+/// Runs the cases that need `wanted`, from the YAML and the NaN files alike.
+fn cases(wanted: &str) -> Tally {
+    let needs = needs();
+    let mut tally = Tally::default();
+    for path in files("promql", ".yml") {
+        for test in yaml(&path).tests {
+            if needs[&test.name] == wanted {
+                let windows = both(&test.input_series, &test.interval);
+                tally.run(&test.name, windows.as_deref(), &test.promql_expr_test);
+            }
+        }
+    }
+    for path in files("promql", ".nan.json") {
+        for case in json::<Vec<Nan>>(&path) {
+            if needs[&case.id] == wanted {
+                run_nan(&mut tally, &case);
+            }
+        }
+    }
+    tally
+}
+
+fn run_nan(tally: &mut Tally, case: &Nan) {
+    let evals: Vec<Eval> = case
+        .points
+        .iter()
+        .map(|point| Eval {
+            expr: case.expr.clone(),
+            eval_time: point.eval_time.clone(),
+            exp_samples: point.exp_samples.clone(),
+        })
+        .collect();
+    let windows = both(&case.input_series, &case.interval);
+    tally.run(&case.id, windows.as_deref(), &evals);
+}
+
+#[test]
+fn core_cases_of_prometheus() {
+    cases("core").check(&expect![[r"
+        289 passed
+        21 `@` is not evaluated by gated yet
+        1 `asinh` is not evaluated by gated yet
+        1 `cos` is not evaluated by gated yet
+        1 `cosh` is not evaluated by gated yet
+        2 `day_of_week` is not evaluated by gated yet
+        1 `day_of_year` is not evaluated by gated yet
+        1 `days_in_month` is not evaluated by gated yet
+        2 `deg` is not evaluated by gated yet
+        10 `histogram_fraction` is not evaluated by gated yet
+        1 `minute` is not evaluated by gated yet
+        2 `month` is not evaluated by gated yet
+        1 `pi` is not evaluated by gated yet
+        4 `predict_linear` is not evaluated by gated yet
+        1 `rad` is not evaluated by gated yet
+        1 `sin` is not evaluated by gated yet
+        3 `year` is not evaluated by gated yet
+        24 a subquery is not evaluated by gated yet
+    "]]);
+}
+
+/// Cases that need a feature flag (gated follows the defaults: a dropped name is gone at once) or a Prometheus newer
+/// than the one that gated follows. They run all the same; those that differ are named.
+#[test]
+fn cases_behind_flags() {
+    let mut outcomes = String::new();
+    for needs in [
+        "experimental_functions",
+        "delayed_name_removal",
+        "newer_than_promtool",
+    ] {
+        let tally = cases(needs);
+        outcomes += &format!("{needs}: {}", tally.summary());
+        for failure in &tally.failed {
+            outcomes += &format!("differs: {}\n", failure.split(' ').next().unwrap());
+        }
+    }
+    expect![[r"
+        experimental_functions: 0 passed
+        15 `info` is not evaluated by gated yet
+        1 `mad_over_time` is not evaluated by gated yet
+        4 `sort_by_label` is not evaluated by gated yet
+        1 `ts_of_max_over_time` is not evaluated by gated yet
+        delayed_name_removal: 0 passed
+        differs: name_label_dropping:74
+        differs: name_label_dropping:89
+        differs: name_label_dropping:123
+        differs: type_and_unit:92
+        newer_than_promtool: 0 passed
+        18 `anchored` is not evaluated by gated yet
+        4 `fill_left` is not evaluated by gated yet
+        5 `fill_right` is not evaluated by gated yet
+        9 `fill` is not evaluated by gated yet
+        1 `first_over_time` is not evaluated by gated yet
+        2 `histogram_fraction` is not evaluated by gated yet
+        2 `histogram_quantiles` is not evaluated by gated yet
+        6 `info` is not evaluated by gated yet
+        1 `mad_over_time` is not evaluated by gated yet
+        3 `max_of` is not evaluated by gated yet
+        3 `min_of` is not evaluated by gated yet
+        15 `smoothed` is not evaluated by gated yet
+        1 `start` is not evaluated by gated yet
+        2 `ts_of_first_over_time` is not evaluated by gated yet
+        9 duration expressions are not evaluated by gated yet
+        differs: name_label_dropping:119
+    "]]
+    .assert_eq(&outcomes);
+}
+
+#[test]
+fn compliance_queries() {
+    let mut tally = Tally::default();
+    for test in yaml(&data("promql_compliance/compliance.yml")).tests {
+        let windows = both(&test.input_series, &test.interval);
+        let evals = test.promql_expr_test.iter();
+        for eval in evals.filter(|eval| eval.expr != "vector(1)") {
+            tally.run(&eval.expr, windows.as_deref(), std::slice::from_ref(eval));
+        }
+    }
+    for case in json::<Vec<Nan>>(&data("promql_compliance/compliance.nan.json")) {
+        run_nan(&mut tally, &case);
+    }
+    tally.check(&expect![[r"
+        398 passed
+        2 `day_of_month` is not evaluated by gated yet
+        2 `day_of_week` is not evaluated by gated yet
+        4 `days_in_month` is not evaluated by gated yet
+        4 `hour` is not evaluated by gated yet
+        8 `minute` is not evaluated by gated yet
+        8 `predict_linear` is not evaluated by gated yet
+        4 `year` is not evaluated by gated yet
+        2 a subquery is not evaluated by gated yet
+    "]]);
+}
+
+#[test]
+fn what_must_fail_fails() {
+    let mut outcomes = String::new();
+    for path in files("promql", ".fail.json") {
+        for case in json::<Vec<Fail>>(&path) {
+            let why = match Expr::parse(&case.expr) {
+                Err(error) => format!("refused: {error}"),
+                Ok(expr) => {
+                    let window = load(&case.input_series, &case.interval, Load::Scraped);
+                    let window = window.expect("only refused cases hold histograms");
+                    let got = result(&mut Plan::new(&expr), &window, &case.start);
+                    format!("failed: {}", got.expect_err(&case.expr))
+                }
+            };
+            outcomes += &format!("{} {}\n  {why}\n", case.id, case.expr);
+        }
+    }
+    expect![[r#"
+        aggregators:425 limitk(NaN, non_existent)
+          refused: `limitk` is not evaluated by gated yet
+        collision:20 ceil({__name__=~'testmetric1|testmetric2'})
+          failed: vector cannot contain metrics with the same labelset
+        extended_vectors:379 max_over_time(foo[3m] smoothed)
+          refused: `smoothed` is not evaluated by gated yet
+        functions:523 label_replace(testmetric, "\xff", "", "src", "(.*)")
+          refused: an escape that stands for a byte, not for a character; write the character
+        functions:591 label_join(dup, "label", "", "this")
+          failed: vector cannot contain metrics with the same labelset
+        histograms:632 histogram_quantiles(testhistogram3_bucket, "start", 0, 0.25, 0.5, 0.75, 1)
+          refused: `histogram_quantiles` is not evaluated by gated yet
+        name_label_dropping:84 sum by (__name__) (rate({env="1"}[10m]))
+          failed: vector cannot contain metrics with the same labelset
+        operators:333 many_side >= on(job) one_side
+          failed: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)
+    "#]].assert_eq(&outcomes);
+}
+
+/// `sort` and `topk` promise an order; everywhere else only the set counts.
+#[test]
+fn ordered_cases_keep_their_order() {
+    let (mut checked, mut refused) = (0, Vec::new());
+    let mut orders: HashMap<String, Vec<String>> = HashMap::new();
+    for path in files("promql", ".ordered.json") {
+        orders.extend(json::<HashMap<String, Vec<String>>>(&path));
+    }
+    let mut check = |id: &str, series: &[Series], interval: &str, expr: &str, time: &str| {
+        let Some(order) = orders.get(id) else { return };
+        let window = load(series, interval, Load::Scraped).unwrap();
+        let parsed = match Expr::parse(expr) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                assert!(
+                    error.message.contains("not evaluated by gated yet"),
+                    "{error}"
+                );
+                refused.push(error.message);
+                return;
+            }
+        };
+        let got = result(&mut Plan::new(&parsed), &window, time).unwrap();
+        let got: Vec<Labels> = got.into_iter().map(|(labels, _)| labels).collect();
+        let wanted: Vec<Labels> = order.iter().map(|text| notation::labels(text)).collect();
+        assert_eq!(got, wanted, "{id}: {expr}");
+        checked += 1;
+    };
+    for path in files("promql", ".yml") {
+        for test in yaml(&path).tests {
+            for eval in test
+                .promql_expr_test
+                .iter()
+                .filter(|e| e.expr != "vector(1)")
+            {
+                check(
+                    &test.name,
+                    &test.input_series,
+                    &test.interval,
+                    &eval.expr,
+                    &eval.eval_time,
+                );
+            }
+        }
+    }
+    for path in files("promql", ".nan.json") {
+        for case in json::<Vec<Nan>>(&path) {
+            for point in &case.points {
+                check(
+                    &case.id,
+                    &case.input_series,
+                    &case.interval,
+                    &case.expr,
+                    &point.eval_time,
+                );
+            }
+        }
+    }
+    refused.sort();
+    expect![[r"
+        3 in order
+        `sort_by_label` is not evaluated by gated yet
+        `sort_by_label` is not evaluated by gated yet
+        `sort_by_label` is not evaluated by gated yet
+    "]]
+    .assert_eq(&format!("{checked} in order\n{}\n", refused.join("\n")));
+}
+
+/// What would overflow the stack of a careless parser, in every shape that nests, on the stack that gated gives it.
+#[test]
+fn nested_expressions_within_the_bounds_fit_the_stack() {
+    let shapes = [
+        ("(", ")"),
+        ("abs(", ")"),
+        ("-", ""),
+        ("sum by (a) (", ")"),
+        ("x^", ""),
+    ];
+    let run = move || {
+        let mut accepted = 0;
+        for (open, close) in shapes {
+            for depth in [50, 99, 240, 250_000] {
+                let text = format!("{}x{}", open.repeat(depth), close.repeat(depth));
+                if let Ok(expr) = Expr::parse(&text) {
+                    assert!(result(&mut Plan::new(&expr), &Window::default(), "0s").is_ok());
+                    accepted += 1;
+                }
+            }
+        }
+        accepted
+    };
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(run);
+    assert_eq!(thread.unwrap().join().unwrap(), 11);
+}
+
+/// In the steady state an evaluation allocates nothing, and neither does an append.
+#[test]
+fn the_steady_state_allocates_nothing() {
+    const SERIES: usize = 600;
+    let target = TargetId(0);
+    let mut window = Window::default();
+    window.add_target(target, Duration::from_secs(1));
+    for (slot, i) in (0..).zip(0..SERIES) {
+        let (bucket, code) = (["0.1", "1", "+Inf"][i % 3], ["200", "500"][i % 2]);
+        let labels = Labels::new([
+            ("__name__", if i < 300 { "b" } else { "c" }),
+            ("le", bucket),
+            ("code", code),
+            ("n", &(i % 300).to_string()),
+        ]);
+        window.born(target, Slot(slot), labels, Duration::from_secs(5));
+    }
+    let page: Vec<f64> = (0..SERIES).map(|i| i as f64).collect();
+    let mut second = 0;
+    let mut append = |window: &mut Window, holes: bool| {
+        second += 1;
+        let mut page = page.clone();
+        if holes {
+            page[second as usize % SERIES] = gated::model::STALE;
+        }
+        let time = Timestamp::from_millis(second * 1000);
+        let append = || window.append(target, time, &page, &[]);
+        (allocation_counter::measure(append).count_total, time)
+    };
+    for _ in 0..20 {
+        append(&mut window, true);
+    }
+    for text in [
+        "histogram_quantile(0.95, sum by (le) (rate(b[5s])))",
+        "sum(rate(c{code=\"500\"}[5s])) / sum(rate(c[5s]))",
+        "avg without (n) (c) > 3 or max(b) unless min(c) == 0",
+        "b * on (n) group_left c > bool 2",
+        "topk(3, b) + on (n, le, code) bottomk by (code) (2, c) and on (n) c",
+        "quantile by (code) (0.9, stddev_over_time(b[5s]))",
+        "sort_desc(label_replace(clamp(c, 1, 50), \"x\", \"$1\", \"n\", \"(.).*\"))",
+        "absent(b{n=\"none\"}) or absent_over_time(c[5s]) or vector(scalar(b) + time())",
+        "quantile_over_time(0.5, c[5s] offset 1s) - timestamp(c) % deriv(c[5s])",
+    ] {
+        let mut plan = Plan::new(&Expr::parse(text).unwrap());
+        for _ in 0..7 {
+            let (_, time) = append(&mut window, false);
+            plan.eval(&window, time).unwrap();
+        }
+        let (appending, time) = append(&mut window, false);
+        let evaluating = allocation_counter::measure(|| {
+            let output = plan.eval(&window, time).unwrap();
+            if let Output::Vector(vector) = output {
+                assert!(vector.iter().count() < SERIES);
+            }
+        });
+        assert_eq!((appending, evaluating.count_total), (0, 0), "{text}");
+    }
+}
