@@ -80,7 +80,7 @@ fn page(tick: usize) -> String {
     }
     line(format_args!("# TYPE node_filesystem_avail_bytes gauge\n"));
     for n in 0..SERIES / 5 {
-        let value = 4e11 - 8192.0 * n as f64;
+        let value = 400_000_000_000 - 8192 * n;
         line(format_args!(
             "node_filesystem_avail_bytes{{device=\"/dev/nvme{n}n1p1\",fstype=\"ext4\",mountpoint=\"/var/lib/data/{n}\"}} {value:e}\n"
         ));

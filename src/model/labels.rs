@@ -47,6 +47,20 @@ impl Labels {
         Self(Arc::from(text))
     }
 
+    /// From pairs in the order of their names, each name once; empty values are dropped.
+    /// For pieces no longer than [`PIECE_BYTES_MAX`]; longer ones are cut as in [`Labels::new`].
+    #[must_use]
+    pub fn from_sorted<'p>(pairs: impl Iterator<Item = (&'p str, &'p str)> + Clone) -> Self {
+        debug_assert!(pairs.clone().is_sorted_by(|a, b| a.0 < b.0));
+        let bytes = pairs.clone().map(|(n, v)| n.len() + v.len() + 2).sum();
+        let mut text = String::with_capacity(bytes);
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            push(&mut text, name);
+            push(&mut text, value);
+        }
+        Self(Arc::from(text))
+    }
+
     /// Pairs in the order of their names.
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
@@ -203,6 +217,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sorted_pairs_give_the_same(map in proptest::collection::btree_map(".{1,20}", ".{0,30}", 0..8)) {
+            let pairs = map.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+            prop_assert_eq!(Labels::from_sorted(pairs), Labels::new(&map));
+        }
+
         #[test]
         fn gives_back_what_it_took(map in proptest::collection::btree_map(".{1,20}", ".{1,300}", 0..8)) {
             let labels = Labels::new(&map);

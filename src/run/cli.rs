@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::Args;
@@ -22,6 +23,7 @@ use crate::model::Timestamp;
 #[command(
     name = "gated",
     version,
+    long_version = long_version(),
     max_term_width = 80,
     after_help = EXAMPLES,
     subcommand_help_heading = "Commands",
@@ -34,6 +36,17 @@ pub struct Cli {
     pub look: Look,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        format!(
+            "{}\nSQLite {}",
+            env!("CARGO_PKG_VERSION"),
+            rusqlite::version()
+        )
+    });
+    TEXT.as_str()
 }
 
 const EXAMPLES: &str = "\
@@ -51,6 +64,7 @@ Nothing is rolled back until the configuration says [rollback] mode = \"armed\".
 
 /// Flags that may stand before or after a command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Configuration: what is scraped, who is told
     #[arg(
@@ -108,9 +122,9 @@ pub struct Global {
     )]
     pub log_format: Option<LogFormat>,
 
-    /// What is logged: error, warn, info, debug, trace, or filters as in
-    /// RUST_LOG [default: RUST_LOG, else info]
     #[arg(
+        help = "What is logged: error, warn, info, debug, trace, or filters as in RUST_LOG \
+                [default: RUST_LOG, else info]",
         long,
         global = true,
         value_name = "LEVEL",

@@ -6,11 +6,16 @@ pub mod clock;
 pub mod config;
 mod core;
 pub mod demo;
+mod dry_run;
+mod entry;
+mod live;
 pub mod logging;
 pub mod remote;
 pub mod show;
 mod tell;
 pub mod token;
+
+pub use entry::main;
 
 /// An error and its causes in one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::http::header;
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -62,7 +63,7 @@ pub enum Denied {
 
 /// Whether the request with these headers may change something.
 pub fn may_write(headers: &HeaderMap, token: &Token) -> Result<(), Denied> {
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
         return Err(Denied::CrossSite);
     }

@@ -4,25 +4,23 @@
 //! on the page, which a test refuses. No label holds a URL or a label of a target beyond `job` and `instance`.
 
 mod process;
+mod recorder;
+mod tally;
 mod text;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
-use std::time::Duration;
-
-use metrics_exporter_prometheus::Matcher;
-use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::engine::Alert;
 use crate::engine::Check;
 use crate::engine::Outcome;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
-use crate::model::Action;
 use crate::model::Reading;
 use crate::model::Status;
 use crate::model::Verdict;
+pub use recorder::install;
+pub use recorder::upkeep;
+pub use tally::Tally;
 use text::Kind::Counter;
 use text::Kind::Gauge;
 use text::Page;
@@ -40,101 +38,45 @@ pub const LEDGER_COMMITS_TOTAL: &str = "gated_ledger_commits_total";
 pub const LEDGER_COMMIT_FAILURES_TOTAL: &str = "gated_ledger_commit_failures_total";
 pub const INPUTS_DROPPED_TOTAL: &str = "gated_inputs_dropped_total";
 
-/// Upper bounds of every `_seconds` histogram: from an engine step to a scrape's timeout.
-const BUCKETS_SECONDS: [f64; 15] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    10.0,
-];
-/// How often the recorder folds what its histograms gathered.
-const UPKEEP: Duration = Duration::from_secs(5);
-
-/// Installs the process' recorder, once however often it is called. Before it, what rooms count is lost.
-pub fn install() -> &'static PrometheusHandle {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    RECORDER.get_or_init(|| {
-        let recorder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS_SECONDS)
-            .expect("there are buckets")
-            .build_recorder();
-        let handle = recorder.handle();
-        if metrics::set_global_recorder(recorder).is_err() {
-            // Somebody who embeds gated has a recorder of their own; rooms then count there.
-            tracing::warn!("another metrics recorder is installed already");
-        }
-        describe();
-        handle
-    })
-}
-
-/// Keeps the recorder small while nobody asks for `/metrics`. Runs until it is dropped.
-pub async fn upkeep() {
-    let handle = install();
-    let mut every = tokio::time::interval(UPKEEP);
-    loop {
-        every.tick().await;
-        handle.run_upkeep();
-    }
-}
-
-fn describe() {
-    use metrics::describe_counter as counter;
-    use metrics::describe_gauge as gauge;
-    use metrics::describe_histogram as histogram;
-    gauge!(
+/// What each of them says, by type: the recorder puts it on the page.
+const GAUGES: [(&str, &str); 2] = [
+    (
         CONFIG_LAST_RELOAD_SUCCESSFUL,
-        "Whether the last reload of the configuration succeeded."
-    );
-    gauge!(
+        "Whether the last reload of the configuration succeeded.",
+    ),
+    (
         CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
-        "When the configuration was last loaded without a fault, in Unix seconds."
-    );
-    counter!(SCRAPES_TOTAL, "Scrapes begun.");
-    counter!(SCRAPE_FAILURES_TOTAL, "Scrapes that failed, by reason.");
-    histogram!(SCRAPE_DURATION_SECONDS, "How long scrapes took.");
-    histogram!(
-        EVALUATION_DURATION_SECONDS,
-        "How long the engine took for one input."
-    );
-    counter!(DELIVERY_ATTEMPTS_TOTAL, "Attempts to deliver, by outcome.");
-    counter!(
+        "When the configuration was last loaded without a fault, in Unix seconds.",
+    ),
+];
+const COUNTERS: [(&str, &str); 7] = [
+    (SCRAPES_TOTAL, "Scrapes begun."),
+    (SCRAPE_FAILURES_TOTAL, "Scrapes that failed, by reason."),
+    (DELIVERY_ATTEMPTS_TOTAL, "Attempts to deliver, by outcome."),
+    (
         ALERTMANAGER_POSTS_TOTAL,
-        "Posts to Alertmanagers, by outcome."
-    );
-    counter!(
+        "Posts to Alertmanagers, by outcome.",
+    ),
+    (
         LEDGER_COMMITS_TOTAL,
-        "Transactions that the ledger committed."
-    );
-    counter!(
+        "Transactions that the ledger committed.",
+    ),
+    (
         LEDGER_COMMIT_FAILURES_TOTAL,
-        "Transactions that the ledger could not commit."
-    );
-    counter!(
+        "Transactions that the ledger could not commit.",
+    ),
+    (
         INPUTS_DROPPED_TOTAL,
-        "Inputs that found the engine's queue full."
-    );
-}
-
-/// Decisions counted as they pass through the snapshot, which holds only the newest.
-#[derive(Debug, Default)]
-pub struct Tally {
-    last: Option<String>,
-    counts: BTreeMap<(Action, &'static str), u32>,
-}
-
-impl Tally {
-    fn take(&mut self, snapshot: &Snapshot) {
-        let decisions = &snapshot.decisions;
-        let counted = self
-            .last
-            .as_ref()
-            .and_then(|last| decisions.iter().rposition(|(it, _)| it.id.as_str() == last));
-        for (decision, _) in &decisions[counted.map_or(0, |i| i + 1)..] {
-            let refused = decision.refused_by.map_or("", crate::model::Guard::word);
-            *self.counts.entry((decision.action, refused)).or_default() += 1;
-            self.last = Some(decision.id.0.clone());
-        }
-    }
-}
+        "Inputs that found the engine's queue full.",
+    ),
+];
+const HISTOGRAMS: [(&str, &str); 2] = [
+    (SCRAPE_DURATION_SECONDS, "How long scrapes took."),
+    (
+        EVALUATION_DURATION_SECONDS,
+        "How long the engine took for one input.",
+    ),
+];
 
 /// The page: the recorder's part, then `snapshot` with `state` as its verdict.
 pub fn render(snapshot: &Snapshot, state: &VerdictState, tally: &mut Tally) -> String {
@@ -313,10 +255,10 @@ fn targets(page: &mut Page, snapshot: &Snapshot) {
 }
 
 fn decisions(page: &mut Page, snapshot: &Snapshot, tally: &Tally) {
-    let samples = tally.counts.iter().map(|((action, refused), count)| {
+    let samples = tally.counts().map(|(action, refused, count)| {
         (
-            [("do", action.word()), ("refused_by", *refused)],
-            f64::from(*count),
+            [("do", action.word()), ("refused_by", refused)],
+            f64::from(count),
         )
     });
     page.family(

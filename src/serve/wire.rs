@@ -19,6 +19,7 @@ use crate::model::Verdict as Word;
 
 /// The verdict as `/gate`, `/api/v1/verdict` and `--dry-run --format json` write it.
 #[derive(Debug, Serialize)]
+#[allow(clippy::struct_field_names, reason = "keys are pinned")]
 pub struct Verdict<'a> {
     verdict: &'static str,
     ok: bool,

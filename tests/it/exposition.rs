@@ -1,6 +1,14 @@
 //! The exposition reader from outside: the public conformance suites, what the columns promise from page to page, and
 //! that a page read through the memory of the last ones is the page read fresh.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::doc_markdown,
+    reason = "a test's helpers may panic; pages are put together for reading"
+)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -759,4 +767,30 @@ proptest! {
             }
         }
     }
+}
+
+/// What the fuzz target does with each file of its corpus, in the tests that everybody runs.
+#[test]
+fn fuzz_corpus() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/exposition");
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap();
+        for format in [Format::Text, Format::OpenMetrics] {
+            let mut target = Target::new();
+            for page in bytes.splitn(2, |byte| *byte == 0x1e) {
+                let mut fresh = Target::new();
+                let read = target.read_as(page, format, true, &mut wanted);
+                let anew = fresh.read_as(page, format, true, &mut wanted);
+                match (read, anew) {
+                    (Ok((read, _)), Ok((anew, _))) => {
+                        assert_eq!(target.values(&read), fresh.values(&anew));
+                    }
+                    (read, anew) => assert_eq!(read.err(), anew.err()),
+                }
+            }
+        }
+        files += 1;
+    }
+    assert!(files >= 6, "{files} files");
 }

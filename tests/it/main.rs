@@ -8,6 +8,7 @@
 mod alertmanager;
 mod config;
 mod demo_parts;
+mod deploy;
 mod discovery;
 mod exposition;
 mod fault_server;

@@ -2,5 +2,9 @@
 
 pub mod dice;
 pub mod fleet;
+pub mod instance;
 pub mod receiver;
 pub mod service;
+mod story;
+
+pub use story::run;

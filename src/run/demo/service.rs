@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::fleet::Fleet;
-pub use super::fleet::{Health, Traffic};
+pub use super::fleet::Traffic;
+pub use super::instance::Health;
 
 /// Traffic is advanced this often. A late tick is made up for, so that traffic keeps pace with real time.
 const TICK: Duration = Duration::from_millis(50);

@@ -64,10 +64,13 @@ impl Class {
     pub fn check(self, value: f64) -> Result<(), &'static str> {
         let whole = value >= 0.0 && value.fract() == 0.0;
         match self {
-            Self::Free | Self::Undeclared | Self::TextQuantile => Ok(()),
             Self::NotNegative if value < 0.0 => Err("negative count"),
             Self::Quantile if value < 0.0 => Err("negative quantile value"),
-            Self::NotNegative | Self::Quantile => Ok(()),
+            Self::Free
+            | Self::Undeclared
+            | Self::TextQuantile
+            | Self::NotNegative
+            | Self::Quantile => Ok(()),
             Self::Total | Self::Sum if value >= 0.0 => Ok(()),
             Self::Total | Self::Sum => Err("a total is a number and not negative"),
             Self::Count | Self::Bucket | Self::BucketCount if whole => Ok(()),

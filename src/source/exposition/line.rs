@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::{Format, Limits, number};
+use crate::model::Labels;
 use crate::model::labels::NAME;
 
 /// Why a line is refused.
@@ -22,15 +23,35 @@ impl From<&'static str> for Fault {
     }
 }
 
+/// A label's name and value.
+pub type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// Pairs as plain texts.
+pub fn texts<'p>(pairs: &'p [Pair<'_>]) -> impl Iterator<Item = (&'p str, &'p str)> + Clone {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_ref(), value.as_ref()))
+}
+
 /// A head, unescaped. One is reused for all lines of a page.
 #[derive(Debug, Default)]
 pub struct Head<'a> {
     pub name: Cow<'a, str>,
     /// Sorted by name, each name once, without the metric's name.
-    pub labels: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub labels: Vec<Pair<'a>>,
 }
 
 impl Head<'_> {
+    /// The series' labels, its name among them.
+    pub fn series(&self) -> Labels {
+        let at = self
+            .labels
+            .partition_point(|(name, _)| name.as_ref() < NAME);
+        let (before, after) = self.labels.split_at(at);
+        let name = std::iter::once((NAME, self.name.as_ref()));
+        Labels::from_sorted(texts(before).chain(name).chain(texts(after)))
+    }
+
     pub fn label(&self, name: &str) -> Option<&str> {
         let at = self.labels.binary_search_by(|(n, _)| n.as_ref().cmp(name));
         at.ok().map(|at| self.labels[at].1.as_ref())
@@ -54,11 +75,11 @@ pub enum Meta<'a> {
     Unit(Cow<'a, str>, &'a str),
     /// A comment or an empty line; text pages only.
     Comment,
-    /// `# EOF`; OpenMetrics only.
+    /// `# EOF`; `OpenMetrics` only.
     Eof,
 }
 
-/// The longest exemplar, label names and values together, in characters. Definition: OpenMetrics 1.0.
+/// The longest exemplar, label names and values together, in characters. Definition: `OpenMetrics` 1.0.
 const EXEMPLAR_CHARS_MAX: usize = 128;
 
 /// Reads the head at the start of `line` and gives its length.
@@ -107,7 +128,7 @@ fn labels<'a>(
     mut at: usize,
     format: Format,
     mut name: Option<&mut Option<Cow<'a, str>>>,
-    out: &mut Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    out: &mut Vec<Pair<'a>>,
 ) -> Result<usize, Fault> {
     let bytes = line.as_bytes();
     // A comma before the closing brace is an accident that text pages are forgiven.
@@ -170,10 +191,13 @@ fn labels<'a>(
     Ok(at + 1)
 }
 
-fn in_order(labels: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), &'static str> {
-    labels.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    if labels.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-        return Err("label name repeated");
+fn in_order(labels: &mut [Pair<'_>]) -> Result<(), &'static str> {
+    // Exporters mostly write them in order.
+    if !labels.is_sorted_by(|a, b| a.0 < b.0) {
+        labels.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        if labels.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+            return Err("label name repeated");
+        }
     }
     if labels.iter().any(|(name, _)| name == NAME) {
         return Err("label __name__ is reserved");
@@ -182,11 +206,7 @@ fn in_order(labels: &mut [(Cow<'_, str>, Cow<'_, str>)]) -> Result<(), &'static 
 }
 
 /// A quoted string from its opening quote on, unescaped, and where it ends.
-fn quoted<'a>(
-    line: &'a str,
-    quote: usize,
-    format: Format,
-) -> Result<(Cow<'a, str>, usize), &'static str> {
+fn quoted(line: &str, quote: usize, format: Format) -> Result<(Cow<'_, str>, usize), &'static str> {
     let text = &line[quote + 1..];
     let bytes = text.as_bytes();
     let mut owned: Option<String> = None;
@@ -222,17 +242,29 @@ fn quoted<'a>(
     })
 }
 
+/// Which bytes an unquoted name is made of; the colon is looked at apart.
+const WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'_';
+        byte += 1;
+    }
+    table
+};
+
 /// Where the unquoted name that starts at `at` ends; colons belong to metric names only.
 fn name_end(bytes: &[u8], at: usize, colon: bool) -> usize {
-    let count = bytes[at..]
-        .iter()
-        .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_' || (colon && **b == b':'))
-        .count();
     if bytes.get(at).is_some_and(u8::is_ascii_digit) {
-        at
-    } else {
-        at + count
+        return at;
     }
+    let mut end = at;
+    while let Some(byte) = bytes.get(end)
+        && (WORD[usize::from(*byte)] || (colon && *byte == b':'))
+    {
+        end += 1;
+    }
+    end
 }
 
 /// Past blanks, where the format allows any.

@@ -1,7 +1,7 @@
 //! What the `# HELP` and `# TYPE` lines of a page say, read by `prometheus-parse`, for people: nothing is decided by it.
 //! That crate is not trusted with samples (it drops labels and skips lines silently); in the tests of this file it is
 //! the second opinion on pages that both can read. Deliberately absent: names in quotes or with a colon, which it
-//! cannot read, and the types of OpenMetrics that it does not know, which are untyped here.
+//! cannot read, and the types of `OpenMetrics` that it does not know, which are untyped here.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +42,7 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
         match LineInfo::parse(line) {
             LineInfo::Doc { metric_name, doc } => {
                 entry(metric_name.to_owned(), &|family| {
-                    doc.clone_into(&mut family.help)
+                    doc.clone_into(&mut family.help);
                 });
             }
             LineInfo::Type {
@@ -58,7 +58,7 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
                     SampleType::Untyped => Kind::Untyped,
                 };
                 entry(metric_alias.unwrap_or(metric_name), &|family| {
-                    family.kind = kind
+                    family.kind = kind;
                 });
             }
             LineInfo::Sample { .. } | LineInfo::Empty | LineInfo::Ignored => {}
@@ -68,6 +68,11 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::format_push_string,
+    clippy::default_trait_access,
+    reason = "pages put together for reading; chrono's types are not ours to name"
+)]
 mod tests {
     use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Exposition text → columns: Prometheus text 0.0.4 and 1.0.0, OpenMetrics 1.0.
+//! Exposition text → columns: Prometheus text 0.0.4 and 1.0.0, `OpenMetrics` 1.0.
 //!
 //! One bad line refuses the page. A page like the last one is walked (`known`): a keyed hash says that the head at
 //! this place is the one that stood here, and its value is read and checked. Any other page is read in full (`page`).

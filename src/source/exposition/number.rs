@@ -110,7 +110,7 @@ pub fn millis(token: &str) -> Result<i64, &'static str> {
     token.parse().map_err(|_| "timestamp out of range")
 }
 
-/// Milliseconds of an OpenMetrics timestamp, which is in seconds; far ones saturate.
+/// Milliseconds of an `OpenMetrics` timestamp, which is in seconds; far ones saturate.
 pub fn seconds(token: &str) -> Result<i64, &'static str> {
     let seconds = float(token).map_err(|_| "expected seconds as timestamp")?;
     if !seconds.is_finite() {

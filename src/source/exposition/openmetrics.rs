@@ -1,5 +1,5 @@
-//! What the lines of an OpenMetrics page mean together: metadata once and before samples, families and groups in
-//! one piece, the rules of each kind. Definition: OpenMetrics 1.0, as its reference parser reads it. Deliberately
+//! What the lines of an `OpenMetrics` page mean together: metadata once and before samples, families and groups in
+//! one piece, the rules of each kind. Definition: `OpenMetrics` 1.0, as its reference parser reads it. Deliberately
 //! looser in two places, where Prometheus scrapes such pages: exemplars in families that nothing declares, and samples
 //! that come back to a declared family after others (read, outside of its checks).
 
@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::class::{Buckets, Class};
 use super::key::{Key, Pass};
-use super::line::{Head, Meta, Tail};
+use super::line::{Head, Meta, Tail, texts};
 use super::number;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -63,6 +63,10 @@ enum Claim {
 }
 
 /// The family being read.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from another"
+)]
 #[derive(Debug, Default)]
 struct Family<'a> {
     name: Cow<'a, str>,
@@ -128,9 +132,9 @@ impl<'a> OpenMetrics<'a> {
         self.ended
     }
 
-    pub fn meta(&mut self, meta: Meta<'a>) -> Result<(), &'static str> {
-        let (Meta::Help(name, _) | Meta::Type(name, _) | Meta::Unit(name, _)) = &meta else {
-            self.ended = meta == Meta::Eof;
+    pub fn meta(&mut self, meta: &Meta<'a>) -> Result<(), &'static str> {
+        let (Meta::Help(name, _) | Meta::Type(name, _) | Meta::Unit(name, _)) = meta else {
+            self.ended = *meta == Meta::Eof;
             return if self.ended {
                 self.finish()
             } else {
@@ -205,8 +209,7 @@ impl<'a> OpenMetrics<'a> {
         let id = if kind == Some(Kind::Info) {
             0
         } else {
-            let pairs = head.labels.iter().map(|(n, v)| (n.as_ref(), v.as_ref()));
-            let pairs = pairs.filter(|(n, _)| Some(*n) != left_out);
+            let pairs = texts(&head.labels).filter(|(n, _)| Some(*n) != left_out);
             key.labels(pairs, &mut self.scratch)
         };
         let fresh = self.enter(id, tail.stamp, kind == Some(Kind::Info))?;
@@ -247,6 +250,10 @@ impl<'a> OpenMetrics<'a> {
     }
 
     /// Begins a family that nothing declares.
+    #[allow(
+        clippy::ptr_arg,
+        reason = "cloned with the page's lifetime, mostly borrowed"
+    )]
     fn undeclared(&mut self, name: &Cow<'a, str>) -> Result<&'static str, &'static str> {
         self.leave()?;
         self.settle()?;

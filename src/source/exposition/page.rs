@@ -12,7 +12,6 @@ use super::openmetrics::OpenMetrics;
 use super::text::Text;
 use super::{Fate, Format, Limits, PageError, Stats, out_of_bounds};
 use crate::engine::Columns;
-use crate::model::labels::NAME;
 use crate::model::{Labels, STALE, Slot, Timestamp};
 
 /// A line's usual length at least: how many lines a page never seen is expected to have.
@@ -173,7 +172,7 @@ impl<'a> Page<'a, '_> {
             let meta = line::meta(trimmed, self.format)?;
             match &mut self.rules {
                 Rules::Text(rules) => rules.meta(meta)?,
-                Rules::OpenMetrics(rules) => rules.meta(meta)?,
+                Rules::OpenMetrics(rules) => rules.meta(&meta)?,
             }
             let name = self.before.key.bytes(line.as_bytes());
             let record = Line::new(name, line.len(), Class::Free, false, META);
@@ -334,15 +333,7 @@ impl<'a> Page<'a, '_> {
     /// Asks what becomes of the series of `self.head`, and gives its slot. One whose sample is out of bounds is not
     /// born: it is asked about again.
     fn ask(&mut self, out: bool) -> Result<u32, Fault> {
-        let mut pairs: Vec<(&str, &str)> = Vec::with_capacity(self.head.labels.len() + 1);
-        pairs.push((NAME, self.head.name.as_ref()));
-        pairs.extend(
-            self.head
-                .labels
-                .iter()
-                .map(|(n, v)| (n.as_ref(), v.as_ref())),
-        );
-        let labels = match (self.fate)(Labels::new(pairs)) {
+        let labels = match (self.fate)(self.head.series()) {
             Fate::Unwanted => return Ok(UNWANTED),
             Fate::Dropped => return Ok(DROPPED),
             Fate::Wanted(labels) => labels,

@@ -61,6 +61,10 @@ impl<'a> Text<'a> {
     }
 
     /// The class of a sample of this name, which counts as seen.
+    #[allow(
+        clippy::ptr_arg,
+        reason = "cloned with the page's lifetime, mostly borrowed"
+    )]
     pub fn class(&mut self, name: &Cow<'a, str>) -> Class {
         if let Some((last, class)) = &self.last
             && last == name
@@ -73,6 +77,10 @@ impl<'a> Text<'a> {
     }
 
     /// The family of exactly this name, else the summary or histogram that it is a part of.
+    #[allow(
+        clippy::ptr_arg,
+        reason = "cloned with the page's lifetime, mostly borrowed"
+    )]
     fn find(&mut self, name: &Cow<'a, str>) -> Class {
         if let Some(family) = self.families.get_mut(name) {
             family.sampled = true;

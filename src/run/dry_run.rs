@@ -1,0 +1,186 @@
+//! `gated --dry-run`: one look through the live engine with other ends. Nothing is fired and nothing on disk changes.
+
+use std::collections::BTreeSet;
+use std::io::IsTerminal as _;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use super::cli::Look;
+use super::clock::Clock;
+use super::live::Loaded;
+use crate::engine::Engine;
+use crate::engine::Input;
+use crate::engine::Restored;
+use crate::engine::Snapshot;
+use crate::model::Timestamp;
+use crate::runbook::Rules;
+use crate::runbook::When;
+use crate::source::Scraper;
+use crate::source::Tuning;
+
+/// Longest look unless `--for` says more.
+const LOOK_MAX: Duration = Duration::from_secs(120);
+/// A condition must have held in this many readings to count as firing.
+const READINGS_MIN: u32 = 3;
+
+/// Looks, and gives what was seen; the verdict in it is final.
+pub(super) async fn look(
+    loaded: &Loaded,
+    look: &Look,
+    restored: Restored,
+    clock: Clock,
+) -> Result<Snapshot, String> {
+    let phase = phase(&loaded.rules, look.phase.as_deref())?;
+    let mut settings = loaded.config.settings(Arc::clone(&loaded.rules));
+    settings.preview = Some(phase.clone());
+    // Everything on the pages is kept, so that a name that is missing can be told from one that is nearly right.
+    let span = span(loaded, &phase, look.look_for);
+    settings.retain = Some(span + Duration::from_secs(10));
+    let mut effects = Vec::new();
+    let mut engine = Engine::new(Arc::new(settings), restored, clock.now(), &mut effects);
+    let interest = Arc::new(ArcSwap::new(engine.interest()));
+    let (inputs, mut received) = mpsc::channel(1024);
+    let now: crate::source::Now = Arc::new(move || clock.now());
+    let scraper = Scraper::start(
+        loaded.config.scrapes.clone(),
+        Tuning::default(),
+        interest,
+        now,
+        inputs,
+    );
+    let end = tokio::time::Instant::now() + span;
+    let mut progress = Progress::new(span);
+    let mut known = BTreeSet::new();
+    let mut floor = Timestamp::EPOCH;
+    loop {
+        let pause = tokio::time::Instant::now() + Duration::from_millis(200);
+        tokio::select! {
+            input = received.recv() => {
+                let Some(input) = input else { break };
+                if let Input::Scraped(scrape) = &input {
+                    known.insert(scrape.target);
+                }
+                floor = clock.now().max(floor);
+                engine.apply(floor, input, &mut effects);
+                effects.clear();
+            }
+            () = tokio::time::sleep_until(end.min(pause)) => {
+                progress.show(end);
+                if tokio::time::Instant::now() >= end {
+                    break;
+                }
+            }
+        }
+    }
+    progress.clear();
+    scraper.stop().await;
+    Ok(engine.snapshot(clock.now()))
+}
+
+/// The phase to judge: the one asked for, else the one marked `preflight`, else the first.
+fn phase(rules: &Rules, asked: Option<&str>) -> Result<String, String> {
+    let names = || rules.phases.iter().map(|phase| phase.name.as_str());
+    match asked {
+        Some(asked) if names().any(|name| name == asked) => Ok(asked.to_owned()),
+        Some(asked) => {
+            let known: Vec<&str> = names().collect();
+            Err(format!(
+                "there is no phase `{asked}`; the rules have: {}",
+                known.join(", ")
+            ))
+        }
+        None => {
+            let preflight = rules
+                .phases
+                .iter()
+                .find(|phase| phase.preflight)
+                .or_else(|| rules.phases.first());
+            preflight
+                .map(|phase| phase.name.clone())
+                .ok_or_else(|| "the rules have no phase to judge".into())
+        }
+    }
+}
+
+/// As long as the longest range that the phase judges, and long enough for three readings.
+fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
+    let interval = loaded
+        .config
+        .scrapes
+        .iter()
+        .map(|it| it.interval)
+        .max()
+        .unwrap_or_default();
+    let readings = interval * (READINGS_MIN + 1);
+    if let Some(asked) = asked {
+        return asked.max(readings);
+    }
+    let rules = &loaded.rules;
+    let judged = rules.phases.iter().filter(|it| it.name == phase);
+    let mut signals = BTreeSet::new();
+    let mut longest = Duration::ZERO;
+    for it in judged {
+        signals.extend(it.targets.iter().map(|target| target.signal));
+        for trigger in &it.triggers {
+            match &trigger.when {
+                When::Condition(condition) => signals.extend(crate::rules::signals_of(condition)),
+                When::Expr(expr) => longest = longest.max(expr.longest_range()),
+            }
+        }
+    }
+    for signal in signals {
+        let signal = &rules.signals[signal];
+        let exprs = std::iter::once(&signal.expr).chain(&signal.enough);
+        longest = exprs
+            .map(|expr| expr.longest_range())
+            .max()
+            .unwrap_or_default()
+            .max(longest);
+    }
+    // The first scrape comes within an interval, the range is full one range later, three readings after that.
+    (longest + readings).min(LOOK_MAX).max(readings)
+}
+
+/// A bar on a terminal, nothing elsewhere.
+struct Progress {
+    span: Duration,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(span: Duration) -> Self {
+        Self {
+            span,
+            shown: std::io::stderr().is_terminal(),
+        }
+    }
+
+    fn show(&mut self, end: tokio::time::Instant) {
+        if self.shown {
+            let left = end.saturating_duration_since(tokio::time::Instant::now());
+            let done = 1.0 - left.as_secs_f64() / self.span.as_secs_f64().max(0.001);
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a share of 30 columns"
+            )]
+            let full = (done.clamp(0.0, 1.0) * 30.0) as usize;
+            let bar = format!("{}{}", "#".repeat(full), ".".repeat(30 - full));
+            let _ = write!(
+                std::io::stderr(),
+                "\rlooking [{bar}] {:>3} s left ",
+                left.as_secs()
+            );
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.shown {
+            let _ = write!(std::io::stderr(), "\r{:60}\r", "");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The command line carried out: from arguments to an exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+use tracing::info;
+use tracing::warn;
+
+use super::check;
+use super::cli::Check;
+use super::cli::Cli;
+use super::cli::Command;
+use super::cli::PageFormat;
+use super::cli::colour;
+use super::clock::Clock;
+use super::config::environment;
+use super::dry_run;
+use super::live::Files;
+use super::live::Live;
+use super::live::StartError;
+use super::logging;
+use super::remote::Daemon;
+use super::show;
+use super::token;
+use crate::model::Status;
+use crate::model::Verdict;
+use crate::sink::ledger;
+use crate::source::exposition::Format;
+
+const NO_GO: u8 = 1;
+const USAGE: u8 = 2;
+const UNKNOWN: u8 = 3;
+const STORE: u8 = 5;
+const BUG: u8 = 70;
+
+/// The parser recurses; what checks and looks runs on a stack of its own.
+const STACK_BYTES: usize = 16 << 20;
+
+/// Reads the command line, does what it says, gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::from_process();
+    // Only an installed provider keeps rustls from guessing; a second install is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let work = std::thread::Builder::new()
+        .name("main".into())
+        .stack_size(STACK_BYTES)
+        .spawn(move || carry_out(cli));
+    let code = work.map_err(anyhow::Error::from).and_then(|thread| {
+        thread.join().map_err(|_| {
+            anyhow::anyhow!("gated broke: this is a bug; please report what stands above")
+        })
+    });
+    match code {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => fail(&format!("{error:#}"), NO_GO),
+        Err(error) => fail(&format!("{error:#}"), BUG),
+    }
+}
+
+fn fail(text: &str, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {text}");
+    ExitCode::from(code)
+}
+
+fn carry_out(cli: Cli) -> anyhow::Result<u8> {
+    let clock = Clock::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK_BYTES)
+        .build()
+        .context("cannot start the runtime")?;
+    match &cli.command {
+        Some(Command::Check(which)) => Ok(checked(&cli, which)),
+        Some(Command::Rollout(command)) => runtime.block_on(rollout(&cli, command)),
+        Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
+        None if cli.look.dry_run => runtime.block_on(dry(&cli, clock)),
+        None => runtime.block_on(daemon(&cli, clock)),
+    }
+}
+
+fn files(cli: &Cli) -> Files {
+    let (config, rules, data) = (
+        cli.global.config.clone(),
+        cli.global.rules.clone(),
+        cli.global.data.clone(),
+    );
+    Files {
+        config,
+        rules,
+        data,
+    }
+}
+
+/// Prints, and does not mind that whoever reads has gone (`gated … | head`).
+fn print(text: &str) {
+    let mut out = std::io::stdout();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn checked(cli: &Cli, which: &Check) -> u8 {
+    let report = match which {
+        Check::Config => check::config(
+            &cli.global.config,
+            &cli.global.rules,
+            &environment,
+            colour(),
+        ),
+        Check::Rules { files } => check::rules(files, &environment, colour()),
+        Check::Metrics { format } => {
+            let mut page = Vec::new();
+            if let Err(error) = std::io::Read::read_to_end(&mut std::io::stdin(), &mut page) {
+                print(&format!("error: the page cannot be read: {error}\n"));
+                return USAGE;
+            }
+            let format = match format {
+                Some(PageFormat::Text) => Format::Text,
+                Some(PageFormat::Openmetrics) => Format::OpenMetrics,
+                None if page.trim_ascii_end().ends_with(b"# EOF") => Format::OpenMetrics,
+                None => Format::Text,
+            };
+            check::metrics(format, &mut page.as_slice())
+        }
+    };
+    print(&report.text);
+    report.code
+}
+
+async fn rollout(cli: &Cli, command: &super::cli::Rollout) -> anyhow::Result<u8> {
+    // The configuration says where the daemon listens and where its token is; without one the flags do.
+    let loaded = super::config::read_config(&cli.global.config).ok();
+    let config = loaded.and_then(|source| super::config::Config::load(source, &environment).ok());
+    let listen = match (cli.global.listen, &config) {
+        (Some(listen), _) => listen,
+        (None, Some(config)) => tokio::net::lookup_host(&config.server.listen)
+            .await
+            .ok()
+            .and_then(|mut found| found.next())
+            .context("[server] listen is no address")?,
+        (None, None) => std::net::SocketAddr::from(([127, 0, 0, 1], 9755)),
+    };
+    let mut storage = config
+        .as_ref()
+        .map_or_else(|| "gated.db".into(), |config| config.storage.clone());
+    if let Some(folder) = &cli.global.data {
+        storage = folder.join(super::config::DATABASE);
+    }
+    let token_file = config.and_then(|config| config.server.token_file);
+    let daemon = Daemon::new(listen)?;
+    match daemon
+        .rollout(command, || token::find(token_file.as_deref(), &storage))
+        .await
+    {
+        Ok(text) => {
+            print(&text);
+            Ok(0)
+        }
+        Err(error) if error.is_store() => {
+            let _ = writeln!(std::io::stderr(), "error: {}", super::chain(&error));
+            Ok(STORE)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
+    let loaded = match files(cli).load(colour()) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            let _ = writeln!(std::io::stderr(), "{faults}");
+            return Ok(USAGE);
+        }
+    };
+    if !loaded.warnings.is_empty() {
+        let _ = writeln!(std::io::stderr(), "{}", loaded.warnings);
+    }
+    // Never written: what was decided before is read where there is a ledger.
+    let restored = match loaded.config.storage.exists() {
+        true => ledger::read(&loaded.config.storage).unwrap_or_else(|error| {
+            let _ = writeln!(
+                std::io::stderr(),
+                "warning: {}; judged without it",
+                super::chain(&error)
+            );
+            crate::engine::Restored::default()
+        }),
+        false => crate::engine::Restored::default(),
+    };
+    let snapshot = match dry_run::look(&loaded, &cli.look, restored, clock).await {
+        Ok(snapshot) => snapshot,
+        Err(fault) => {
+            let _ = writeln!(std::io::stderr(), "error: {fault}");
+            return Ok(USAGE);
+        }
+    };
+    print(&show::render(&snapshot, cli.look.format, colour()));
+    let verdict = &snapshot.verdict;
+    Ok(match verdict.verdict {
+        Verdict::Go if cli.look.strict && verdict.status != Status::Green => NO_GO,
+        Verdict::Go => 0,
+        Verdict::NoGo => NO_GO,
+        Verdict::Unknown => UNKNOWN,
+    })
+}
+
+async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
+    logging::start(
+        cli.global.log_format,
+        cli.global.log_level.as_deref(),
+        clock,
+    )?;
+    crate::serve::metrics::install();
+    let files = files(cli);
+    let loaded = match files.load(false) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            let _ = writeln!(std::io::stderr(), "{faults}");
+            return Ok(USAGE);
+        }
+    };
+    for line in loaded
+        .warnings
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+    {
+        warn!(line, "configuration");
+    }
+    let armed = loaded.config.rollback.mode == crate::engine::RollbackMode::Armed;
+    let live = match Live::start(loaded, cli.global.listen, Some(files), clock, None).await {
+        Ok(live) => live,
+        Err(StartError::Configuration(faults)) => {
+            let _ = writeln!(std::io::stderr(), "error: {faults}");
+            return Ok(USAGE);
+        }
+        Err(StartError::Store(fault)) => {
+            let _ = writeln!(std::io::stderr(), "error: {fault}");
+            return Ok(STORE);
+        }
+        Err(StartError::Other(error)) => return Err(error),
+    };
+    info!(address = %live.address, rollback_armed = armed, version = env!("CARGO_PKG_VERSION"), "gated runs");
+    let mut reload = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut upkeep = std::pin::pin!(crate::serve::metrics::upkeep());
+    loop {
+        tokio::select! {
+            () = &mut upkeep => {}
+            _ = reload.recv() => {
+                // Told in the log; the old configuration goes on.
+                let _ = live.reload().await;
+            }
+            _ = terminate.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
+        }
+    }
+    info!("stopping: deliveries under way may end, the rest stays owed");
+    tokio::select! {
+        () = live.stop() => {}
+        // A second signal ends it at once; the ledger stays consistent.
+        _ = terminate.recv() => {}
+    }
+    Ok(0)
+}

@@ -1,0 +1,328 @@
+//! The daemon: source, engine, sink and serve wired together, reloaded and stopped in order.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tracing::error;
+use tracing::warn;
+
+use super::clock::Clock;
+use super::config::Config;
+use super::config::environment;
+use super::config::read_config;
+use super::config::read_rules;
+use super::core::Core;
+use super::core::Receivers;
+use super::core::Start;
+use super::core::Tap;
+use super::core::Threads;
+use super::token;
+use crate::engine::Answer;
+use crate::engine::Call;
+use crate::engine::RollbackMode;
+use crate::engine::Settings;
+use crate::runbook::Rules;
+use crate::runbook::load_with;
+use crate::serve;
+use crate::serve::ActError;
+use crate::serve::Desk;
+use crate::serve::Server;
+use crate::serve::Service;
+use crate::serve::Token;
+use crate::sink::Alertmanagers;
+use crate::sink::Ledger;
+use crate::source::Scraper;
+use crate::source::Tuning;
+
+/// One post to an Alertmanager takes this long at most.
+const ALERTMANAGER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Deliveries under way may end within this long when gated is asked to stop; Kubernetes waits 30 s.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
+/// Requests under way may end within this long.
+const SERVER_GRACE: Duration = Duration::from_secs(2);
+/// An evaluation older than this many intervals is no verdict.
+const STALE_INTERVALS: u32 = 3;
+
+/// Where the files are, and what the command line says over them.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    pub config: PathBuf,
+    pub rules: Vec<PathBuf>,
+    pub data: Option<PathBuf>,
+}
+
+/// The configuration and its rules, checked together.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub config: Config,
+    pub rules: Arc<Rules>,
+    /// What loads and is likely not meant, rendered.
+    pub warnings: String,
+}
+
+impl Files {
+    /// Reads and checks everything; the error is every fault, rendered.
+    pub fn load(&self, colour: bool) -> Result<Loaded, String> {
+        let source = read_config(&self.config).map_err(|error| error.to_string())?;
+        let mut config =
+            Config::load(source, &environment).map_err(|faults| faults.render(colour))?;
+        if let Some(folder) = &self.data {
+            config.store_in(folder);
+        }
+        let sources = read_rules(&self.rules).map_err(|error| error.to_string())?;
+        let interval = config.interval();
+        let (rules, lints) =
+            load_with(&sources, &environment, interval).map_err(|faults| faults.render(colour))?;
+        let mut warnings: Vec<String> = Vec::new();
+        for faults in [&config.warnings, &lints]
+            .into_iter()
+            .filter(|faults| !faults.is_empty())
+        {
+            warnings.push(faults.render(colour));
+        }
+        warnings.extend(config.lacks(&rules));
+        Ok(Loaded {
+            config,
+            rules: Arc::new(rules),
+            warnings: warnings.join("\n"),
+        })
+    }
+}
+
+impl Loaded {
+    fn settings(&self) -> Arc<Settings> {
+        Arc::new(self.config.settings(Arc::clone(&self.rules)))
+    }
+
+    /// What posts to whom; every webhook and Alertmanager that cannot be used is named.
+    fn receivers(&self) -> Result<Receivers, String> {
+        let mut faults = Vec::new();
+        let mut webhooks = std::collections::BTreeMap::new();
+        for hook in &self.config.webhooks {
+            match hook.connect() {
+                Ok(webhook) => {
+                    webhooks.insert(hook.name.clone(), Arc::new(webhook));
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
+        let mut alertmanagers = None;
+        if let Some(configured) = &self.config.alertmanager {
+            match Alertmanagers::new(&configured.urls, ALERTMANAGER_TIMEOUT) {
+                Ok(peers) => alertmanagers = Some(Arc::new(peers)),
+                Err(error) => faults.push(super::chain(&error)),
+            }
+        }
+        if faults.is_empty() {
+            Ok(Receivers {
+                webhooks,
+                alertmanagers,
+            })
+        } else {
+            Err(faults.join("\n"))
+        }
+    }
+}
+
+/// Why gated did not start: what decides its exit code.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{0}")]
+    Store(String),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// A running daemon.
+pub(super) struct Live {
+    pub core: Core,
+    pub address: SocketAddr,
+    threads: Threads,
+    front: Arc<Front>,
+    server: Server,
+}
+
+impl Live {
+    /// Opens the ledger, starts the core, then serving, then scraping. `files`: where a reload reads from.
+    pub async fn start(
+        loaded: Loaded,
+        listen: Option<SocketAddr>,
+        files: Option<Files>,
+        clock: Clock,
+        tap: Option<Tap>,
+    ) -> Result<Self, StartError> {
+        let config = &loaded.config;
+        let receivers = loaded.receivers().map_err(StartError::Configuration)?;
+        let unreadable = config.unreadable();
+        if !unreadable.is_empty() {
+            return Err(StartError::Configuration(unreadable.join("\n")));
+        }
+        let address = resolve(&config.server.listen, listen).await?;
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address}; is another gated running?"))?;
+        let store = |error: &dyn std::error::Error| StartError::Store(super::chain(error));
+        let (ledger, restored) =
+            Ledger::open(&config.storage, clock.now()).map_err(|error| store(&error))?;
+        let token = token::keep(config.server.token_file.as_deref(), &config.storage)
+            .map_err(|error| store(&error))?;
+        let token = Token::new(&token).context("the token cannot be used")?;
+        let mut settings = loaded.settings();
+        if let Some(quarantine) = ledger.quarantine() {
+            error!(
+                moved_to = %quarantine.moved_to.display(),
+                reason = quarantine.reason,
+                "the ledger was damaged and moved aside; rollbacks are held, as in shadow mode"
+            );
+            Arc::make_mut(&mut settings).rollback.mode = RollbackMode::Shadow;
+        }
+        let receivers = Arc::new(ArcSwap::from_pointee(receivers));
+        let start = Start {
+            settings,
+            ledger,
+            restored,
+            receivers: Arc::clone(&receivers),
+            clock,
+            tap,
+        };
+        let (core, threads) =
+            Core::start(start, &Handle::current()).context("cannot start a thread")?;
+        let now: crate::source::Now = Arc::new(move || clock.now());
+        let scraper = Scraper::start(
+            config.scrapes.clone(),
+            Tuning::default(),
+            Arc::clone(&core.interest),
+            Arc::clone(&now),
+            core.inputs.clone(),
+        );
+        let front = Arc::new(Front {
+            core: core.clone(),
+            receivers,
+            scraper,
+            files,
+        });
+        let interval = config
+            .scrapes
+            .iter()
+            .map(|it| it.interval + it.timeout)
+            .max();
+        let service = Service {
+            snapshot: Arc::clone(&core.snapshot),
+            desk: Arc::clone(&front) as Arc<dyn Desk>,
+            token,
+            now,
+            stale_after: interval.unwrap_or(Duration::from_secs(5)) * STALE_INTERVALS,
+            hosts: hosts(config.server.external_url.as_deref()),
+        };
+        let server = serve::start(listener, service).context("cannot serve")?;
+        let address = server.address();
+        Ok(Self {
+            core,
+            address,
+            threads,
+            front,
+            server,
+        })
+    }
+
+    /// Reads the files again; on any fault the old configuration goes on.
+    pub async fn reload(&self) -> Result<(), String> {
+        self.front.reload().await
+    }
+
+    /// Stops taking requests and scrapes, lets deliveries under way end, closes the ledger.
+    pub async fn stop(self) {
+        let Self {
+            core,
+            threads,
+            front,
+            server,
+            address: _,
+        } = self;
+        server.shutdown(SERVER_GRACE).await;
+        match Arc::try_unwrap(front) {
+            Ok(front) => front.scraper.stop().await,
+            Err(_) => warn!("a request still holds the scraper; it ends with the process"),
+        }
+        core.stop(threads, SHUTDOWN_GRACE).await;
+    }
+}
+
+/// What the HTTP server asks of the hall.
+struct Front {
+    core: Core,
+    receivers: Arc<ArcSwap<Receivers>>,
+    scraper: Scraper,
+    files: Option<Files>,
+}
+
+impl Front {
+    async fn read_again(&self) -> Result<(), String> {
+        let files = self
+            .files
+            .clone()
+            .ok_or("this gated has no files to read again")?;
+        let loaded = tokio::task::spawn_blocking(move || files.load(false))
+            .await
+            .map_err(|error| format!("reading the files broke off: {error}"))??;
+        let receivers = loaded.receivers()?;
+        for line in loaded.warnings.lines() {
+            warn!(line, "configuration");
+        }
+        self.receivers.store(Arc::new(receivers));
+        self.core.reload(loaded.settings()).await;
+        self.scraper.reload(loaded.config.scrapes).await;
+        Ok(())
+    }
+}
+
+impl Desk for Front {
+    fn act(&self, call: Call) -> BoxFuture<'_, Result<Answer, ActError>> {
+        Box::pin(self.core.call(call))
+    }
+
+    fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async {
+            let outcome = self.read_again().await;
+            if let Err(faults) = &outcome {
+                error!(%faults, "the configuration was not reloaded; the old one goes on");
+            }
+            outcome
+        })
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match self.core.snapshot.load().verdict.evaluated_at {
+            Some(_) => Ok(()),
+            None => Err("nothing was evaluated yet".into()),
+        }
+    }
+}
+
+async fn resolve(configured: &str, said: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {
+    if let Some(said) = said {
+        return Ok(said);
+    }
+    let mut found = tokio::net::lookup_host(configured)
+        .await
+        .with_context(|| format!("[server] listen = {configured:?} is no address to listen on"))?;
+    found
+        .next()
+        .with_context(|| format!("[server] listen = {configured:?} has no address"))
+}
+
+fn hosts(external_url: Option<&str>) -> Vec<String> {
+    let url = external_url.and_then(|url| reqwest::Url::parse(url).ok());
+    url.and_then(|url| url.host_str().map(str::to_owned))
+        .into_iter()
+        .collect()
+}
