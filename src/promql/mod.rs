@@ -16,6 +16,8 @@ mod parse;
 mod plan;
 mod scalar;
 mod select;
+#[cfg(test)]
+mod tests;
 
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;

@@ -25,7 +25,7 @@ pub(super) struct Node {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    Instant(Selector),
+    Newest(Selector),
     /// `timestamp()` of a selector: when each newest sample was taken.
     Timestamp(Selector),
     Range(Box<OverRange>),
@@ -91,7 +91,7 @@ impl Node {
     pub fn bind(&mut self, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
         self.twins = Twins::default();
         let layout = match &mut self.kind {
-            Kind::Instant(selector) => selector.bind(binding),
+            Kind::Newest(selector) => selector.bind(binding),
             Kind::Timestamp(selector) => {
                 let mut layout = selector.bind(binding);
                 self.twins = layout.unnamed();
@@ -152,7 +152,7 @@ impl Node {
     pub fn eval(&mut self, moment: &mut Moment<'_>) -> Result<(), EvalError> {
         let out = &mut self.out[..];
         match &mut self.kind {
-            Kind::Instant(selector) => selector.newest(moment, out),
+            Kind::Newest(selector) => selector.newest(moment, out),
             Kind::Timestamp(selector) => selector.timestamps(moment, out),
             Kind::Range(over) => over.eval(moment, out)?,
             Kind::Map(map) => map.eval(moment, out)?,

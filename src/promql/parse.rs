@@ -170,7 +170,7 @@ impl Reader<'_> {
         match expr {
             parser::Expr::Paren(paren) => self.vector(&paren.expr),
             parser::Expr::VectorSelector(selector) => {
-                node(Kind::Instant(self.selector(selector, None)?))
+                node(Kind::Newest(self.selector(selector, None)?))
             }
             parser::Expr::Unary(unary) => {
                 let of = self.vector(&unary.expr)?;

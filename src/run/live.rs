@@ -38,6 +38,8 @@ use crate::serve::Service;
 use crate::serve::Token;
 use crate::sink::Alertmanagers;
 use crate::sink::Ledger;
+use crate::sink::Secret;
+use crate::sink::Webhook;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
@@ -106,7 +108,7 @@ impl Loaded {
         let mut faults = Vec::new();
         let mut webhooks = std::collections::BTreeMap::new();
         for hook in &self.config.webhooks {
-            match hook.connect() {
+            match connect(hook) {
                 Ok(webhook) => {
                     webhooks.insert(hook.name.clone(), Arc::new(webhook));
                 }
@@ -306,6 +308,19 @@ impl Desk for Front {
             None => Err("nothing was evaluated yet".into()),
         }
     }
+}
+
+/// What posts to a `[[webhook]]`. Reads the secret's file.
+fn connect(hook: &super::config::Webhook) -> Result<Webhook, String> {
+    let read = |path: &PathBuf| {
+        std::fs::read_to_string(path).map_err(|error| {
+            let (name, path) = (&hook.name, path.display());
+            format!("the secret of webhook `{name}` cannot be read: {path}: {error}")
+        })
+    };
+    let secret = hook.secret_file.as_ref().map(read).transpose()?;
+    let secret = secret.map(|text| Secret::new(text.trim()));
+    Webhook::new(&hook.sender(secret)).map_err(|error| super::chain(&error))
 }
 
 async fn resolve(configured: &str, said: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {

@@ -164,13 +164,13 @@ impl Block {
         self.rows.push_back(Row { at, values: row });
     }
 
-    /// A sample with a timestamp of its own, on the page of `scraped`, whose row was appended just before.
+    /// A sample with a timestamp of its own, on the page of `scraped`, whose row comes next.
     /// Answers whether it is the column's first.
     pub(super) fn stamp(&mut self, column: u32, at: i64, value: f64, scraped: i64) -> bool {
         let first = self.columns[column as usize].ring.is_none();
         if first {
             let mut ring = Ring::default();
-            for row in self.between(i64::MIN, scraped - 1) {
+            for row in &self.rows {
                 let value = row.get(column);
                 if is_stale(value) {
                     ring.vanish(row.at);
@@ -188,7 +188,7 @@ impl Block {
         first
     }
 
-    /// After the page's stamped samples: its other samples of series that have a ring.
+    /// After the page's row: its unstamped samples of series that have a ring.
     pub(super) fn settle_rings(&mut self, at: i64) {
         for &column in &self.rings {
             let value = self.rows.back().map_or(STALE, |row| row.get(column));

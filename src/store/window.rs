@@ -162,9 +162,6 @@ impl Window {
             return;
         }
         owner.answered(at);
-        for block in &mut owner.blocks {
-            block.append(millis, values);
-        }
         let mut converted = Vec::new();
         for &(slot, own) in stamped {
             let index = slot.0 as usize;
@@ -176,6 +173,7 @@ impl Window {
             }
         }
         for block in &mut owner.blocks {
+            block.append(millis, values);
             block.settle_rings(millis);
         }
         for place in converted {

@@ -185,7 +185,11 @@ path = "/var/lib/gated/gated.db"
         Some("https://gated.example.com")
     );
     let scrape = &config.scrapes[0];
-    let targets: Vec<&str> = scrape.targets.iter().map(reqwest::Url::as_str).collect();
+    let targets: Vec<&str> = scrape
+        .targets
+        .iter()
+        .map(gated::source::Url::as_str)
+        .collect();
     assert_eq!(
         targets,
         ["http://shop:8080/metrics", "https://shop.example.com/m"]
@@ -230,7 +234,11 @@ path = "/var/lib/gated/gated.db"
         (hook.headers[0].0.as_str(), hook.headers[0].1.expose()),
         ("authorization", "Bearer canary")
     );
-    assert!(hook.connect().unwrap_err().contains("/secret"));
+    let sender = hook.sender(None);
+    assert_eq!(
+        (sender.name.as_str(), sender.timeout),
+        ("deployer", Duration::from_secs(1))
+    );
     let settings = config.settings(Arc::new(Rules::default()));
     assert_eq!(
         settings.receivers[0].give_up_after,

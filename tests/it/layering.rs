@@ -58,6 +58,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("promql_parser", &["promql/parse.rs"]),
     ("rusqlite", &["sink/ledger/"]),
     ("serde_saphyr", &["source/discovery/"]),
+    // Two kinds of file are TOML, rules files and the configuration; both are read through one reader.
     ("toml", &["runbook/reader.rs", "runbook/reader/"]),
 ];
 

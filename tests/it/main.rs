@@ -20,6 +20,8 @@ mod peers;
 mod promql;
 mod rules_files;
 mod scrape;
+mod scrape_pages;
 mod scrape_tls;
 mod show;
 mod webhook;
+mod window;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use gated::model::Labels;
+use gated::model::{Labels, Slot, TargetId, Timestamp};
 use gated::promql::{Expr, Output, Plan};
 use gated::store::Window;
 use serde::Deserialize;
@@ -116,9 +117,9 @@ fn yaml(path: &Path) -> File {
     serde_saphyr::from_str_with_options(&fs::read_to_string(path).unwrap(), options).unwrap()
 }
 
-fn duration(text: &str) -> std::time::Duration {
+fn duration(text: &str) -> Duration {
     if text == "0" {
-        return std::time::Duration::ZERO;
+        return Duration::ZERO;
     }
     humantime::parse_duration(text).unwrap()
 }
@@ -500,4 +501,90 @@ fn ordered_cases_keep_their_order() {
         `sort_by_label` is not evaluated by gated yet
     "]]
     .assert_eq(&format!("{checked} in order\n{}\n", refused.join("\n")));
+}
+
+/// What would overflow the stack of a careless parser, in every shape that nests, on the stack that gated gives it.
+#[test]
+fn nested_expressions_within_the_bounds_fit_the_stack() {
+    let shapes = [
+        ("(", ")"),
+        ("abs(", ")"),
+        ("-", ""),
+        ("sum by (a) (", ")"),
+        ("x^", ""),
+    ];
+    let run = move || {
+        let mut accepted = 0;
+        for (open, close) in shapes {
+            for depth in [50, 99, 240, 250_000] {
+                let text = format!("{}x{}", open.repeat(depth), close.repeat(depth));
+                if let Ok(expr) = Expr::parse(&text) {
+                    assert!(result(&mut Plan::new(&expr), &Window::default(), "0s").is_ok());
+                    accepted += 1;
+                }
+            }
+        }
+        accepted
+    };
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(run);
+    assert_eq!(thread.unwrap().join().unwrap(), 11);
+}
+
+/// In the steady state an evaluation allocates nothing, and neither does an append.
+#[test]
+fn the_steady_state_allocates_nothing() {
+    const SERIES: usize = 600;
+    let target = TargetId(0);
+    let mut window = Window::default();
+    window.add_target(target, Duration::from_secs(1));
+    for (slot, i) in (0..).zip(0..SERIES) {
+        let (bucket, code) = (["0.1", "1", "+Inf"][i % 3], ["200", "500"][i % 2]);
+        let labels = Labels::new([
+            ("__name__", if i < 300 { "b" } else { "c" }),
+            ("le", bucket),
+            ("code", code),
+            ("n", &(i % 300).to_string()),
+        ]);
+        window.born(target, Slot(slot), labels, Duration::from_secs(5));
+    }
+    let page: Vec<f64> = (0..SERIES).map(|i| i as f64).collect();
+    let mut second = 0;
+    let mut append = |window: &mut Window, holes: bool| {
+        second += 1;
+        let mut page = page.clone();
+        if holes {
+            page[second as usize % SERIES] = gated::model::STALE;
+        }
+        let time = Timestamp::from_millis(second * 1000);
+        let append = || window.append(target, time, &page, &[]);
+        (allocation_counter::measure(append).count_total, time)
+    };
+    for _ in 0..20 {
+        append(&mut window, true);
+    }
+    for text in [
+        "histogram_quantile(0.95, sum by (le) (rate(b[5s])))",
+        "sum(rate(c{code=\"500\"}[5s])) / sum(rate(c[5s]))",
+        "avg without (n) (c) > 3 or max(b) unless min(c) == 0",
+        "b * on (n) group_left c > bool 2",
+        "topk(3, b) + on (n, le, code) bottomk by (code) (2, c) and on (n) c",
+        "quantile by (code) (0.9, stddev_over_time(b[5s]))",
+        "sort_desc(label_replace(clamp(c, 1, 50), \"x\", \"$1\", \"n\", \"(.).*\"))",
+        "absent(b{n=\"none\"}) or absent_over_time(c[5s]) or vector(scalar(b) + time())",
+        "quantile_over_time(0.5, c[5s] offset 1s) - timestamp(c) % deriv(c[5s])",
+    ] {
+        let mut plan = Plan::new(&Expr::parse(text).unwrap());
+        for _ in 0..7 {
+            let (_, time) = append(&mut window, false);
+            plan.eval(&window, time).unwrap();
+        }
+        let (appending, time) = append(&mut window, false);
+        let evaluating = allocation_counter::measure(|| {
+            let output = plan.eval(&window, time).unwrap();
+            if let Output::Vector(vector) = output {
+                assert!(vector.iter().count() < SERIES);
+            }
+        });
+        assert_eq!((appending, evaluating.count_total), (0, 0), "{text}");
+    }
 }

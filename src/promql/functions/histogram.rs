@@ -2,14 +2,14 @@
 
 use crate::model::{STALE, is_stale};
 
-use super::super::layout::{Grouping, Groups, Layout};
-use super::super::node::{Binding, Moment, Node, bind_scalar};
-use super::super::plan::EvalError;
-use super::super::scalar::Scalar;
+use crate::promql::layout::{Grouping, Groups, Layout};
+use crate::promql::node::{Binding, Moment, Node, bind_scalar};
+use crate::promql::plan::EvalError;
+use crate::promql::scalar::Scalar;
 
 /// Series that differ only in `le` make one histogram; series without a readable `le` are left out.
 #[derive(Clone, Debug)]
-pub(in super::super) struct HistogramQuantile {
+pub(in crate::promql) struct HistogramQuantile {
     quantile: Scalar,
     of: Node,
     /// Upper bounds and elements, histogram after histogram, ascending in each.

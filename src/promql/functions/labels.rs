@@ -4,19 +4,19 @@ use regex::Regex;
 
 use crate::model::Labels;
 
-use super::super::layout::Layout;
-use super::super::node::{Binding, Node};
-use super::super::plan::EvalError;
+use crate::promql::layout::Layout;
+use crate::promql::node::{Binding, Node};
+use crate::promql::plan::EvalError;
 
 #[derive(Clone, Debug)]
-pub(in super::super) struct Relabel {
+pub(in crate::promql) struct Relabel {
     pub of: Node,
     pub destination: String,
     pub rewrite: Rewrite,
 }
 
 #[derive(Clone, Debug)]
-pub(in super::super) enum Rewrite {
+pub(in crate::promql) enum Rewrite {
     /// Where the whole value of `source` matches, the destination becomes `replacement` with its `$1` filled in.
     Replace {
         replacement: String,

@@ -2,21 +2,21 @@
 
 use crate::model::{STALE, is_stale};
 
-use super::super::layout::Layout;
-use super::super::node::{Binding, Moment, Node, bind_scalar};
-use super::super::plan::EvalError;
-use super::super::scalar::Scalar;
+use crate::promql::layout::Layout;
+use crate::promql::node::{Binding, Moment, Node, bind_scalar};
+use crate::promql::plan::EvalError;
+use crate::promql::scalar::Scalar;
 
 /// `function(of, parameters…)`.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Map {
+pub(in crate::promql) struct Map {
     pub function: Function,
     pub of: Node,
     pub parameters: Vec<Scalar>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Function {
+pub(in crate::promql) enum Function {
     Negate,
     Abs,
     Ceil,
@@ -110,7 +110,7 @@ impl Map {
 }
 
 /// Absent stays absent.
-pub(in super::super) fn each(values: &[f64], out: &mut [f64], function: impl Fn(f64) -> f64) {
+pub(in crate::promql) fn each(values: &[f64], out: &mut [f64], function: impl Fn(f64) -> f64) {
     for (out, value) in out.iter_mut().zip(values) {
         *out = if is_stale(*value) {
             STALE

@@ -5,7 +5,7 @@ use super::rate::counted;
 
 /// A sum that keeps what each addition loses (Neumaier's form of Kahan's).
 #[derive(Copy, Clone, Debug, Default)]
-pub(in super::super) struct Kahan {
+pub(in crate::promql) struct Kahan {
     total: f64,
     lost: f64,
 }
@@ -31,7 +31,7 @@ impl Kahan {
 
 /// The arithmetic mean: a sum divided at the end, or an incremental mean from where the sum would overflow.
 #[derive(Copy, Clone, Debug, Default)]
-pub(in super::super) struct Mean {
+pub(in crate::promql) struct Mean {
     sum: Kahan,
     count: f64,
     incremental: bool,
@@ -144,7 +144,7 @@ pub(super) fn quantile_of(samples: &mut [(i64, f64)], span: &Span) -> Option<f64
 }
 
 /// The q-quantile with linear interpolation; NaN sorts below everything. Reorders `items`.
-pub(in super::super) fn quantile<T>(q: f64, items: &mut [T], value: impl Fn(&T) -> f64) -> f64 {
+pub(in crate::promql) fn quantile<T>(q: f64, items: &mut [T], value: impl Fn(&T) -> f64) -> f64 {
     if items.is_empty() || q.is_nan() {
         return f64::NAN;
     }

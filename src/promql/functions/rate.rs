@@ -6,12 +6,12 @@
 use crate::model::{STALE, is_stale};
 use crate::store::Row;
 
-use super::super::select::Columns;
 use super::Span;
+use crate::promql::select::Columns;
 
 /// Which of the three extrapolating functions.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Extrapolation {
+pub(in crate::promql) enum Extrapolation {
     /// A counter's increase per second.
     Rate,
     /// A counter's increase.
@@ -72,15 +72,15 @@ impl Stretch {
     }
 }
 
-pub(in super::super) fn rate(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
+pub(in crate::promql) fn rate(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
     extrapolated(Extrapolation::Rate, samples, span)
 }
 
-pub(in super::super) fn increase(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
+pub(in crate::promql) fn increase(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
     extrapolated(Extrapolation::Increase, samples, span)
 }
 
-pub(in super::super) fn delta(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
+pub(in crate::promql) fn delta(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
     extrapolated(Extrapolation::Delta, samples, span)
 }
 
@@ -108,7 +108,7 @@ fn extrapolated(kind: Extrapolation, samples: &[(i64, f64)], span: &Span) -> Opt
 const LANES: usize = 256;
 
 /// [`extrapolated`] for many columns of one block. Where a column has a hole in the range, `one` answers for it.
-pub(in super::super) fn columns<'a>(
+pub(in crate::promql) fn columns<'a>(
     kind: Extrapolation,
     rows: impl DoubleEndedIterator<Item = &'a Row> + Clone,
     columns: &Columns,
@@ -150,23 +150,22 @@ pub(in super::super) fn columns<'a>(
 /// Answers false, with `out` undefined, where a value is missing.
 fn whole_runs<'a>(
     stretch: &Stretch,
-    mut rows: impl Iterator<Item = Option<&'a [f64]>>,
+    mut rows: impl DoubleEndedIterator<Item = Option<&'a [f64]>> + Clone,
     out: &mut [f64],
 ) -> bool {
-    let Some(Some(first)) = rows.next() else {
+    let (Some(Some(last)), Some(Some(first))) = (rows.clone().next_back(), rows.next()) else {
         return false;
     };
+    subtract(first, last, out);
     let mut holes = holes(first);
-    let mut resets = [0.0; LANES];
-    let resets = &mut resets[..out.len()];
     let mut previous = first;
     for row in rows {
         let Some(row) = row else { return false };
-        holes |= step(previous, row, resets);
+        holes |= step(stretch.counter, previous, row, out);
         previous = row;
     }
     if holes == 0 {
-        finish(stretch, first, previous, resets, out);
+        finish(stretch, first, out);
     }
     holes == 0
 }
@@ -174,7 +173,7 @@ fn whole_runs<'a>(
 /// [`whole_runs`] through copies of the listed columns.
 fn whole_lists<'a>(
     stretch: &Stretch,
-    mut rows: impl Iterator<Item = &'a Row>,
+    mut rows: impl DoubleEndedIterator<Item = &'a Row> + Clone,
     list: &[u32],
     out: &mut [f64],
 ) -> bool {
@@ -183,54 +182,62 @@ fn whole_lists<'a>(
             *value = row.get(*column);
         }
     };
-    let mut buffers = [[0.0; LANES]; 4];
-    let [first, previous, current, resets] = &mut buffers;
-    let len = out.len();
-    let (first, resets) = (&mut first[..len], &mut resets[..len]);
-    let (mut previous, mut current) = (&mut previous[..len], &mut current[..len]);
-    let Some(row) = rows.next() else { return false };
-    pick(row, first);
+    let mut buffers = [[0.0; LANES]; 3];
+    let [first, previous, current] = &mut buffers;
+    let first = &mut first[..out.len()];
+    let (mut previous, mut current) = (&mut previous[..out.len()], &mut current[..out.len()]);
+    let (Some(last_row), Some(first_row)) = (rows.clone().next_back(), rows.next()) else {
+        return false;
+    };
+    pick(first_row, first);
+    pick(last_row, current);
+    subtract(first, current, out);
     previous.copy_from_slice(first);
     let mut holes = holes(first);
     for row in rows {
         pick(row, current);
-        holes |= step(previous, current, resets);
+        holes |= step(stretch.counter, previous, current, out);
         std::mem::swap(&mut previous, &mut current);
     }
     if holes == 0 {
-        finish(stretch, first, previous, resets, out);
+        finish(stretch, first, out);
     }
     holes == 0
 }
 
+fn subtract(first: &[f64], last: &[f64], out: &mut [f64]) {
+    for ((out, first), last) in out.iter_mut().zip(first).zip(last) {
+        *out = last - first;
+    }
+}
+
 /// Not zero where a value is missing.
-#[inline]
 fn holes(row: &[f64]) -> u64 {
     row.iter()
         .fold(0, |holes, value| holes | u64::from(is_stale(*value)))
 }
 
-/// Adds what counters lost between two rows; answers not zero where a value is missing.
-#[inline]
-fn step(previous: &[f64], row: &[f64], resets: &mut [f64]) -> u64 {
+/// Gives back what counters lost between two rows; answers not zero where a value is missing.
+fn step(counter: bool, previous: &[f64], row: &[f64], difference: &mut [f64]) -> u64 {
+    if !counter {
+        return holes(row);
+    }
     let mut holes = 0;
-    for ((lost, before), value) in resets.iter_mut().zip(previous).zip(row) {
-        *lost += if value < before { *before } else { 0.0 };
+    for ((difference, before), value) in difference.iter_mut().zip(previous).zip(row) {
+        *difference += if value < before { *before } else { 0.0 };
         holes |= u64::from(is_stale(*value));
     }
     holes
 }
 
-#[inline]
-fn finish(stretch: &Stretch, first: &[f64], last: &[f64], resets: &[f64], out: &mut [f64]) {
-    for (((out, first), last), lost) in out.iter_mut().zip(first).zip(last).zip(resets) {
-        let lost = if stretch.counter { *lost } else { 0.0 };
-        *out = stretch.apply(*first, (last - first) + lost);
+fn finish(stretch: &Stretch, first: &[f64], difference: &mut [f64]) {
+    for (difference, first) in difference.iter_mut().zip(first) {
+        *difference = stretch.apply(*first, *difference);
     }
 }
 
 /// Per second, between the last two samples; after a reset the last one counts alone.
-pub(in super::super) fn irate(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+pub(in crate::promql) fn irate(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let [.., (before_at, before), (last_at, last)] = samples else {
         return None;
     };
@@ -242,7 +249,7 @@ pub(in super::super) fn irate(samples: &mut [(i64, f64)], _: &Span) -> Option<f6
     Some(increase / seconds(*before_at, *last_at))
 }
 
-pub(in super::super) fn idelta(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+pub(in crate::promql) fn idelta(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let [.., (_, before), (_, last)] = samples else {
         return None;
     };
@@ -250,7 +257,7 @@ pub(in super::super) fn idelta(samples: &mut [(i64, f64)], _: &Span) -> Option<f
 }
 
 /// Per second, by simple linear regression around the first sample.
-pub(in super::super) fn deriv(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+pub(in crate::promql) fn deriv(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let [(origin, first), _, ..] = *samples else {
         return None;
     };
@@ -271,7 +278,7 @@ pub(in super::super) fn deriv(samples: &mut [(i64, f64)], _: &Span) -> Option<f6
     Some((xy - x * y / n) / (xx - x * x / n))
 }
 
-pub(in super::super) fn changes(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+pub(in crate::promql) fn changes(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let differ = |pair: &&[(i64, f64)]| {
         let (before, value) = (pair[0].1, pair[1].1);
         before != value && !(before.is_nan() && value.is_nan())
@@ -279,7 +286,7 @@ pub(in super::super) fn changes(samples: &mut [(i64, f64)], _: &Span) -> Option<
     Some(counted(samples.windows(2).filter(differ).count()))
 }
 
-pub(in super::super) fn resets(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+pub(in crate::promql) fn resets(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let falls = |pair: &&[(i64, f64)]| pair[1].1 < pair[0].1;
     Some(counted(samples.windows(2).filter(falls).count()))
 }
@@ -288,6 +295,146 @@ pub(in super::super) fn resets(samples: &mut [(i64, f64)], _: &Span) -> Option<f
     clippy::cast_precision_loss,
     reason = "numbers of samples stay below 2^53"
 )]
-pub(in super::super) fn counted(count: usize) -> f64 {
+pub(in crate::promql) fn counted(count: usize) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn span(after: i64, until: i64) -> Span {
+        Span {
+            after,
+            until,
+            parameter: 0.0,
+        }
+    }
+
+    /// Seconds and values to milliseconds and values.
+    fn samples(of: &[(i64, f64)]) -> Vec<(i64, f64)> {
+        of.iter().map(|(at, value)| (at * 1000, *value)).collect()
+    }
+
+    #[test]
+    fn extrapolation() {
+        // Range (0, 60], `increase` and `delta`; the sampled part is stretched as the note says.
+        for (of, increased, differed, note) in [
+            (&[(10, 5.0)][..], None, None, "one sample is none"),
+            (
+                &[(10, 10.0), (30, 30.0), (50, 50.0)],
+                Some(60.0),
+                Some(60.0),
+                "both gaps of 10 s are below 1.1 of the average 20 s: to both ends",
+            ),
+            (
+                &[(25, 100.0), (35, 110.0)],
+                Some(20.0),
+                Some(20.0),
+                "both gaps of 25 s are too wide: half an average on each side",
+            ),
+            (
+                &[(21, 0.0), (31, 10.0), (41, 20.0), (60, 39.0)],
+                Some(39.0),
+                Some(39.0 * (39.0 + 6.5) / 39.0),
+                "a counter does not start below zero, a gauge may",
+            ),
+            (
+                &[(10, 10.0), (30, 4.0), (50, 8.0)],
+                Some(60.0 / 40.0 * 8.0),
+                Some(60.0 / 40.0 * -2.0),
+                "a fall is a reset of a counter",
+            ),
+            (
+                &[(10, 0.0), (60, 0.0)],
+                Some(0.0),
+                Some(0.0),
+                "nothing happened",
+            ),
+        ] {
+            let (mut of, span) = (samples(of), span(0, 60_000));
+            let near = |a: Option<f64>, b: Option<f64>| match (a, b) {
+                (Some(a), Some(b)) => (a - b).abs() < 1e-9,
+                (a, b) => a == b,
+            };
+            let (up, diff) = (increase(&mut of, &span), delta(&mut of, &span));
+            assert!(near(up, increased), "{note}: increase {up:?}");
+            assert!(near(diff, differed), "{note}: delta {diff:?}");
+            assert!(
+                near(rate(&mut of, &span), increased.map(|i| i / 60.0)),
+                "{note}: rate"
+            );
+        }
+    }
+
+    #[test]
+    fn between_the_last_two_and_pairs() {
+        let span = span(0, 60_000);
+        let mut of = samples(&[(10, 7.0), (20, 9.0), (25, 4.0)]);
+        assert_eq!(irate(&mut of, &span), Some(0.8));
+        assert_eq!(idelta(&mut of, &span), Some(-5.0));
+        assert_eq!(resets(&mut of, &span), Some(1.0));
+        assert_eq!(changes(&mut of, &span), Some(2.0));
+        assert_eq!(irate(&mut of[..1], &span), None);
+        let mut nan = samples(&[(10, f64::NAN), (20, f64::NAN), (30, 1.0)]);
+        assert_eq!(changes(&mut nan, &span), Some(1.0));
+        let mut line = samples(&[(10, 1.0), (20, 3.0), (30, 5.0)]);
+        assert!((deriv(&mut line, &span).unwrap() - 0.2).abs() < 1e-12);
+    }
+
+    fn value() -> impl Strategy<Value = f64> {
+        prop_oneof![
+            20 => (0..50u8).prop_map(f64::from),
+            1 => Just(STALE),
+            1 => Just(f64::NAN),
+            1 => Just(f64::INFINITY),
+            1 => Just(1e308),
+        ]
+    }
+
+    proptest! {
+        /// Whole rows give what series by series gives.
+        #[test]
+        fn rows_and_series_agree(
+            table in prop::collection::vec(prop::collection::vec(value(), 0..400), 0..7),
+            start in 0usize..3,
+            listed in any::<bool>(),
+        ) {
+            let rows: Vec<Row> = (1..).zip(&table).map(|(i, values)| Row {
+                at: i * 10_000 + i * i,
+                values: values.clone(),
+            }).collect();
+            let span = span(0, 70_000);
+            let columns_of = if listed {
+                Columns::Listed((0..300).map(|i| (i * 7 + 1) % 400).collect())
+            } else {
+                Columns::Run { start, len: 390 }
+            };
+            for (kind, by_series) in [
+                (Extrapolation::Rate, rate as fn(&mut [(i64, f64)], &Span) -> Option<f64>),
+                (Extrapolation::Increase, increase),
+                (Extrapolation::Delta, delta),
+            ] {
+                let one = |index: usize| {
+                    let column = columns_of.get(index);
+                    let mut of: Vec<(i64, f64)> = rows
+                        .iter()
+                        .map(|row| (row.at, row.get(column)))
+                        .filter(|(_, value)| !is_stale(*value))
+                        .collect();
+                    by_series(&mut of, &span).unwrap_or(STALE)
+                };
+                let mut out = vec![0.0; columns_of.len()];
+                columns(kind, rows.iter(), &columns_of, &span, &mut out, &mut |i| one(i));
+                for (index, got) in out.iter().enumerate() {
+                    let wanted = one(index);
+                    let same = got.to_bits() == wanted.to_bits()
+                        || (got.is_nan() && wanted.is_nan() && !is_stale(*got) && !is_stale(wanted))
+                       ;
+                    prop_assert!(same, "{kind:?} {index}: {got} {wanted}");
+                }
+            }
+        }
+    }
 }

@@ -9,8 +9,7 @@ use super::{nearest, path};
 use crate::engine::{Alerting, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
-use crate::sink;
-use crate::sink::{Secret, SecretUrl};
+use crate::sink::{Secret, SecretUrl, WebhookConfig};
 
 /// Kinds of later versions that a file may name already.
 const LATER_EVENTS: [&str; 6] = [
@@ -62,29 +61,16 @@ impl Webhook {
         }
     }
 
-    /// What posts to it. Reads the secret's file.
-    ///
-    /// # Errors
-    /// A file that cannot be read, a key or URL that cannot be used; one sentence.
-    pub fn connect(&self) -> Result<sink::Webhook, String> {
-        let secret = match &self.secret_file {
-            None => None,
-            Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    let (name, path) = (&self.name, path.display());
-                    format!("the secret of webhook `{name}` cannot be read: {path}: {error}")
-                })?;
-                Some(Secret::new(text.trim()))
-            }
-        };
-        let config = sink::WebhookConfig {
+    /// What an attempt needs; `secret` is what `secret_file` holds.
+    #[must_use]
+    pub fn sender(&self, secret: Option<Secret>) -> WebhookConfig {
+        WebhookConfig {
             name: self.name.clone(),
             url: self.url.clone(),
             secret,
             headers: self.headers.clone(),
             timeout: self.timeout,
-        };
-        sink::Webhook::new(&config).map_err(|error| crate::run::chain(&error))
+        }
     }
 }
 

@@ -175,6 +175,8 @@ impl Body {
             len = (len * 2).max(STEP).min(self.limit.saturating_add(1));
         }
         self.hold(len.div_ceil(STEP)).await?;
+        // Exactly: what a growing vector takes in advance would not be counted.
+        self.buffer.reserve_exact(len - self.buffer.len());
         self.buffer.resize(len, 0);
         Ok(())
     }
@@ -264,5 +266,80 @@ fn difference(after: u64, before: u64) -> usize {
 impl Drop for Body {
     fn drop(&mut self) {
         self.memory.give_back(std::mem::take(&mut self.buffer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    fn bomb(encoding: Encoding) -> Vec<u8> {
+        use std::io::Write as _;
+        let zeros = vec![0; 8 << 20];
+        if encoding == Encoding::Zstd {
+            return zstd::encode_all(zeros.as_slice(), 1).expect("memory is written to");
+        }
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&zeros).expect("memory is written to");
+        gzip.finish().expect("memory is written to")
+    }
+
+    #[tokio::test]
+    async fn s6_a_bomb_takes_no_more_memory_than_its_limit() {
+        let memory = Arc::new(Memory::new(64 << 20));
+        for encoding in [Encoding::Gzip, Encoding::Zstd] {
+            let limit = 300_000;
+            let mut body = Body::new(&memory, limit, encoding).unwrap();
+            let error = body.feed(&bomb(encoding)).await.unwrap_err();
+            assert_eq!(error.fault, ScrapeFault::BodyTooLarge);
+            assert!(
+                body.buffer.capacity() <= limit + STEP,
+                "{}",
+                body.buffer.capacity()
+            );
+        }
+        assert_eq!(memory.steps.available_permits(), memory.steps_max);
+    }
+
+    /// As a stream comes: in pieces of any size, each byte by itself too.
+    #[tokio::test]
+    async fn pieces_do_not_matter() {
+        let text: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        let zstd = zstd::encode_all(text.as_slice(), 1).unwrap();
+        let memory = Arc::new(Memory::new(64 << 20));
+        for (encoding, bytes, sizes) in [
+            (Encoding::Identity, &text, [7, 1000, usize::MAX]),
+            (Encoding::Zstd, &zstd, [1, 1000, usize::MAX]),
+        ] {
+            for size in sizes {
+                let mut body = Body::new(&memory, text.len(), encoding).unwrap();
+                for piece in bytes.chunks(size) {
+                    body.feed(piece).await.unwrap();
+                }
+                assert!(body.finish().unwrap() == text, "{encoding:?} {size}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_under_way_share_one_bound() {
+        let memory = Arc::new(Memory::new(2 * STEP));
+        let mut first = Body::new(&memory, 1 << 20, Encoding::Identity).unwrap();
+        first.feed(&vec![b'x'; 2 * STEP - 1]).await.unwrap();
+        let mut second = Body::new(&memory, 1 << 20, Encoding::Identity).unwrap();
+        {
+            let feed = second.feed(b"x");
+            tokio::pin!(feed);
+            assert!((&mut feed).now_or_never().is_none());
+            drop(first);
+            feed.await.unwrap();
+        }
+        drop(second);
+        // What no wait could make room for fails at once.
+        let mut huge = Body::new(&memory, 1 << 20, Encoding::Identity).unwrap();
+        let error = huge.feed(&vec![b'x'; 3 * STEP]).await.unwrap_err();
+        assert_eq!(error.fault, ScrapeFault::BodyTooLarge);
     }
 }

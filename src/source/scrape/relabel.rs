@@ -176,6 +176,7 @@ mod tests {
 
     /// The cases of Prometheus' own table that use these actions, and the corners of each.
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn as_prometheus() {
         let abc: &[(&str, &str)] = &[("a", "foo"), ("b", "bar"), ("c", "baz")];
         let map = Relabel {

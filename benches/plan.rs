@@ -1,0 +1,134 @@
+//! What an evaluation and an append cost: a narrow rule, a wide one, one page into the window.
+
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gated::model::{Labels, Slot, TargetId, Timestamp};
+use gated::promql::{Expr, Output, Plan};
+use gated::store::Window;
+
+const BOUNDS: [&str; 12] = [
+    "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf",
+];
+const SPAN: Duration = Duration::from_secs(5);
+const P95: &str =
+    "histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket[5s])))";
+const ERROR_RATIO: &str =
+    r#"sum(rate(http_requests_total{status=~"5.."}[5s])) / sum(rate(http_requests_total[5s]))"#;
+
+/// Pages as a service shows them: of 1000 series 36 histograms of 12 buckets, 400 counters by status, the rest gauges.
+fn page(series: usize) -> Vec<Labels> {
+    let instance = "10.0.0.1:8080";
+    (0..series)
+        .map(|i| match i % 1000 {
+            n @ 0..432 => Labels::new([
+                ("__name__", "http_request_duration_seconds_bucket"),
+                ("path", &format!("/api/v1/{}", (i - n) + n / 12)),
+                ("le", BOUNDS[n % 12]),
+                ("instance", instance),
+            ]),
+            n @ 432..832 => Labels::new([
+                ("__name__", "http_requests_total"),
+                ("path", &format!("/api/v1/{}", (i - n) + n / 5)),
+                ("status", ["200", "201", "404", "500", "503"][n % 5]),
+                ("instance", instance),
+            ]),
+            n => Labels::new([
+                ("__name__", format!("go_gauge_{n}").as_str()),
+                ("part", &i.to_string()),
+                ("instance", instance),
+            ]),
+        })
+        .collect()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counters of a benchmark")]
+fn values(len: usize, scrape: i64) -> Vec<f64> {
+    (0..len)
+        .map(|i| (scrape * (1 + i as i64 % 97)) as f64)
+        .collect()
+}
+
+fn at(scrape: i64) -> Timestamp {
+    Timestamp::from_millis(1_785_542_400_000 + scrape * 1000)
+}
+
+/// `targets` with `series` each, scraped every second ten times.
+fn window(targets: u32, series: usize) -> Window {
+    let mut window = Window::default();
+    for id in 0..targets {
+        let target = TargetId(id);
+        window.add_target(target, Duration::from_secs(1));
+        for (slot, labels) in (0..).zip(page(series)) {
+            let labels = labels.with("instance", &format!("10.0.0.{id}:8080"));
+            window.born(target, Slot(slot), labels, SPAN);
+        }
+    }
+    for scrape in 0..10 {
+        let values = values(series, scrape);
+        for id in 0..targets {
+            window.append(TargetId(id), at(scrape), &values, &[]);
+        }
+    }
+    window
+}
+
+fn evaluate(c: &mut Criterion, name: &str, window: &Window, text: &str) {
+    let mut plan = Plan::new(&Expr::parse(text).expect("written above"));
+    plan.refresh(window);
+    let mut group = c.benchmark_group("eval");
+    group.throughput(Throughput::Elements(plan.matched() as u64));
+    group.bench_function(name, |b| {
+        b.iter(|| match plan.eval(window, at(9)) {
+            Ok(Output::Vector(vector)) => vector.iter().map(|(_, v)| v).sum::<f64>(),
+            other => panic!("{other:?}"),
+        });
+    });
+    group.finish();
+}
+
+fn plans(c: &mut Criterion) {
+    let narrow = window(1, 12);
+    evaluate(c, "p95 over 12 series", &narrow, P95);
+    evaluate(
+        c,
+        "rate of 12 series",
+        &narrow,
+        "sum(rate(http_request_duration_seconds_bucket[5s]))",
+    );
+    let wide = window(100, 1000);
+    evaluate(c, "p95 over 43 k of 100 k", &wide, P95);
+    evaluate(c, "error ratio over 40 k of 100 k", &wide, ERROR_RATIO);
+    evaluate(
+        c,
+        "sum of an instant selector, 43 k",
+        &wide,
+        "sum(http_request_duration_seconds_bucket)",
+    );
+    let mut group = c.benchmark_group("bind");
+    group.sample_size(20);
+    group.bench_function("p95 over 43 k of 100 k", |b| {
+        let expr = Expr::parse(P95).expect("written above");
+        b.iter(|| Plan::new(&expr).refresh(&wide));
+    });
+    group.finish();
+}
+
+fn append(c: &mut Criterion) {
+    let series = 10_000;
+    let mut window = window(1, series);
+    let mut group = c.benchmark_group("append");
+    group.throughput(Throughput::Elements(series as u64));
+    let values = values(series, 11);
+    let mut scrape = 10;
+    group.bench_function("a page of 10 k series", |b| {
+        b.iter(|| {
+            scrape += 1;
+            window.append(TargetId(0), at(scrape), &values, &[]);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, plans, append);
+criterion_main!(benches);
