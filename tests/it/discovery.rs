@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use gated::engine::{Input, ScrapeFault};
 use gated::source::{DnsKind, DnsName, ScrapeConfig, Tuning, target_url};
+use tokio::time::timeout;
 
 use crate::fault_server::{Answer, FaultServer};
-use crate::scrape::{Rig, config};
+use crate::scrape::{PATIENCE, Rig, config};
 
 /// Targets by URL, as the engine knows them.
 #[derive(Default)]
@@ -22,13 +23,17 @@ impl Known {
     /// Takes inputs until exactly these targets are known.
     async fn become_(&mut self, rig: &mut Rig, want: &[&str]) {
         let want: BTreeSet<&str> = want.iter().copied().collect();
-        while self.0.values().map(String::as_str).collect::<BTreeSet<_>>() != want {
-            match rig.next().await {
-                Input::Target(info) => drop(self.0.insert(info.id.0, info.url)),
-                Input::TargetGone(id) => drop(self.0.remove(&id.0)),
-                _ => {}
+        let follow = async {
+            while self.0.values().map(String::as_str).collect::<BTreeSet<_>>() != want {
+                match rig.next().await {
+                    Input::Target(info) => drop(self.0.insert(info.id.0, info.url)),
+                    Input::TargetGone(id) => drop(self.0.remove(&id.0)),
+                    _ => {}
+                }
             }
-        }
+        };
+        let followed = timeout(PATIENCE, follow).await;
+        assert!(followed.is_ok(), "{:?} instead of {want:?}", self.0);
     }
 
     /// Takes so many scrapes, during which nothing comes or goes.

@@ -60,6 +60,24 @@ impl Rig {
         }
     }
 
+    /// The first outcome that is as it should be, among those to come.
+    pub async fn until(
+        &mut self,
+        mut done: impl FnMut(&Result<Columns, ScrapeError>) -> bool,
+    ) -> Result<Columns, ScrapeError> {
+        let search = async {
+            loop {
+                let outcome = self.outcome().await;
+                if done(&outcome) {
+                    return outcome;
+                }
+            }
+        };
+        timeout(PATIENCE, search)
+            .await
+            .expect("an outcome as it should be")
+    }
+
     pub async fn outcome(&mut self) -> Result<Columns, ScrapeError> {
         self.scrape().await.outcome
     }

@@ -93,20 +93,12 @@ async fn credentials_come_from_the_url_the_configuration_and_files() {
     let mut rig = Rig::start(vec![bearer], Tuning::default());
     assert_eq!(kind(&rig.outcome().await), Ok(1));
     std::fs::write(&file, "rotated").unwrap();
-    while !server
-        .requests()
-        .pop()
-        .unwrap()
-        .contains("Bearer rotated\r\n")
-    {
-        assert_eq!(kind(&rig.outcome().await), Ok(1));
-    }
+    let rotated = |request: &String| request.contains("Bearer rotated\r\n");
+    rig.until(|_| server.requests().iter().any(rotated))
+        .await
+        .unwrap();
     std::fs::remove_file(&file).unwrap();
-    let error = loop {
-        if let Err(error) = rig.outcome().await {
-            break error;
-        }
-    };
+    let error = rig.until(Result::is_err).await.unwrap_err();
     assert_eq!(error.fault, ScrapeFault::Credentials);
 }
 
@@ -211,17 +203,14 @@ async fn other_rules_ask_about_every_series_again() {
     let mut rig = Rig::start(vec![config(&server.url())], Tuning::default());
     assert_eq!(rig.outcome().await.unwrap().born.len(), 3);
     rig.interest.store(Arc::new(Interest::new([], None)));
-    let mut gone = 0;
-    while gone == 0 {
-        gone = rig.outcome().await.unwrap().gone.len();
-    }
-    assert_eq!(gone, 3);
+    let changed = |outcome: &Result<Columns, _>| {
+        let columns = outcome.as_ref().unwrap();
+        columns.born.len() + columns.gone.len() > 0
+    };
+    assert_eq!(rig.until(changed).await.unwrap().gone.len(), 3);
     rig.interest
         .store(Arc::new(Interest::new([], Some(PATIENCE))));
-    let mut born = Columns::default();
-    while born.born.is_empty() {
-        born = rig.outcome().await.unwrap();
-    }
+    let born = rig.until(changed).await.unwrap();
     // They were on the page all the time.
     assert_eq!((born.born.len(), born.series_added), (3, 0));
 }

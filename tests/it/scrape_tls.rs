@@ -200,5 +200,5 @@ async fn s13_the_clients_certificate_is_sent_and_follows_its_files() {
     let mut rig = Rig::start(vec![with(&url, known)], Tuning::default());
     assert_eq!(rig.outcome().await.unwrap_err().fault, ScrapeFault::Tls);
     write_pair(folder.path(), &ours.sign("client", false));
-    while rig.outcome().await.is_err() {}
+    rig.until(Result::is_ok).await.unwrap();
 }
