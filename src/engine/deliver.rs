@@ -207,15 +207,11 @@ impl Engine {
             .receivers
             .iter()
             .find(|it| it.name == delivery.receiver);
-        let Some(receiver) = receiver else {
+        if receiver.is_none() {
             let why = format!("there is no [[webhook]] `{}` any more", delivery.receiver);
             return Some(DeliveryState::GivenUp { at, why });
-        };
-        let patience = if rollback {
-            self.settings.rollback.give_up_after
-        } else {
-            receiver.give_up_after
-        };
+        }
+        let patience = self.patience(delivery);
         (at.since(delivery.created_at) >= patience).then(|| {
             let last = delivery.last_error.as_deref().unwrap_or("never attempted");
             let why = format!(
@@ -224,6 +220,16 @@ impl Engine {
             );
             DeliveryState::GivenUp { at, why }
         })
+    }
+
+    /// How long a delivery is tried.
+    fn patience(&self, delivery: &Delivery) -> std::time::Duration {
+        if delivery.kind == NoticeKind::RollbackRequested {
+            return self.settings.rollback.give_up_after;
+        }
+        let receivers = &self.settings.receivers;
+        let receiver = receivers.iter().find(|it| it.name == delivery.receiver);
+        receiver.map_or(std::time::Duration::ZERO, |it| it.give_up_after)
     }
 
     /// Why a rollback must not be sent any more.
@@ -309,13 +315,13 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        self.outbox.in_flight.remove(key);
+        // An outcome that no attempt under way belongs to says nothing: it must not push the next attempt away.
+        if !self.outbox.in_flight.remove(key) {
+            return;
+        }
         let Some(mut delivery) = self.outbox.all.get(key).cloned() else {
             return;
         };
-        if !matches!(delivery.state, DeliveryState::Owed { .. }) {
-            return;
-        }
         let (answer, said) = match outcome {
             Attempted::Answered {
                 status,
@@ -362,6 +368,10 @@ impl Engine {
                 at: next,
                 attention,
             } => {
+                // Given up on time, not with the attempt after it.
+                let next = next
+                    .min(delivery.created_at + self.patience(&delivery))
+                    .max(at);
                 let reason = if attention {
                     format!("{said}: needs attention")
                 } else {

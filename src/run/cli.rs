@@ -43,7 +43,7 @@ fn long_version() -> &'static str {
         format!(
             "{}\nSQLite {}",
             env!("CARGO_PKG_VERSION"),
-            rusqlite::version()
+            crate::sink::ledger::sqlite_version()
         )
     });
     TEXT.as_str()

@@ -49,6 +49,12 @@ pub struct Quarantine {
     pub reason: String,
 }
 
+/// The version of the SQLite that is built in.
+#[must_use]
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 /// What a delivery sends: the same bytes on every attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBody {
