@@ -1,7 +1,10 @@
 //! Reading a ledger without creating or changing a file: for the dry run, beside a living gated or after a dead one.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{self, Path};
 
 use rusqlite::{Connection, OpenFlags};
@@ -36,6 +39,7 @@ pub fn read(path: &Path) -> Result<Restored, LedgerError> {
             reason: error.to_string(),
         },
         Unread::Sqlite(source) => sqlite(path, source),
+        Unread::Copy(source) => denied(path, source),
     })
 }
 
@@ -43,7 +47,7 @@ pub fn read(path: &Path) -> Result<Restored, LedgerError> {
 #[derive(Copy, Clone)]
 enum How {
     BesideOwner,
-    /// A WAL without an owner. Its index is built in this process's memory; the lock held here keeps owners away.
+    /// A WAL without an owner. Reading it would write its index beside it, so a copy is read.
     LeftBehind,
     /// One whole file.
     Still,
@@ -53,6 +57,13 @@ enum Unread {
     Refused(Found),
     Damaged(String),
     Sqlite(rusqlite::Error),
+    Copy(io::Error),
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Self {
+        Self::Copy(error)
+    }
 }
 
 impl From<rusqlite::Error> for Unread {
@@ -62,19 +73,30 @@ impl From<rusqlite::Error> for Unread {
 }
 
 fn restore(path: &Path, how: How) -> Result<Restored, Unread> {
-    let options = match how {
-        How::BesideOwner => "mode=ro",
-        How::LeftBehind => "mode=ro&nolock=1",
-        How::Still => "mode=ro&immutable=1",
+    // Gone with its files when this returns.
+    let mut folder = None;
+    let (path, options) = match how {
+        How::BesideOwner => (path.to_owned(), "mode=ro"),
+        How::LeftBehind => {
+            let folder = folder.insert(tempfile::tempdir()?);
+            let copy = folder.path().join("ledger");
+            fs::copy(path, &copy)?;
+            fs::copy(beside(path, "-wal"), beside(&copy, "-wal"))?;
+            // Files of a disk that is read-only are copied with that permission.
+            for file in [copy.clone(), beside(&copy, "-wal")] {
+                fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+            }
+            (copy, "mode=rw")
+        }
+        How::Still => (path.to_owned(), "mode=ro&immutable=1"),
     };
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_URI
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(uri(path, options), flags)?;
+    let open = match how {
+        How::LeftBehind => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        How::BesideOwner | How::Still => OpenFlags::SQLITE_OPEN_READ_ONLY,
+    };
+    let flags = open | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(uri(&path, options), flags)?;
     db.busy_timeout(super::BUSY)?;
-    if let How::LeftBehind = how {
-        db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    }
     match schema::look(&db)? {
         Found::Empty => return Ok(Restored::default()),
         Found::Ours(schema::VERSION) => {}
