@@ -302,7 +302,7 @@ fn run_nan(tally: &mut Tally, case: &Nan) {
 
 #[test]
 fn core_cases_of_prometheus() {
-    cases("core").check(&expect![[r#"
+    cases("core").check(&expect![[r"
         289 passed
         21 `@` is not evaluated by gated yet
         1 `asinh` is not evaluated by gated yet
@@ -321,7 +321,7 @@ fn core_cases_of_prometheus() {
         1 `sin` is not evaluated by gated yet
         3 `year` is not evaluated by gated yet
         24 a subquery is not evaluated by gated yet
-    "#]]);
+    "]]);
 }
 
 /// Cases that need a feature flag (gated follows the defaults: a dropped name is gone at once) or a Prometheus newer
@@ -340,7 +340,7 @@ fn cases_behind_flags() {
             outcomes += &format!("differs: {}\n", failure.split(' ').next().unwrap());
         }
     }
-    expect![[r#"
+    expect![[r"
         experimental_functions: 0 passed
         15 `info` is not evaluated by gated yet
         1 `mad_over_time` is not evaluated by gated yet
@@ -368,7 +368,7 @@ fn cases_behind_flags() {
         2 `ts_of_first_over_time` is not evaluated by gated yet
         9 duration expressions are not evaluated by gated yet
         differs: name_label_dropping:119
-    "#]]
+    "]]
     .assert_eq(&outcomes);
 }
 
@@ -385,7 +385,7 @@ fn compliance_queries() {
     for case in json::<Vec<Nan>>(&data("promql_compliance/compliance.nan.json")) {
         run_nan(&mut tally, &case);
     }
-    tally.check(&expect![[r#"
+    tally.check(&expect![[r"
         398 passed
         2 `day_of_month` is not evaluated by gated yet
         2 `day_of_week` is not evaluated by gated yet
@@ -395,7 +395,7 @@ fn compliance_queries() {
         8 `predict_linear` is not evaluated by gated yet
         4 `year` is not evaluated by gated yet
         2 a subquery is not evaluated by gated yet
-    "#]]);
+    "]]);
 }
 
 #[test]
@@ -415,7 +415,7 @@ fn what_must_fail_fails() {
             outcomes += &format!("{} {}\n  {why}\n", case.id, case.expr);
         }
     }
-    expect![[r#"
+    expect![[r"
         aggregators:425 limitk(NaN, non_existent)
           refused: `limitk` is not evaluated by gated yet
         collision:20 ceil({__name__=~'testmetric1|testmetric2'})
@@ -432,7 +432,7 @@ fn what_must_fail_fails() {
           failed: vector cannot contain metrics with the same labelset
         operators:333 many_side >= on(job) one_side
           failed: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)
-    "#]].assert_eq(&outcomes);
+    "]].assert_eq(&outcomes);
 }
 
 /// `sort` and `topk` promise an order; everywhere else only the set counts.
@@ -494,12 +494,12 @@ fn ordered_cases_keep_their_order() {
         }
     }
     refused.sort();
-    expect![[r#"
+    expect![[r"
         3 in order
         `sort_by_label` is not evaluated by gated yet
         `sort_by_label` is not evaluated by gated yet
         `sort_by_label` is not evaluated by gated yet
-    "#]]
+    "]]
     .assert_eq(&format!("{checked} in order\n{}\n", refused.join("\n")));
 }
 
