@@ -45,7 +45,7 @@ fn page(series: usize) -> Vec<Labels> {
 #[allow(clippy::cast_precision_loss, reason = "counters of a benchmark")]
 fn values(len: usize, scrape: i64) -> Vec<f64> {
     (0..len)
-        .map(|i| (scrape * (1 + i as i64 % 97)) as f64)
+        .map(|i| scrape as f64 * (1 + i % 97) as f64)
         .collect()
 }
 

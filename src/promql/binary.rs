@@ -148,10 +148,10 @@ impl Pairing {
                 continue;
             }
             let mut variants = Groups::default();
-            let lent = Grouping::By(self.matching.include.clone());
+            let borrowed = Grouping::By(self.matching.include.clone());
             let one_side: Vec<(u32, u32)> = one_side
                 .iter()
-                .map(|o| (*o, variants.number(one.key(*o as usize, &lent))))
+                .map(|o| (*o, variants.number(one.key(*o as usize, &borrowed))))
                 .collect();
             if labels.len() + many_side.len() * variants.len() > ELEMENTS_MAX {
                 return Err(EvalError(format!(

@@ -1,4 +1,4 @@
-//! PromQL: text → [`Expr`] → [`Plan`] → values.
+//! `PromQL`: text → [`Expr`] → [`Plan`] → values.
 //!
 //! `lex` bounds a text and points into it; `parse` turns it into a tree of nodes that the planner can carry out whole;
 //! binding a node to the window resolves selectors to series and grouping to indexes, and from then on evaluation is
@@ -7,6 +7,7 @@
 
 mod aggregate;
 mod binary;
+mod expr;
 mod functions;
 mod layout;
 mod lex;
@@ -19,9 +20,9 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;
-pub use parse::Expr;
 pub use plan::{EvalError, Output, Plan, Vector};
 
 /// How far back an instant selector looks for its newest sample, in milliseconds.

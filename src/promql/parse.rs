@@ -1,4 +1,4 @@
-//! Text → [`Expr`]. The only file that knows the parser crate.
+//! Text → a tree of nodes. The only file that knows the parser crate.
 //!
 //! The tree that comes out is typed by construction (what is not a scalar here is a vector) and holds only what a plan
 //! can carry out whole; everything else is refused by its name.
@@ -20,6 +20,7 @@ use crate::model::{Labels, time};
 use super::LOOKBACK;
 use super::aggregate::{Aggregate, Operation};
 use super::binary::{Cardinality, Matching, Pairing, SetOp, SetOperation, WithScalar};
+use super::expr::Root;
 use super::functions::{self, Function, HistogramQuantile, Map, Relabel, Rewrite};
 use super::layout::Grouping;
 use super::lex::{self, ParseError, Token};
@@ -28,67 +29,30 @@ use super::node::{Kind, Node};
 use super::scalar::{Op, Scalar};
 use super::select::{OverRange, Selector};
 
-/// A parsed, type-checked expression that the planner can carry out whole.
-#[derive(Clone, Debug)]
-pub struct Expr {
-    text: String,
-    pub(super) root: Root,
-    selectors: Vec<(Matchers, Duration)>,
-    longest_range: Duration,
+/// What a text reads as: its tree, its selectors with the history each needs, and its longest range.
+pub(super) struct Parsed {
+    pub root: Root,
+    pub selectors: Vec<(Matchers, Duration)>,
+    pub longest_range: Duration,
 }
 
-#[derive(Clone, Debug)]
-pub(super) enum Root {
-    Scalar(Scalar),
-    Vector(Box<Node>),
-}
-
-impl Expr {
-    /// # Errors
-    /// What does not parse, is over 4 KiB or 500 tokens, has wrong types, or uses what gated does not evaluate (by name).
-    pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let tokens = lex::tokens(text)?;
-        let parsed =
-            parser::parse(text).map_err(|message| lex::explain(text, &tokens, &message))?;
-        let mut reader = Reader {
-            text,
-            tokens,
-            selectors: Vec::new(),
-            longest_range: Duration::ZERO,
-        };
-        let root = reader.root(&parsed)?;
-        Ok(Self {
-            text: text.to_owned(),
-            root,
-            selectors: reader.selectors,
-            longest_range: reader.longest_range,
-        })
-    }
-
-    /// As written.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Every selector with the history it needs: range + offset, lookback (5 min) + offset, and nothing for an instant
-    /// selector without an offset, since the window always keeps the newest sample.
-    #[must_use]
-    pub fn selectors(&self) -> Vec<(Matchers, Duration)> {
-        self.selectors.clone()
-    }
-
-    /// The longest range of a range selector with its offset; zero without one. A reading over it is `thin` before that much was watched.
-    #[must_use]
-    pub fn longest_range(&self) -> Duration {
-        self.longest_range
-    }
-
-    /// By selector: the metric's name where it is fixed.
-    pub(super) fn names(&self) -> impl Iterator<Item = Option<String>> + '_ {
-        let names = self.selectors.iter().map(|(matchers, _)| matchers.name());
-        names.map(|name| name.map(str::to_owned))
-    }
+/// # Errors
+/// See [`super::Expr::parse`].
+pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
+    let tokens = lex::tokens(text)?;
+    let parsed = parser::parse(text).map_err(|message| lex::explain(text, &tokens, &message))?;
+    let mut reader = Reader {
+        text,
+        tokens,
+        selectors: Vec::new(),
+        longest_range: Duration::ZERO,
+    };
+    let root = reader.root(&parsed)?;
+    Ok(Parsed {
+        root,
+        selectors: reader.selectors,
+        longest_range: reader.longest_range,
+    })
 }
 
 struct Reader<'a> {
@@ -98,6 +62,10 @@ struct Reader<'a> {
     longest_range: Duration,
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "it ends functions that may refuse"
+)]
 fn node(kind: Kind) -> Result<Node, ParseError> {
     Ok(Node::new(kind))
 }
@@ -299,15 +267,14 @@ impl Reader<'_> {
                     labels,
                 })
             }
-            "timestamp" => match call.args.args.first().map(|arg| bare(arg)) {
-                Some(parser::Expr::VectorSelector(selector)) => {
-                    node(Kind::Timestamp(self.selector(selector, None)?))
+            "timestamp" => {
+                let argument = call.args.args.first().map(|arg| bare(arg));
+                if let Some(parser::Expr::VectorSelector(selector)) = argument {
+                    return node(Kind::Timestamp(self.selector(selector, None)?));
                 }
-                _ => {
-                    let of = self.argument(call, 0)?;
-                    node(map(Function::Time, of, Vec::new()))
-                }
-            },
+                let of = self.argument(call, 0)?;
+                node(map(Function::Time, of, Vec::new()))
+            }
             "vector" => node(Kind::Vector(self.scalar_argument(call, 0)?)),
             "sort" | "sort_desc" => node(Kind::Sort {
                 of: Box::new(self.argument(call, 0)?),

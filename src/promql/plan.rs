@@ -3,8 +3,8 @@
 use crate::model::{Labels, TargetId, Timestamp, is_stale};
 use crate::store::Window;
 
+use super::expr::{Expr, Root};
 use super::node::{Binding, Moment, bind_scalar};
-use super::parse::{Expr, Root};
 
 /// What fails at run time: many-to-many matches and the like.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +44,6 @@ pub struct Vector<'a> {
 
 impl Vector<'_> {
     /// Elements in the order of `sort` and `topk`, else in an order that stays the same from evaluation to evaluation.
-    #[must_use]
     pub fn iter(&self) -> impl Iterator<Item = (&Labels, f64)> {
         let places = self.order.map_or(self.values.len(), <[u32]>::len);
         (0..places).filter_map(|place| {

@@ -318,7 +318,7 @@ impl OverRange {
             match &self.function.extrapolation {
                 Some(kind) => {
                     let rows = block.between(span.after, span.until);
-                    rate::columns(*kind, rows, &segment.columns, &span, out, &mut one);
+                    rate::columns(*kind, &rows, &segment.columns, &span, out, &mut one);
                 }
                 None => {
                     for (index, out) in out.iter_mut().enumerate() {

@@ -99,6 +99,7 @@ impl Window {
     /// A series stands at `slot` of `target` from the next append on, needed for `span` back; the newest sample is kept
     /// even when that is zero. A series that vanished within its span continues where it ended. One that stands there
     /// already gets the `span`. Of one page, say what is gone before what is born: slots are reused.
+    #[allow(clippy::needless_pass_by_value, reason = "the window keeps the labels")]
     pub fn born(&mut self, target: TargetId, slot: Slot, labels: Labels, span: Duration) {
         let Some(owner) = self.targets.get_mut(&target) else {
             return;

@@ -160,8 +160,8 @@ fn rate(samples: &[(i64, f64)], at: i64, range: i64) -> Option<f64> {
     let falls = samples.windows(2).filter(|pair| pair[1].1 < pair[0].1);
     let increase = falls.fold(end - start, |sum, pair| sum + pair[0].1);
     let secs = |millis: i64| millis as f64 / 1000.0;
-    let sampled = secs(last - first);
-    let average = sampled / (samples.len() - 1) as f64;
+    let covered = secs(last - first);
+    let average = covered / (samples.len() - 1) as f64;
     let half = |gap: f64| {
         if gap >= average * 1.1 {
             average / 2.0
@@ -171,9 +171,9 @@ fn rate(samples: &[(i64, f64)], at: i64, range: i64) -> Option<f64> {
     };
     let mut before = half(secs(first - (at - range)));
     if increase > 0.0 && start >= 0.0 {
-        before = before.min(sampled * (start / increase));
+        before = before.min(covered * (start / increase));
     }
-    let factor = (sampled + before + half(secs(at - last))) / sampled;
+    let factor = (covered + before + half(secs(at - last))) / covered;
     Some(increase * factor / secs(range))
 }
 

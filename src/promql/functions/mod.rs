@@ -22,21 +22,21 @@ pub(super) struct Span {
     pub parameter: f64,
 }
 
+/// From one series' samples in a range.
+type Compute = fn(&mut [(i64, f64)], &Span) -> Option<f64>;
+
 /// A function over one series' samples: not empty, oldest first, without staleness markers. It may reorder them.
 #[derive(Debug)]
 pub(super) struct RangeFunction {
     pub name: &'static str,
-    pub compute: fn(&mut [(i64, f64)], &Span) -> Option<f64>,
+    pub compute: Compute,
     /// `last_over_time` and `first_over_time` return samples as they are.
     pub keeps_name: bool,
     /// Computed for whole stretches of columns at once where samples have no holes.
     pub extrapolation: Option<Extrapolation>,
 }
 
-const fn plain(
-    name: &'static str,
-    compute: fn(&mut [(i64, f64)], &Span) -> Option<f64>,
-) -> RangeFunction {
+const fn plain(name: &'static str, compute: Compute) -> RangeFunction {
     RangeFunction {
         name,
         compute,
@@ -45,11 +45,7 @@ const fn plain(
     }
 }
 
-const fn extrapolated(
-    name: &'static str,
-    compute: fn(&mut [(i64, f64)], &Span) -> Option<f64>,
-    kind: Extrapolation,
-) -> RangeFunction {
+const fn extrapolated(name: &'static str, compute: Compute, kind: Extrapolation) -> RangeFunction {
     RangeFunction {
         name,
         compute,
@@ -58,10 +54,7 @@ const fn extrapolated(
     }
 }
 
-const fn keeping(
-    name: &'static str,
-    compute: fn(&mut [(i64, f64)], &Span) -> Option<f64>,
-) -> RangeFunction {
+const fn keeping(name: &'static str, compute: Compute) -> RangeFunction {
     RangeFunction {
         name,
         compute,

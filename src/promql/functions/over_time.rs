@@ -1,5 +1,10 @@
 //! `*_over_time`, and the sums, means and quantiles that aggregations share with them.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all functions over ranges have one shape, and some have no answer"
+)]
+
 use super::Span;
 use super::rate::counted;
 
@@ -77,13 +82,17 @@ impl Mean {
 
 pub(super) fn avg(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let mut mean = Mean::default();
-    samples.iter().for_each(|(_, value)| mean.add(*value));
+    for (_, value) in samples.iter() {
+        mean.add(*value);
+    }
     Some(mean.mean())
 }
 
 pub(super) fn sum(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let mut sum = Kahan::default();
-    samples.iter().for_each(|(_, value)| sum.add(*value));
+    for (_, value) in samples.iter() {
+        sum.add(*value);
+    }
     Some(sum.sum())
 }
 

@@ -3,6 +3,15 @@
 //! `rate` has two ways to the same numbers: per series ([`rate`], the definition) and over whole rows of neighbouring
 //! columns ([`columns`]), where the scrape times, and so the extrapolation, are the target's and not the series'.
 
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "all functions over ranges have one shape, and some have no answer"
+)]
+#![allow(
+    clippy::float_cmp,
+    reason = "a change is any difference of two samples"
+)]
+
 use crate::model::{STALE, is_stale};
 use crate::store::Row;
 
@@ -28,7 +37,10 @@ struct Stretch {
     to_end: f64,
     /// Divides the result: the range for `rate`.
     per: f64,
-    counter: bool,
+    /// What a difference is multiplied by where no counter's zero is nearer than `to_start`.
+    factor: f64,
+    /// A counter whose first sample is below this share of its increase was zero after the range began.
+    share: f64,
 }
 
 #[allow(
@@ -46,29 +58,43 @@ impl Stretch {
         let average = sampled / f64::from(gaps);
         let threshold = average * 1.1;
         let bounded = |gap: f64| if gap >= threshold { average / 2.0 } else { gap };
+        let to_start = bounded(seconds(span.after, first));
+        let to_end = bounded(seconds(last, span.until));
+        let per = match kind {
+            Extrapolation::Rate => seconds(span.after, span.until),
+            Extrapolation::Increase | Extrapolation::Delta => 1.0,
+        };
         Self {
             sampled,
-            to_start: bounded(seconds(span.after, first)),
-            to_end: bounded(seconds(last, span.until)),
-            per: match kind {
-                Extrapolation::Rate => seconds(span.after, span.until),
-                Extrapolation::Increase | Extrapolation::Delta => 1.0,
+            to_start,
+            to_end,
+            per,
+            factor: (sampled + to_start + to_end) / sampled / per,
+            share: match kind {
+                Extrapolation::Rate | Extrapolation::Increase => to_start / sampled,
+                Extrapolation::Delta => f64::NEG_INFINITY,
             },
-            counter: kind != Extrapolation::Delta,
         }
+    }
+
+    /// Whether a counter was zero after the range began.
+    #[inline]
+    #[allow(
+        clippy::needless_bitwise_bool,
+        reason = "without branches it is one pass of vector instructions"
+    )]
+    fn starts_after(&self, first: f64, difference: f64) -> bool {
+        (difference > 0.0) & (first >= 0.0) & (first < difference * self.share)
     }
 
     /// `difference` over the samples, resets added, stretched to the range. A counter is not stretched past its zero.
     #[inline]
     fn apply(&self, first: f64, difference: f64) -> f64 {
-        let mut to_start = self.to_start;
-        if self.counter && difference > 0.0 && first >= 0.0 {
-            let to_zero = self.sampled * (first / difference);
-            if to_zero < to_start {
-                to_start = to_zero;
-            }
+        if !self.starts_after(first, difference) {
+            return difference * self.factor;
         }
-        difference * ((self.sampled + to_start + self.to_end) / self.sampled / self.per)
+        let to_zero = (self.sampled * (first / difference)).min(self.to_start);
+        difference * ((self.sampled + to_zero + self.to_end) / self.sampled / self.per)
     }
 }
 
@@ -110,7 +136,7 @@ const LANES: usize = 256;
 /// [`extrapolated`] for many columns of one block. Where a column has a hole in the range, `one` answers for it.
 pub(in crate::promql) fn columns<'a>(
     kind: Extrapolation,
-    rows: impl DoubleEndedIterator<Item = &'a Row> + Clone,
+    rows: &(impl DoubleEndedIterator<Item = &'a Row> + Clone),
     columns: &Columns,
     span: &Span,
     out: &mut [f64],
@@ -126,17 +152,18 @@ pub(in crate::promql) fn columns<'a>(
     }
     let gaps = u32::try_from(rows.clone().count() - 1).unwrap_or(u32::MAX);
     let stretch = Stretch::new(kind, span, first.at, last.at, gaps);
+    let counter = kind != Extrapolation::Delta;
     for (chunk, out) in out.chunks_mut(LANES).enumerate() {
         let from = chunk * LANES;
         let whole = match columns {
             Columns::Run { start, .. } => {
                 let (from, len) = (start + from, out.len());
                 let rows = rows.clone().map(|row| row.values.get(from..from + len));
-                whole_runs(&stretch, rows, out)
+                whole_runs((counter, &stretch), rows, out)
             }
-            Columns::Listed(list) => {
-                let list = &list[from..from + out.len()];
-                whole_lists(&stretch, rows.clone(), list, out)
+            Columns::Listed(columns) => {
+                let columns = &columns[from..from + out.len()];
+                whole_lists((counter, &stretch), rows.clone(), columns, out)
             }
         };
         if !whole {
@@ -149,7 +176,7 @@ pub(in crate::promql) fn columns<'a>(
 
 /// Answers false, with `out` undefined, where a value is missing.
 fn whole_runs<'a>(
-    stretch: &Stretch,
+    (counter, stretch): (bool, &Stretch),
     mut rows: impl DoubleEndedIterator<Item = Option<&'a [f64]>> + Clone,
     out: &mut [f64],
 ) -> bool {
@@ -161,7 +188,7 @@ fn whole_runs<'a>(
     let mut previous = first;
     for row in rows {
         let Some(row) = row else { return false };
-        holes |= step(stretch.counter, previous, row, out);
+        holes |= step(counter, previous, row, out);
         previous = row;
     }
     if holes == 0 {
@@ -172,7 +199,7 @@ fn whole_runs<'a>(
 
 /// [`whole_runs`] through copies of the listed columns.
 fn whole_lists<'a>(
-    stretch: &Stretch,
+    (counter, stretch): (bool, &Stretch),
     mut rows: impl DoubleEndedIterator<Item = &'a Row> + Clone,
     list: &[u32],
     out: &mut [f64],
@@ -196,7 +223,7 @@ fn whole_lists<'a>(
     let mut holes = holes(first);
     for row in rows {
         pick(row, current);
-        holes |= step(stretch.counter, previous, current, out);
+        holes |= step(counter, previous, current, out);
         std::mem::swap(&mut previous, &mut current);
     }
     if holes == 0 {
@@ -231,8 +258,16 @@ fn step(counter: bool, previous: &[f64], row: &[f64], difference: &mut [f64]) ->
 }
 
 fn finish(stretch: &Stretch, first: &[f64], difference: &mut [f64]) {
-    for (difference, first) in difference.iter_mut().zip(first) {
-        *difference = stretch.apply(*first, *difference);
+    let from_zero = |(first, difference): (&f64, &f64)| stretch.starts_after(*first, *difference);
+    let pairs = || first.iter().zip(&*difference).map(from_zero);
+    if pairs().fold(false, |any, one| any | one) {
+        for (difference, first) in difference.iter_mut().zip(first) {
+            *difference = stretch.apply(*first, *difference);
+        }
+    } else {
+        for difference in difference {
+            *difference *= stretch.factor;
+        }
     }
 }
 
@@ -426,12 +461,11 @@ mod tests {
                     by_series(&mut of, &span).unwrap_or(STALE)
                 };
                 let mut out = vec![0.0; columns_of.len()];
-                columns(kind, rows.iter(), &columns_of, &span, &mut out, &mut |i| one(i));
+                columns(kind, &rows.iter(), &columns_of, &span, &mut out, &mut |i| one(i));
                 for (index, got) in out.iter().enumerate() {
                     let wanted = one(index);
                     let same = got.to_bits() == wanted.to_bits()
-                        || (got.is_nan() && wanted.is_nan() && !is_stale(*got) && !is_stale(wanted))
-                       ;
+                        || (got.is_nan() && wanted.is_nan() && !is_stale(*got) && !is_stale(wanted));
                     prop_assert!(same, "{kind:?} {index}: {got} {wanted}");
                 }
             }

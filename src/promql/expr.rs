@@ -1,0 +1,63 @@
+//! An expression as the rest of gated holds it: parsed, checked, not yet bound to anything.
+
+use std::time::Duration;
+
+use super::lex::ParseError;
+use super::matchers::Matchers;
+use super::node::Node;
+use super::parse;
+use super::scalar::Scalar;
+
+/// A parsed, type-checked expression that the planner can carry out whole.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    text: String,
+    pub(super) root: Root,
+    selectors: Vec<(Matchers, Duration)>,
+    longest_range: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Root {
+    Scalar(Scalar),
+    Vector(Box<Node>),
+}
+
+impl Expr {
+    /// # Errors
+    /// What does not parse, is over 4 KiB or 500 tokens, has wrong types, or uses what gated does not evaluate (by name).
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let parsed = parse::parse(text)?;
+        Ok(Self {
+            text: text.to_owned(),
+            root: parsed.root,
+            selectors: parsed.selectors,
+            longest_range: parsed.longest_range,
+        })
+    }
+
+    /// As written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Every selector with the history it needs: range + offset, lookback (5 min) + offset, and nothing for an instant
+    /// selector without an offset, since the window always keeps the newest sample.
+    #[must_use]
+    pub fn selectors(&self) -> Vec<(Matchers, Duration)> {
+        self.selectors.clone()
+    }
+
+    /// The longest range of a range selector with its offset; zero without one. A reading over it is `thin` before that much was watched.
+    #[must_use]
+    pub fn longest_range(&self) -> Duration {
+        self.longest_range
+    }
+
+    /// By selector: the metric's name where it is fixed.
+    pub(super) fn names(&self) -> impl Iterator<Item = Option<String>> + '_ {
+        let names = self.selectors.iter().map(|(matchers, _)| matchers.name());
+        names.map(|name| name.map(str::to_owned))
+    }
+}
