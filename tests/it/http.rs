@@ -837,6 +837,9 @@ async fn half_open_clients_keep_nobody_out() {
     // Far below the header timeout: they make room at once, not when their time is up.
     let healthy = tokio::time::timeout(Duration::from_secs(2), house.get("/-/healthy"));
     assert_eq!(healthy.await.expect("an answer in time").code, 200);
+    // The bound holds: the oldest were closed for it, well before their heads were due.
+    let oldest = tokio::time::timeout(Duration::from_secs(2), read(clients.swap_remove(0)));
+    assert_eq!(oldest.await.expect("closed to make room").code, 0);
     assert_eq!(house.get("/gate").await.code, 403);
 }
 
