@@ -30,7 +30,7 @@ fn window(names: &[&str], span: u64) -> Window {
 fn found(window: &Window, name: Option<&str>) -> Vec<(SeriesAt, String)> {
     let mut found = Vec::new();
     window.visit(name, &mut |at, labels| {
-        found.push((at, labels.name().to_owned()))
+        found.push((at, labels.name().to_owned()));
     });
     found
 }

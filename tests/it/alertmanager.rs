@@ -63,6 +63,10 @@ fn listed(peer: &Peer) -> BTreeMap<String, String> {
         .collect()
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "it stands beside what a post answers"
+)]
 fn taken(alerts: usize, quarantined: usize) -> Result<Taken, PeerFault> {
     Ok(Taken {
         alerts,
@@ -81,12 +85,15 @@ async fn firing_is_listed_resolved_is_not_and_a_restart_brings_the_same_alert_ba
     let managers = peers(&[&peer.url]);
     let firing = alert("GatedLatency");
 
-    assert_eq!(only(managers.post(&[firing.clone()]).await), taken(1, 0));
+    assert_eq!(
+        only(managers.post(std::slice::from_ref(&firing)).await),
+        taken(1, 0)
+    );
     let before = listed(&peer);
     assert_eq!(before.keys().collect::<Vec<_>>(), ["GatedLatency"]);
 
     peer.kill();
-    let posted = managers.post(&[firing.clone()]).await;
+    let posted = managers.post(std::slice::from_ref(&firing)).await;
     assert!(matches!(&posted.peers[..], [Err(PeerFault::NoAnswer(_))]) && !posted.accepted());
 
     peer.restart();
@@ -95,7 +102,12 @@ async fn firing_is_listed_resolved_is_not_and_a_restart_brings_the_same_alert_ba
         BTreeMap::new(),
         "it keeps alerts in memory only"
     );
-    assert!(managers.post(&[firing.clone()]).await.accepted());
+    assert!(
+        managers
+            .post(std::slice::from_ref(&firing))
+            .await
+            .accepted()
+    );
     assert_eq!(
         listed(&peer),
         before,

@@ -415,7 +415,7 @@ fn what_must_fail_fails() {
             outcomes += &format!("{} {}\n  {why}\n", case.id, case.expr);
         }
     }
-    expect![[r"
+    expect![[r#"
         aggregators:425 limitk(NaN, non_existent)
           refused: `limitk` is not evaluated by gated yet
         collision:20 ceil({__name__=~'testmetric1|testmetric2'})
@@ -432,7 +432,7 @@ fn what_must_fail_fails() {
           failed: vector cannot contain metrics with the same labelset
         operators:333 many_side >= on(job) one_side
           failed: multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)
-    "]].assert_eq(&outcomes);
+    "#]].assert_eq(&outcomes);
 }
 
 /// `sort` and `topk` promise an order; everywhere else only the set counts.

@@ -118,7 +118,7 @@ async fn serve(mut stream: TcpStream, reply: Reply, kept: Arc<Mutex<Vec<Request>
         Reply::Hang => drop(stream.read(&mut [0; 16]).await),
         Reply::ThenFlood(_) => {
             while open {
-                open = stream.write_all(&[b'0'; 65536]).await.is_ok();
+                open = stream.write_all(&[b'0'; 8192]).await.is_ok();
             }
         }
         Reply::Bytes(_) | Reply::ThenHang(_) | Reply::Close => {}

@@ -66,26 +66,33 @@ impl Class {
         match self {
             Self::NotNegative if value < 0.0 => Err("negative count"),
             Self::Quantile if value < 0.0 => Err("negative quantile value"),
-            Self::Free
-            | Self::Undeclared
-            | Self::TextQuantile
-            | Self::NotNegative
-            | Self::Quantile => Ok(()),
-            Self::Total | Self::Sum if value >= 0.0 => Ok(()),
-            Self::Total | Self::Sum => Err("a total is a number and not negative"),
-            Self::Count | Self::Bucket | Self::BucketCount if whole => Ok(()),
-            Self::Count | Self::Bucket | Self::BucketCount => Err("a count is a whole number"),
+            Self::Total | Self::Sum if value.is_nan() || value < 0.0 => {
+                Err("a total is a number and not negative")
+            }
+            Self::Count | Self::Bucket | Self::BucketCount if !whole => {
+                Err("a count is a whole number")
+            }
             #[allow(clippy::float_cmp, reason = "exactly 1 is what the format asks for")]
-            Self::Info if value == 1.0 => Ok(()),
-            Self::Info => Err("an info sample is always 1"),
+            Self::Info if value != 1.0 => Err("an info sample is always 1"),
             #[allow(
                 clippy::float_cmp,
                 reason = "exactly 0 or 1 is what the format asks for"
             )]
-            Self::State if value == 0.0 || value == 1.0 => Ok(()),
-            Self::State => Err("a state is 0 or 1"),
+            Self::State if value != 0.0 && value != 1.0 => Err("a state is 0 or 1"),
             Self::GaugeSum if value.is_nan() => Err("a sum is a number"),
-            Self::GaugeSum => Ok(()),
+            Self::Free
+            | Self::Undeclared
+            | Self::TextQuantile
+            | Self::NotNegative
+            | Self::Quantile
+            | Self::Total
+            | Self::Sum
+            | Self::Count
+            | Self::Bucket
+            | Self::BucketCount
+            | Self::Info
+            | Self::State
+            | Self::GaugeSum => Ok(()),
         }
     }
 
