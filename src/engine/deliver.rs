@@ -235,17 +235,17 @@ impl Engine {
     /// Why a rollback must not be sent any more.
     fn superseded(&self, delivery: &Delivery) -> Option<String> {
         let id = delivery.rollout.as_ref()?;
-        let Some(current) = self.rollouts.current().filter(|current| current.id == *id) else {
-            let by = match self.rollouts.current() {
-                Some(other) => format!("superseded: rollout of {} has begun", other.version),
-                None => "superseded: the rollout was finished".to_owned(),
-            };
-            return Some(by);
-        };
-        let other = self
-            .rollouts
-            .running()
-            .filter(|running| *running != current.version)?;
+        match self.rollouts.current() {
+            Some(current) if current.id == *id => {}
+            Some(other) => {
+                return Some(format!(
+                    "superseded: rollout of {} has begun",
+                    other.version
+                ));
+            }
+            None => return Some("superseded: the rollout was finished".to_owned()),
+        }
+        let other = self.rollouts.displaced_by()?;
         Some(format!("superseded: version {other} is running"))
     }
 

@@ -102,10 +102,19 @@ impl Rollouts {
         }
     }
 
-    /// The version that most instances run, where that is watched.
+    /// Another version than the newest rollout's that became the majority since that rollout began. A version that
+    /// only ran before it is none: the new one may still be on a few instances.
     #[must_use]
-    pub fn running(&self) -> Option<&str> {
-        self.running.as_ref().map(|(version, _)| version.as_str())
+    pub fn displaced_by(&self) -> Option<&str> {
+        let last = self.all.last().filter(|last| self.came_after(last))?;
+        let (running, _) = self.running.as_ref()?;
+        (*running != last.version).then_some(running)
+    }
+
+    /// Whether the running version became the majority after this rollout began.
+    fn came_after(&self, rollout: &Rollout) -> bool {
+        let since = self.running.as_ref().map(|(_, since)| *since);
+        since.is_some_and(|since| since > rollout.seen_at)
     }
 
     /// A rollback of this version was decided.
@@ -171,11 +180,11 @@ impl Rollouts {
         let Some((version, _)) = counts.iter().find(|(_, count)| **count * 2 > all) else {
             return Change::default();
         };
-        match &self.running {
-            Some((running, _)) if running == version => {}
+        let since = match &self.running {
+            Some((running, since)) if running == version => *since,
             Some((_, since)) => {
                 self.before_running = at.since(*since);
-                self.running = Some((version.clone(), at));
+                at
             }
             None => {
                 // After a restart: the version of the newest rollout is the one that ran before.
@@ -184,10 +193,23 @@ impl Rollouts {
                     .last()
                     .filter(|rollout| rollout.version != *version);
                 self.before_running = before.map_or(Duration::MAX, |last| at.since(last.seen_at));
-                self.running = Some((version.clone(), at));
+                before
+                    .filter(|last| self.awaited(last, version))
+                    .map_or(at, |last| last.seen_at)
             }
-        }
+        };
+        self.running = Some((version.clone(), since));
         self.infer(&version.clone(), at)
+    }
+
+    /// Whether `last` was told of before its version ran, as far as can be known at the first look: what runs is
+    /// what it is to replace.
+    fn awaited(&self, last: &Rollout, running: &str) -> bool {
+        let replaced = last.previous_version.as_deref();
+        last.told
+            && last.end.is_none()
+            && !self.rolled_back.contains(&last.version)
+            && replaced.is_none_or(|previous| previous == running)
     }
 
     fn infer(&mut self, version: &str, at: Timestamp) -> Change {
@@ -202,7 +224,8 @@ impl Rollouts {
                 at,
             );
         };
-        if last.version == version {
+        // Who tells of a rollout tells before its version runs: what ran already is no change.
+        if last.version == version || !self.came_after(last) {
             return Change::default();
         }
         let distrusted = self.rolled_back.contains(version) && self.before_running < REGAIN_TRUST;
@@ -384,6 +407,44 @@ mod tests {
             change.ended.unwrap().end,
             Some((at(25), RolloutEnd::Superseded))
         );
+    }
+
+    #[test]
+    fn what_runs_before_the_version_told_of_is_no_change() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1 1 1"), at(0));
+        let told = Told {
+            version: "2".into(),
+            ..Told::default()
+        };
+        rollouts.tell(told, at(100));
+        for (versions, seconds) in [("1 1 1", 105), ("1 1 2", 110), ("1 2 2", 115)] {
+            let change = rollouts.observe(&counts(versions), at(seconds));
+            assert_eq!(change, Change::default(), "{versions}");
+            assert_eq!(rollouts.displaced_by(), None, "{versions}");
+        }
+        // The same after a restart, while the version is awaited and once it runs.
+        for (versions, displaced) in [("1 1 2", None), ("2 2", None), ("3", Some("3"))] {
+            let all = rollouts.all().to_vec();
+            let mut again = Rollouts::new("api", "production", all, BTreeSet::new());
+            let change = again.observe(&counts(versions), at(200));
+            let version = change.begun.map(|begun| begun.version);
+            assert_eq!(version.as_deref(), displaced, "{versions}");
+        }
+        let change = rollouts.observe(&counts("1 1"), at(300));
+        assert_eq!(begun(&change), Some("api@1#2"), "back by hand");
+    }
+
+    #[test]
+    fn another_version_that_comes_back_displaces() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1"), at(0));
+        rollouts.observe(&counts("2"), at(100));
+        rollouts.mark_rolled_back("2");
+        rollouts.observe(&counts("1"), at(200));
+        assert_eq!(rollouts.displaced_by(), None, "1 is the newest rollout");
+        rollouts.observe(&counts("2"), at(210));
+        assert_eq!(rollouts.displaced_by(), Some("2"));
     }
 
     #[test]

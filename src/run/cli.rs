@@ -89,7 +89,7 @@ pub struct Global {
     )]
     pub rules: Vec<PathBuf>,
 
-    /// Folder of the database (overrides [storage] path)
+    /// Folder of the database (overrides `path` of `[storage]`)
     #[arg(
         long,
         global = true,
@@ -99,7 +99,7 @@ pub struct Global {
     )]
     pub data: Option<PathBuf>,
 
-    /// Address to serve on or to ask (overrides [server] listen)
+    /// Address to serve on or to ask (overrides `listen` of `[server]`)
     #[arg(
         long,
         global = true,

@@ -153,6 +153,39 @@ fn without_a_rollout_nothing_is_rolled_back() {
 }
 
 #[test]
+fn a_rollout_that_was_told_of_is_the_one_rolled_back() {
+    let mut world = World::new(settings(RULES));
+    world.rounds(60);
+    world.tell("2.0.0", false);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(120);
+    assert_eq!(world.decided(), ["rollback errors"]);
+    let rollouts = world.snapshot().rollouts;
+    let told = rollouts.last().unwrap();
+    assert_eq!(world.decisions()[0].rollout.as_ref(), Some(&told.id));
+    assert_eq!(
+        (told.version.as_str(), told.previous_version.as_deref()),
+        ("2.0.0", Some("1.0.0")),
+    );
+    assert_eq!(
+        rollouts.iter().filter(|it| it.version == "2.0.0").count(),
+        1,
+        "seeing the version that was told of begins no second rollout"
+    );
+}
+
+#[test]
+fn a_rollout_that_cannot_be_undone_calls_people_instead() {
+    let mut world = World::new(settings(RULES));
+    world.rounds(60);
+    world.tell("2.0.0", true);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(120);
+    assert_eq!(world.decided(), ["escalate errors (irreversible)"]);
+    assert_eq!(world.sent_to("deployer"), []);
+}
+
+#[test]
 fn one_rollback_for_a_rollout_however_many_triggers_fire() {
     let second = RULES.replacen(
         "[[phase]]\nname = \"bake\"",

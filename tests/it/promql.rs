@@ -24,7 +24,8 @@ struct Test {
     interval: String,
     #[serde(default)]
     input_series: Vec<Series>,
-    promql_expr_test: Vec<Eval>,
+    #[serde(rename = "promql_expr_test")]
+    evals: Vec<Eval>,
 }
 
 #[derive(Deserialize, Clone)]
@@ -36,7 +37,8 @@ struct Series {
 #[derive(Deserialize, Clone)]
 struct Eval {
     expr: String,
-    eval_time: String,
+    #[serde(rename = "eval_time")]
+    at: String,
     #[serde(default)]
     exp_samples: Vec<Sample>,
 }
@@ -69,7 +71,8 @@ struct Nan {
 
 #[derive(Deserialize)]
 struct Point {
-    eval_time: String,
+    #[serde(rename = "eval_time")]
+    at: String,
     exp_samples: Vec<Sample>,
 }
 
@@ -243,10 +246,10 @@ impl Tally {
                     plans.insert(&eval.expr, Plan::new(&expr));
                 }
                 let plan = plans.get_mut(&*eval.expr).unwrap();
-                let outcome = result(plan, window, &eval.eval_time)
-                    .and_then(|got| compare(&got, &eval.exp_samples));
+                let outcome =
+                    result(plan, window, &eval.at).and_then(|got| compare(&got, &eval.exp_samples));
                 if let Err(why) = outcome {
-                    let (expr, time) = (&eval.expr, &eval.eval_time);
+                    let (expr, time) = (&eval.expr, &eval.at);
                     let failure = format!("{id} ({mode:?}): {expr} at {time}: {why}");
                     return self.failed.push(failure);
                 }
@@ -272,7 +275,7 @@ fn cases(wanted: &str) -> Tally {
         for test in yaml(&path).tests {
             if needs[&test.name] == wanted {
                 let windows = both(&test.input_series, &test.interval);
-                tally.run(&test.name, windows.as_deref(), &test.promql_expr_test);
+                tally.run(&test.name, windows.as_deref(), &test.evals);
             }
         }
     }
@@ -292,7 +295,7 @@ fn run_nan(tally: &mut Tally, case: &Nan) {
         .iter()
         .map(|point| Eval {
             expr: case.expr.clone(),
-            eval_time: point.eval_time.clone(),
+            at: point.at.clone(),
             exp_samples: point.exp_samples.clone(),
         })
         .collect();
@@ -377,7 +380,7 @@ fn compliance_queries() {
     let mut tally = Tally::default();
     for test in yaml(&data("promql_compliance/compliance.yml")).tests {
         let windows = both(&test.input_series, &test.interval);
-        let evals = test.promql_expr_test.iter();
+        let evals = test.evals.iter();
         for eval in evals.filter(|eval| eval.expr != "vector(1)") {
             tally.run(&eval.expr, windows.as_deref(), std::slice::from_ref(eval));
         }
@@ -465,17 +468,13 @@ fn ordered_cases_keep_their_order() {
     };
     for path in files("promql", ".yml") {
         for test in yaml(&path).tests {
-            for eval in test
-                .promql_expr_test
-                .iter()
-                .filter(|e| e.expr != "vector(1)")
-            {
+            for eval in test.evals.iter().filter(|e| e.expr != "vector(1)") {
                 check(
                     &test.name,
                     &test.input_series,
                     &test.interval,
                     &eval.expr,
-                    &eval.eval_time,
+                    &eval.at,
                 );
             }
         }
@@ -488,7 +487,7 @@ fn ordered_cases_keep_their_order() {
                     &case.input_series,
                     &case.interval,
                     &case.expr,
-                    &point.eval_time,
+                    &point.at,
                 );
             }
         }

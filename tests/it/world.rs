@@ -247,7 +247,7 @@ impl World {
         }
     }
 
-    pub fn tell(&mut self, version: &str) {
+    pub fn tell(&mut self, version: &str, irreversible: bool) {
         self.input(Input::Operator {
             token: 1,
             call: Call::StartRollout {
@@ -255,7 +255,7 @@ impl World {
                 version: version.into(),
                 previous_version: None,
                 started_at: None,
-                irreversible: false,
+                irreversible,
             },
         });
     }
