@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::error;
 use tracing::warn;
 
@@ -268,7 +269,9 @@ impl Loop {
     fn apply(&mut self, input: Input) {
         let at = self.clock.now().max(self.floor);
         let mut effects = Vec::new();
+        let began = Instant::now();
         self.engine.apply(at, input, &mut effects);
+        metrics::histogram!(super::metrics::EVALUATION_DURATION).record(began.elapsed());
         self.floor = at;
         self.carry_out(effects, at);
     }
@@ -327,8 +330,12 @@ impl Loop {
 fn keep(mut ledger: Ledger, batches: &std::sync::mpsc::Receiver<Batch>, hands: &Hands) {
     while let Ok(Batch { at, records, rest }) = batches.recv() {
         match ledger.commit(&records, crate::sink::render) {
-            Ok(()) => hands.carry_out(rest, at, Some(&ledger)),
+            Ok(()) => {
+                metrics::counter!(super::metrics::LEDGER_COMMITS).increment(1);
+                hands.carry_out(rest, at, Some(&ledger));
+            }
             Err(error) => {
+                metrics::counter!(super::metrics::LEDGER_FAILURES).increment(1);
                 let reason = super::chain(&error);
                 error!(%reason, "the ledger cannot record; nothing of it is sent");
                 hands.refuse(&rest);

@@ -25,6 +25,7 @@ use super::logging;
 use super::remote::Daemon;
 use super::show;
 use super::token;
+use super::watch::Watch;
 use crate::model::Status;
 use crate::model::Verdict;
 use crate::sink::ledger;
@@ -208,7 +209,7 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         cli.global.log_level.as_deref(),
         clock,
     )?;
-    crate::serve::metrics::install();
+    super::metrics::install();
     let files = files(cli);
     let loaded = match files.load(false) {
         Ok(loaded) => loaded,
@@ -225,6 +226,7 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         warn!(line, "configuration");
     }
     let armed = loaded.config.rollback.mode == crate::engine::RollbackMode::Armed;
+    let mut watch = Watch::new(files.clone());
     let live = match Live::start(loaded, cli.global.listen, Some(files), clock, None).await {
         Ok(live) => live,
         Err(StartError::Configuration(faults)) => {
@@ -245,7 +247,10 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         tokio::select! {
             () = &mut upkeep => {}
             _ = reload.recv() => {
-                // Told in the log; the old configuration goes on.
+                // What is wrong stands in the log and on /metrics; the old configuration goes on.
+                let _ = live.reload().await;
+            }
+            () = watch.changed() => {
                 let _ = live.reload().await;
             }
             _ = terminate.recv() => break,

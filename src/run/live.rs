@@ -51,6 +51,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(20);
 const SERVER_GRACE: Duration = Duration::from_secs(2);
 /// An evaluation older than this many intervals is no verdict.
 const STALE_INTERVALS: u32 = 3;
+/// … and older than this: a machine that was busy for a moment takes no answer away.
+const STALE_MIN: Duration = Duration::from_secs(60);
 
 /// Where the files are, and what the command line says over them.
 #[derive(Clone, Debug)]
@@ -211,7 +213,9 @@ impl Live {
             receivers,
             scraper,
             files,
+            clock,
         });
+        super::metrics::loaded(true, clock);
         let interval = config
             .scrapes
             .iter()
@@ -222,7 +226,7 @@ impl Live {
             desk: Arc::clone(&front) as Arc<dyn Desk>,
             token,
             now,
-            stale_after: interval.unwrap_or(Duration::from_secs(5)) * STALE_INTERVALS,
+            stale_after: interval.map_or(STALE_MIN, |it| STALE_MIN.max(it * STALE_INTERVALS)),
             hosts: hosts(config.server.external_url.as_deref()),
         };
         let server = serve::start(listener, service).context("cannot serve")?;
@@ -266,6 +270,7 @@ struct Front {
     receivers: Arc<ArcSwap<Receivers>>,
     scraper: Scraper,
     files: Option<Files>,
+    clock: Clock,
 }
 
 impl Front {
@@ -296,6 +301,7 @@ impl Desk for Front {
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async {
             let outcome = self.read_again().await;
+            super::metrics::loaded(outcome.is_ok(), self.clock);
             if let Err(faults) = &outcome {
                 error!(%faults, "the configuration was not reloaded; the old one goes on");
             }

@@ -10,10 +10,12 @@ mod dry_run;
 mod entry;
 mod live;
 pub mod logging;
+mod metrics;
 pub mod remote;
 pub mod show;
 mod tell;
 pub mod token;
+mod watch;
 
 pub use entry::main;
 

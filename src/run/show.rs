@@ -3,7 +3,6 @@
 mod junit;
 mod markdown;
 mod table;
-pub mod value;
 
 use super::cli::Format;
 use crate::engine::Check;
@@ -32,7 +31,7 @@ pub fn render(snapshot: &Snapshot, format: Format, colour: bool) -> String {
 /// The reading for people: `87ms`, or why there is none.
 fn reading(check: &Check) -> String {
     match check.reading {
-        Reading::Value(value) => value::human(value, check.unit),
+        Reading::Value(value) => check.unit.show(value),
         other => format!("no value ({})", other.word()),
     }
 }
@@ -43,7 +42,7 @@ fn scrape(state: &ScrapeState) -> Result<String, String> {
         None => Err("not scraped yet".to_owned()),
         Some(last) => last.error.as_ref().map_or_else(
             || {
-                let took = value::human(last.duration.as_secs_f64(), Unit::Seconds);
+                let took = Unit::Seconds.show(last.duration.as_secs_f64());
                 Ok(format!("{} samples in {took}", last.samples))
             },
             |error| Err(error.to_string()),

@@ -1,7 +1,5 @@
-//! `/metrics`: the names of all of gated's own metrics, what the rooms count through the recorder, and the snapshot.
-//!
-//! Rooms that may not import this one write the same names as text; a name that is not described here has no help
-//! on the page, which a test refuses. No label holds a URL or a label of a target beyond `job` and `instance`.
+//! `/metrics`: what the rooms count through the recorder, and the snapshot. Each room names and describes what it
+//! counts itself. No label holds a URL or a label of a target beyond `job` and `instance`.
 
 mod process;
 mod recorder;
@@ -24,59 +22,6 @@ pub use tally::Tally;
 use text::Kind::Counter;
 use text::Kind::Gauge;
 use text::Page;
-
-pub const CONFIG_LAST_RELOAD_SUCCESSFUL: &str = "gated_config_last_reload_successful";
-pub const CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS: &str =
-    "gated_config_last_reload_success_timestamp_seconds";
-pub const SCRAPES_TOTAL: &str = "gated_scrapes_total";
-pub const SCRAPE_FAILURES_TOTAL: &str = "gated_scrape_failures_total";
-pub const SCRAPE_DURATION_SECONDS: &str = "gated_scrape_duration_seconds";
-pub const EVALUATION_DURATION_SECONDS: &str = "gated_evaluation_duration_seconds";
-pub const DELIVERY_ATTEMPTS_TOTAL: &str = "gated_delivery_attempts_total";
-pub const ALERTMANAGER_POSTS_TOTAL: &str = "gated_alertmanager_posts_total";
-pub const LEDGER_COMMITS_TOTAL: &str = "gated_ledger_commits_total";
-pub const LEDGER_COMMIT_FAILURES_TOTAL: &str = "gated_ledger_commit_failures_total";
-pub const INPUTS_DROPPED_TOTAL: &str = "gated_inputs_dropped_total";
-
-/// What each of them says, by type: the recorder puts it on the page.
-const GAUGES: [(&str, &str); 2] = [
-    (
-        CONFIG_LAST_RELOAD_SUCCESSFUL,
-        "Whether the last reload of the configuration succeeded.",
-    ),
-    (
-        CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP_SECONDS,
-        "When the configuration was last loaded without a fault, in Unix seconds.",
-    ),
-];
-const COUNTERS: [(&str, &str); 7] = [
-    (SCRAPES_TOTAL, "Scrapes begun."),
-    (SCRAPE_FAILURES_TOTAL, "Scrapes that failed, by reason."),
-    (DELIVERY_ATTEMPTS_TOTAL, "Attempts to deliver, by outcome."),
-    (
-        ALERTMANAGER_POSTS_TOTAL,
-        "Posts to Alertmanagers, by outcome.",
-    ),
-    (
-        LEDGER_COMMITS_TOTAL,
-        "Transactions that the ledger committed.",
-    ),
-    (
-        LEDGER_COMMIT_FAILURES_TOTAL,
-        "Transactions that the ledger could not commit.",
-    ),
-    (
-        INPUTS_DROPPED_TOTAL,
-        "Inputs that found the engine's queue full.",
-    ),
-];
-const HISTOGRAMS: [(&str, &str); 2] = [
-    (SCRAPE_DURATION_SECONDS, "How long scrapes took."),
-    (
-        EVALUATION_DURATION_SECONDS,
-        "How long the engine took for one input.",
-    ),
-];
 
 /// The page: the recorder's part, then `snapshot` with `state` as its verdict.
 pub fn render(snapshot: &Snapshot, state: &VerdictState, tally: &mut Tally) -> String {

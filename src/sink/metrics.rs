@@ -1,5 +1,9 @@
 //! The names of what the sinks count. Labels hold a receiver's configured name or a peer's number, never a URL.
 
+use metrics::Unit;
+use metrics::describe_counter;
+use metrics::describe_gauge;
+
 /// Attempts to deliver, by `receiver` and `outcome` (a status class such as `2xx`, or `no_answer`).
 pub const WEBHOOK_ATTEMPTS: &str = "gated_webhook_attempts_total";
 /// The receiver's clock (its `Date` header) minus gated's, by `receiver`. Signed timestamps are refused when it is large.
@@ -10,3 +14,30 @@ pub const ALERTMANAGER_POSTS: &str = "gated_alertmanager_posts_total";
 pub const ALERTMANAGER_FAILURES: &str = "gated_alertmanager_failures_total";
 /// Alerts that an Alertmanager refuses and that are not posted to it again, by `peer`.
 pub const ALERTMANAGER_QUARANTINED: &str = "gated_alertmanager_quarantined_total";
+
+/// Tells the recorder what the names mean; call once, after it is installed.
+pub fn describe() {
+    let counters = [
+        (
+            WEBHOOK_ATTEMPTS,
+            "Attempts to deliver, by receiver and outcome.",
+        ),
+        (ALERTMANAGER_POSTS, "Requests that an Alertmanager took."),
+        (
+            ALERTMANAGER_FAILURES,
+            "Rounds in which an Alertmanager could not be given everything.",
+        ),
+        (
+            ALERTMANAGER_QUARANTINED,
+            "Alerts that an Alertmanager refuses and that are not posted to it again.",
+        ),
+    ];
+    for (name, help) in counters {
+        describe_counter!(name, help);
+    }
+    describe_gauge!(
+        WEBHOOK_CLOCK_SKEW,
+        Unit::Seconds,
+        "The receiver's clock minus gated's."
+    );
+}

@@ -1,5 +1,6 @@
 //! Where inputs come from: scraping, exposition text, discovery.
 
+pub mod changes;
 mod discovery;
 pub mod exposition;
 pub mod metrics;

@@ -36,14 +36,13 @@ const ACT_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the demo; 0 when the story went as told.
 pub async fn run(demo: &Demo, clock: Clock) -> anyhow::Result<u8> {
-    crate::serve::metrics::install();
-    let folder = std::env::temp_dir().join(format!("gated-demo-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let told = tell(demo, clock, &folder).await;
-    if !demo.keep {
-        let _ = std::fs::remove_dir_all(&folder);
+    crate::run::metrics::install();
+    let folder = tempfile::Builder::new().prefix("gated-demo-").tempdir()?;
+    if demo.keep {
+        tell(demo, clock, &folder.keep()).await
+    } else {
+        tell(demo, clock, folder.path()).await
     }
-    told
 }
 
 #[allow(

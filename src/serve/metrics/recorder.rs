@@ -28,15 +28,6 @@ pub fn install() -> &'static PrometheusHandle {
             // Somebody who embeds gated has a recorder of their own; rooms then count there.
             tracing::warn!("another metrics recorder is installed already");
         }
-        for (name, help) in super::GAUGES {
-            metrics::describe_gauge!(name, help);
-        }
-        for (name, help) in super::COUNTERS {
-            metrics::describe_counter!(name, help);
-        }
-        for (name, help) in super::HISTOGRAMS {
-            metrics::describe_histogram!(name, help);
-        }
         handle
     })
 }

@@ -9,27 +9,25 @@ use std::time::Duration;
 use std::{fs, io};
 
 use metrics::counter;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use regex::Regex;
 use serde::Deserialize;
-use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
 use tracing::warn;
 
 use super::{Board, Found, TARGETS_MAX};
+use crate::source::changes::Changes;
+use crate::source::changes::directory;
 use crate::source::metrics as names;
 
-/// After a sign of change the files are left alone for this long: writers write in pieces.
-const SETTLE: Duration = Duration::from_millis(100);
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Tells `board` what the files hold: at once, after each change, and every `poll` in case a change was not seen.
 pub(in crate::source) async fn watch(patterns: Vec<PathBuf>, poll: Duration, board: Arc<Board>) {
-    let changed = Arc::new(Notify::new());
-    let mut watched = Watched::new(Arc::clone(&changed));
+    let mut changes = Changes::new();
     let mut files = Files::default();
     loop {
-        watched.add(&patterns);
+        for pattern in &patterns {
+            changes.add(directory(pattern));
+        }
         let read = tokio::task::spawn_blocking({
             let patterns = patterns.clone();
             move || {
@@ -43,44 +41,7 @@ pub(in crate::source) async fn watch(patterns: Vec<PathBuf>, poll: Duration, boa
         };
         files = read;
         board.publish(files.targets());
-        if timeout(poll, changed.notified()).await.is_ok() {
-            sleep(SETTLE).await;
-        }
-    }
-}
-
-/// Directories that the system tells changes of; where it cannot, polling remains.
-struct Watched {
-    watcher: Option<RecommendedWatcher>,
-    directories: BTreeSet<PathBuf>,
-}
-
-impl Watched {
-    fn new(changed: Arc<Notify>) -> Self {
-        let tell = move |_event: notify::Result<notify::Event>| changed.notify_one();
-        let watcher = notify::recommended_watcher(tell)
-            .inspect_err(|error| warn!(%error, "files are not watched, only polled"))
-            .ok();
-        Self {
-            watcher,
-            directories: BTreeSet::new(),
-        }
-    }
-
-    /// Directories, not files: a file that is swapped by renaming is another file.
-    fn add(&mut self, patterns: &[PathBuf]) {
-        let Some(watcher) = &mut self.watcher else {
-            return;
-        };
-        for directory in patterns.iter().map(|pattern| directory(pattern)) {
-            if !self.directories.contains(directory)
-                && watcher
-                    .watch(directory, RecursiveMode::NonRecursive)
-                    .is_ok()
-            {
-                self.directories.insert(directory.to_owned());
-            }
-        }
+        changes.wait(poll).await;
     }
 }
 
@@ -189,13 +150,6 @@ fn read(path: &Path) -> Result<Vec<Found>, FileError> {
         })
     });
     Ok(targets.collect())
-}
-
-fn directory(pattern: &Path) -> &Path {
-    match pattern.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    }
 }
 
 /// The files that a pattern stands for. `*` and `?` count in its last part only, as in Prometheus.
