@@ -308,12 +308,14 @@ impl TriggerWatch {
             seen.push(one);
         }
         // Known series without a sample now: calm if their source answers, unknown if it does not.
-        for it in self.series.values().filter(|it| !it.labels.is_empty()) {
-            if !seen.iter().any(|one| one.labels == it.labels) {
+        let followed = self.series.values().map(|it| &it.labels);
+        let counted = quorum.map_or(&[][..], |_| &read.absent);
+        for labels in followed.chain(counted) {
+            if !labels.is_empty() && !seen.iter().any(|one| one.labels == *labels) {
                 let truth = if blind { Truth::Unknown } else { Truth::False };
                 let (why, reading) = (read.why.to_string(), Reading::Empty);
                 seen.push(Seen {
-                    labels: it.labels.clone(),
+                    labels: labels.clone(),
                     truth,
                     value: None,
                     reading,

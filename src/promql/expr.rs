@@ -15,6 +15,7 @@ pub struct Expr {
     pub(super) root: Root,
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
+    reads_absence: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +34,7 @@ impl Expr {
             root: parsed.root,
             selectors: parsed.selectors,
             longest_range: parsed.longest_range,
+            reads_absence: parsed.reads_absence,
         })
     }
 
@@ -53,6 +55,12 @@ impl Expr {
     #[must_use]
     pub fn longest_range(&self) -> Duration {
         self.longest_range
+    }
+
+    /// Whether `absent` or `absent_over_time` is in it: it gives a result *because* something is gone.
+    #[must_use]
+    pub fn reads_absence(&self) -> bool {
+        self.reads_absence
     }
 
     /// By selector: the metric's name where it is fixed.

@@ -34,6 +34,7 @@ pub(super) struct Parsed {
     pub root: Root,
     pub selectors: Vec<(Matchers, Duration)>,
     pub longest_range: Duration,
+    pub reads_absence: bool,
 }
 
 /// # Errors
@@ -46,12 +47,14 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
         tokens,
         selectors: Vec::new(),
         longest_range: Duration::ZERO,
+        reads_absence: false,
     };
     let root = reader.root(&parsed)?;
     Ok(Parsed {
         root,
         selectors: reader.selectors,
         longest_range: reader.longest_range,
+        reads_absence: reader.reads_absence,
     })
 }
 
@@ -60,6 +63,7 @@ struct Reader<'a> {
     tokens: Vec<Token>,
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
+    reads_absence: bool,
 }
 
 #[allow(
@@ -252,6 +256,7 @@ impl Reader<'_> {
                     _ => Labels::empty(),
                 };
                 let of = Box::new(self.argument(call, 0)?);
+                self.reads_absence = true;
                 node(Kind::Absent { of, labels })
             }
             "absent_over_time" => {
@@ -262,6 +267,7 @@ impl Reader<'_> {
                     Kind::Range(over) => over.selector.matchers.equalities(),
                     _ => Labels::empty(),
                 };
+                self.reads_absence = true;
                 node(Kind::Absent {
                     of: Box::new(of),
                     labels,

@@ -52,6 +52,14 @@ impl Vector<'_> {
             (!is_stale(value)).then(|| (&self.labels[element], value))
         })
     }
+
+    /// Elements that the window's series could give and that are not there now.
+    pub fn absent(&self) -> impl Iterator<Item = &Labels> {
+        let elements = self.labels.iter().zip(self.values);
+        elements
+            .filter(|(_, value)| is_stale(**value))
+            .map(|(labels, _)| labels)
+    }
 }
 
 impl Plan {

@@ -40,6 +40,8 @@ pub struct Read {
     pub why: Cow<'static, str>,
     /// The series of the result, in its order. More than one makes `reading` ambiguous.
     pub series: Vec<(Labels, Reading)>,
+    /// Series that the window knows and that have no sample now; a quorum counts them.
+    pub absent: Vec<Labels>,
 }
 
 impl Read {
@@ -48,6 +50,7 @@ impl Read {
             reading,
             why: why.into(),
             series: Vec::new(),
+            absent: Vec::new(),
         }
     }
 
@@ -75,7 +78,7 @@ impl SignalPlan {
             plan: Plan::new(expr),
             enough: enough.map(Plan::new),
             range: expr.longest_range(),
-            absence: expr.text().contains("absent"),
+            absence: expr.reads_absence(),
         }
     }
 
@@ -154,7 +157,11 @@ impl SignalPlan {
                     };
                     series.push((labels.clone(), reading));
                 }
-                whole(series, bounds.empty, matched)
+                let absent = vector.absent().cloned().collect();
+                Read {
+                    absent,
+                    ..whole(series, bounds.empty, matched)
+                }
             }
         }
     }

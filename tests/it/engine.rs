@@ -379,6 +379,45 @@ fn after_a_restart_nothing_is_decided_twice_and_what_is_owed_goes_first() {
     assert_eq!(again.decided(), Vec::<String>::new());
 }
 
+/// A share of all instances that are known, not of those that happen to answer.
+#[test]
+fn a_quorum_counts_the_series_that_are_gone_silent() {
+    let rules = r#"
+[signals.errors]
+expr = 'sum by (instance) (rate(http_requests_total{status="500"}[20s])) / sum by (instance) (rate(http_requests_total[20s]))'
+unit = "ratio"
+
+[[phase]]
+name = "watch"
+from = "0s"
+
+[[phase.trigger]]
+name = "half"
+when = "errors > 1%"
+each = true
+quorum = "50%"
+for = "10s"
+do = "escalate"
+severity = "P2"
+"#;
+    for (bad, decided) in [(1, &[][..]), (2, &["escalate half"][..])] {
+        let mut world = World::new(settings(rules));
+        world.rounds(60);
+        world.deploy("2.0.0", 0.0001);
+        world.rounds(60);
+        for instance in &mut world.instances[..bad] {
+            instance.errors = 0.5;
+        }
+        world.instances[2].down = true;
+        world.rounds(120);
+        assert_eq!(
+            world.decided(),
+            decided,
+            "{bad} of 3 are bad, one is silent"
+        );
+    }
+}
+
 #[test]
 fn what_cannot_be_recorded_is_taken_back_and_decided_again() {
     let mut world = released(0.05);
