@@ -170,10 +170,12 @@ impl Engine {
         starts_at: Timestamp,
     ) -> Alert {
         let text = |text: &str| text.to_owned();
-        let mut all: Key = labels
-            .into_iter()
-            .map(|(name, value)| (text(name), text(value)))
-            .collect();
+        let mut all = self.settings.labels.clone();
+        all.extend(
+            labels
+                .into_iter()
+                .map(|(name, value)| (text(name), text(value))),
+        );
         // gated's own labels win over those of a series: routing rests on them.
         all.insert("alertname".into(), text(name));
         all.insert("severity".into(), text(severity.word()));

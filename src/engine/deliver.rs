@@ -154,6 +154,7 @@ impl Engine {
                 .cloned(),
             service: self.settings.service.clone(),
             environment: self.settings.environment.clone(),
+            labels: self.settings.labels.clone(),
             expires_at: rollback.then(|| at + self.settings.rollback.give_up_after),
             external_url: self.settings.external_url.clone(),
         };

@@ -1,5 +1,6 @@
 //! What the engine is configured with, checked and typed, and what it is restored from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use crate::runbook::Rules;
 pub struct Settings {
     pub service: String,
     pub environment: String,
+    /// Owner, links and whatever else `[service]` says: labels of everything sent.
+    pub labels: BTreeMap<String, String>,
     pub rules: Arc<Rules>,
     pub judging: Judging,
     pub rollback: RollbackPolicy,

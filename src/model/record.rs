@@ -235,6 +235,8 @@ pub struct Notice {
     pub rollout: Option<Rollout>,
     pub service: String,
     pub environment: String,
+    /// Of the service: owner, links.
+    pub labels: BTreeMap<String, String>,
     /// A rollback request older than this must not be carried out.
     pub expires_at: Option<Timestamp>,
     /// Where people reach gated, without a slash at the end; links are left out without it.

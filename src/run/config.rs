@@ -97,6 +97,7 @@ impl Config {
         Settings {
             service: self.service.name.clone(),
             environment: self.service.environment.clone(),
+            labels: self.service.labels.clone(),
             rules,
             judging: self.judging,
             rollback: self.rollback.clone(),

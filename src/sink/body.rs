@@ -1,6 +1,8 @@
 //! The default webhook body, as documented: rendered once per delivery, stored, and sent as it is. What there is
 //! nothing to say about is left out; no key is ever null. Deliberately absent: templates for particular receivers.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::model::{Guard, Notice, Rollout};
@@ -24,6 +26,8 @@ struct Body {
 struct Data {
     service: String,
     environment: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rollout: Option<RolloutData>,
     phase: String,
@@ -73,6 +77,7 @@ pub fn render(notice: &Notice) -> Vec<u8> {
         data: Data {
             service: name(&notice.service),
             environment: name(&notice.environment),
+            labels: labels(&notice.labels),
             rollout: notice.rollout.as_ref().map(rollout),
             phase: name(&decision.phase),
             trigger: name(&decision.trigger),
@@ -92,6 +97,11 @@ pub fn render(notice: &Notice) -> Vec<u8> {
         },
     };
     serde_json::to_vec(&body).expect("keys are words and numbers are finite")
+}
+
+fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let cut = labels.iter().map(|(label, text)| (name(label), name(text)));
+    cut.collect()
 }
 
 fn rollout(it: &Rollout) -> RolloutData {

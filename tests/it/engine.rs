@@ -514,6 +514,11 @@ fn alertmanager_hears_of_changes_at_once_and_again_every_resend() {
             .iter()
             .all(|(_, names)| names.contains(&"Watchdog".to_owned()))
     );
+    let labelled = world.effects.iter().all(|(_, effect)| match effect {
+        Effect::Alerts(alerts) => alerts.iter().all(|it| it.labels["owner"] == "team-api"),
+        _ => true,
+    });
+    assert!(labelled, "the service's labels are on everything sent");
     let fired = world.decisions()[0].at;
     let first = posts
         .iter()

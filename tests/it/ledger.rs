@@ -69,6 +69,7 @@ fn notice(decision: Decision) -> Notice {
         rollout: None,
         service: "api".into(),
         environment: "production".into(),
+        labels: BTreeMap::new(),
         expires_at: None,
         external_url: None,
     }

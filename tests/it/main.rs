@@ -19,6 +19,7 @@
 )]
 
 mod alertmanager;
+mod body;
 mod config;
 mod demo_parts;
 mod deploy;

@@ -78,6 +78,7 @@ pub fn settings(rules: &str) -> Settings {
     Settings {
         service: "api".into(),
         environment: "production".into(),
+        labels: [("owner".to_owned(), "team-api".to_owned())].into(),
         rules: Arc::new(rules),
         judging: Judging::default(),
         rollback: RollbackPolicy {
