@@ -74,13 +74,17 @@ pub(super) struct Loaded {
 impl Files {
     /// Reads and checks everything; the error is every fault, rendered.
     pub fn load(&self, colour: bool) -> Result<Loaded, String> {
-        let source = read_config(&self.config).map_err(|error| error.to_string())?;
+        let source = read_config(&self.config).map_err(|error| {
+            format!("error: {error}\n  help: name another with --config, or copy config/gated.toml of gated's repository")
+        })?;
         let mut config =
             Config::load(source, &environment).map_err(|faults| faults.render(colour))?;
         if let Some(folder) = &self.data {
             config.store_in(folder);
         }
-        let sources = read_rules(&self.rules).map_err(|error| error.to_string())?;
+        let sources = read_rules(&self.rules).map_err(|error| {
+            format!("error: {error}\n  help: name files or folders with --rules; gated's repository has some in rules/")
+        })?;
         let interval = config.interval();
         let (rules, lints) =
             load_with(&sources, &environment, interval).map_err(|faults| faults.render(colour))?;
@@ -91,7 +95,8 @@ impl Files {
         {
             warnings.push(faults.render(colour));
         }
-        warnings.extend(config.lacks(&rules));
+        let lacks = config.lacks(&rules).into_iter();
+        warnings.extend(lacks.map(|sentence| format!("warning: {sentence}")));
         Ok(Loaded {
             config,
             rules: Arc::new(rules),

@@ -128,7 +128,7 @@ async fn tell(demo: &Demo, clock: Clock, folder: &std::path::Path) -> anyhow::Re
     let well = good && decided && delivered && recovered && rolled_back;
 
     screen.act(if well {
-        "done: one decision, one rollback, the good version runs again"
+        "done: one rollback, decided once and taken once; the good version runs again"
     } else {
         "the story did not go as told"
     });
