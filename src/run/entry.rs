@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::SignalKind;
@@ -36,6 +37,9 @@ const USAGE: u8 = 2;
 const UNKNOWN: u8 = 3;
 const STORE: u8 = 5;
 const BUG: u8 = 70;
+
+/// How often the wall clock is compared with gated's own.
+const DRIFT_EVERY: Duration = Duration::from_secs(30);
 
 /// The parser recurses; what checks and looks runs on a stack of its own.
 const STACK_BYTES: usize = 16 << 20;
@@ -243,9 +247,11 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
     let mut reload = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut upkeep = std::pin::pin!(crate::serve::metrics::upkeep());
+    let mut drift = tokio::time::interval(DRIFT_EVERY);
     loop {
         tokio::select! {
             () = &mut upkeep => {}
+            _ = drift.tick() => super::metrics::drift(clock),
             _ = reload.recv() => {
                 // What is wrong stands in the log and on /metrics; the old configuration goes on.
                 let _ = live.reload().await;

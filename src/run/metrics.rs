@@ -9,6 +9,7 @@ use super::clock::Clock;
 
 const RELOAD_SUCCESSFUL: &str = "gated_config_last_reload_successful";
 const RELOAD_TIMESTAMP: &str = "gated_config_last_reload_success_timestamp_seconds";
+const DRIFT: &str = "gated_clock_drift_seconds";
 /// How long the engine took for one input.
 pub(super) const EVALUATION_DURATION: &str = "gated_evaluation_duration_seconds";
 pub(super) const LEDGER_COMMITS: &str = "gated_ledger_commits_total";
@@ -27,6 +28,11 @@ pub(super) fn install() {
         RELOAD_TIMESTAMP,
         Unit::Seconds,
         "When the configuration was last loaded without a fault, in Unix seconds."
+    );
+    describe_gauge!(
+        DRIFT,
+        Unit::Seconds,
+        "How far the wall clock was set since gated started; 0 within 5 s."
     );
     describe_histogram!(
         EVALUATION_DURATION,
@@ -48,4 +54,18 @@ pub(super) fn loaded(well: bool, clock: Clock) {
         let seconds = clock.now().millis() as f64 / 1000.0;
         metrics::gauge!(RELOAD_TIMESTAMP).set(seconds);
     }
+}
+
+/// Notes whether somebody has set the wall clock. gated's own clock goes on as it was; times that people see are off by
+/// as much until it is started again.
+pub(super) fn drift(clock: Clock) {
+    let drift = clock.drift_millis().unwrap_or(0);
+    if drift != 0 {
+        tracing::warn!(
+            drift_millis = drift,
+            "the wall clock was set while gated ran; restart it to take the new time"
+        );
+    }
+    #[allow(clippy::cast_precision_loss, reason = "milliseconds fit for ages")]
+    metrics::gauge!(DRIFT).set(drift as f64 / 1000.0);
 }

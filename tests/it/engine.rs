@@ -246,6 +246,54 @@ fn missing_thin_and_stale_data_never_fires_and_is_never_go() {
     }
 }
 
+/// NaN and the infinities are data, and no comparison of them is an answer: not even one that is turned round.
+#[test]
+fn f3_f4_f5_what_is_no_number_is_never_compared() {
+    let healthy = "sum(rate(http_requests_total[20s]))";
+    for (expr, reading) in [
+        (format!("{healthy} * NaN"), Reading::Nan),
+        (format!("{healthy} * 0 / 0"), Reading::Nan),
+        (format!("{healthy} / 0"), Reading::Infinite),
+        (format!("-{healthy} / 0"), Reading::Infinite),
+    ] {
+        for op in ["<", "<=", ">", ">=", "==", "!="] {
+            for condition in [format!("strange {op} 1/s"), format!("not strange {op} 1/s")] {
+                let rules = format!(
+                    r#"
+clock = "rollout"
+[signals.strange]
+expr = '{expr}'
+unit = "per_second"
+[[phase]]
+name = "watch"
+from = "0s"
+rollback = "armed"
+[phase.targets]
+strange = "{op} 1/s"
+[[phase.trigger]]
+name = "strange"
+when = "{condition}"
+for = "0s"
+do = "rollback"
+severity = "P1"
+"#
+                );
+                let mut world = released_with(&rules, 0.0);
+                world.rounds(120);
+                assert_eq!(world.decided(), Vec::<String>::new(), "{expr} {condition}");
+                let verdict = world.verdict();
+                assert_eq!(verdict.verdict, Verdict::Unknown, "{expr} {condition}");
+                let check = &verdict.checks[0];
+                assert_eq!(
+                    std::mem::discriminant(&check.reading),
+                    std::mem::discriminant(&reading),
+                    "{expr}: {check:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn one_instance_that_hangs_does_not_blind_the_others() {
     let mut world = released(0.05);
