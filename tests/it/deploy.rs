@@ -427,3 +427,25 @@ fn gated_takes_the_arguments_of_every_file() {
         assert_eq!(read.global.data.unwrap(), Path::new("/var/lib/gated"));
     }
 }
+
+// ── gated itself ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/// With what a pod's annotations give it, the sidecar's configuration is sound and says nothing needs a second look.
+#[test]
+fn gated_accepts_the_sidecars_configuration() {
+    let pod = |name: &str| match name {
+        "APP_VERSION" => Some("1.4.0".to_owned()),
+        "ROLLED_OUT_AT" => Some("2026-12-01T01:00:00Z".to_owned()),
+        _ => None,
+    };
+    let config = deploy("kubernetes/gated.toml");
+    let rules = [deploy("kubernetes/rules")];
+    let report = gated::run::check::config(&config, &rules, &pod, false);
+    assert_eq!(report.code, 0, "{}", report.text);
+    assert!(report.text.ends_with(" 0 warnings\n"), "{}", report.text);
+
+    // A pod without the annotation: refused, and it says which variable.
+    let report = gated::run::check::config(&config, &rules, &|_| None, false);
+    assert_eq!(report.code, 1);
+    assert!(report.text.contains("APP_VERSION"), "{}", report.text);
+}
