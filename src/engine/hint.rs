@@ -20,7 +20,8 @@ impl Engine {
     /// For a signal whose selectors match nothing: the metric names of the pages that are nearest to those it asks for.
     pub(super) fn hint(&self, signal: usize) -> Option<String> {
         let watch = &self.signals[signal];
-        if watch.reading() != Reading::Empty
+        // Too little traffic is what a wrong name looks like to `enough`.
+        if !matches!(watch.reading(), Reading::Empty | Reading::Thin)
             || watch.plan.any_selector_matched()
             || self.settings.preview.is_none()
         {

@@ -108,6 +108,7 @@ impl Engine {
         let bounds = Bounds {
             coverage: self.settings.judging.coverage,
             empty,
+            must_match: self.settings.preview.is_some(),
             any_up,
         };
         let watch: &mut SignalWatch = match which {

@@ -28,6 +28,8 @@ pub struct Bounds {
     pub coverage: f64,
     /// What an empty result means while the source answers.
     pub empty: Option<f64>,
+    /// An empty result means nothing while no selector matches any series: the rule may ask for the wrong name.
+    pub must_match: bool,
     /// Some target of the configuration answered its last scrape: else nothing can be said of an empty result.
     pub any_up: bool,
 }
@@ -143,6 +145,7 @@ impl SignalPlan {
             return Read::none(Reading::Thin, why.clone());
         }
         let matched = self.plan.matched();
+        let empty = bounds.empty.filter(|_| matched > 0 || !bounds.must_match);
         match self.plan.eval(window, at) {
             Err(error) => Read::none(Reading::SourceError, error.to_string()),
             Ok(Output::Scalar(value)) => classify(value),
@@ -160,7 +163,7 @@ impl SignalPlan {
                 let absent = vector.absent().cloned().collect();
                 Read {
                     absent,
-                    ..whole(series, bounds.empty, matched)
+                    ..whole(series, empty, matched)
                 }
             }
         }

@@ -13,7 +13,6 @@ use super::cli::Look;
 use super::clock::Clock;
 use super::live::Loaded;
 use crate::engine::Engine;
-use crate::engine::Input;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
 use crate::model::Timestamp;
@@ -54,16 +53,12 @@ pub(super) async fn look(
     );
     let end = tokio::time::Instant::now() + span;
     let mut progress = Progress::new(span);
-    let mut known = BTreeSet::new();
     let mut floor = Timestamp::EPOCH;
     loop {
         let pause = tokio::time::Instant::now() + Duration::from_millis(200);
         tokio::select! {
             input = received.recv() => {
                 let Some(input) = input else { break };
-                if let Input::Scraped(scrape) = &input {
-                    known.insert(scrape.target);
-                }
                 floor = clock.now().max(floor);
                 engine.apply(floor, input, &mut effects);
                 effects.clear();

@@ -294,6 +294,29 @@ severity = "P1"
     }
 }
 
+/// `empty = 0` is for a series that does not exist yet; before a deploy it may just as well be a name that never will.
+#[test]
+fn a_dry_run_tells_a_wrong_name_from_an_empty_result() {
+    let verdict = |rules: &str| {
+        let mut preview = settings(rules);
+        preview.preview = Some("watch".into());
+        preview.retain = Some(Duration::from_secs(300));
+        let mut world = World::new(preview);
+        world.rounds(120);
+        world.verdict()
+    };
+    let healthy = verdict(RULES);
+    assert_eq!(healthy.verdict, Verdict::Go, "{healthy:?}");
+    let wrong = verdict(&RULES.replace("http_requests_total", "http_request_total"));
+    assert_eq!(wrong.verdict, Verdict::Unknown, "{wrong:?}");
+    let hint = "no target has `http_request_total`; nearest: http_requests_total";
+    assert!(
+        wrong.reasons.iter().any(|reason| reason.contains(hint)),
+        "{:?}",
+        wrong.reasons
+    );
+}
+
 #[test]
 fn one_instance_that_hangs_does_not_blind_the_others() {
     let mut world = released(0.05);
