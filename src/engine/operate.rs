@@ -81,12 +81,24 @@ impl Engine {
         })
     }
 
-    /// The medians of the rollout in progress.
+    /// The medians of the rollout in progress. A dry run before one judges as if it had just begun: what it sees is
+    /// what was before.
     pub(super) fn baseline(&self) -> BTreeMap<String, f64> {
-        self.rollouts
-            .current()
-            .map(|rollout| rollout.baseline.clone())
-            .unwrap_or_default()
+        match self.rollouts.current() {
+            Some(rollout) => rollout.baseline.clone(),
+            None if self.settings.preview.is_some() => {
+                self.medians(Timestamp::EPOCH, Timestamp::from_millis(i64::MAX))
+            }
+            None => BTreeMap::new(),
+        }
+    }
+
+    /// Of every signal that had a value in `[from, until)`.
+    fn medians(&self, from: Timestamp, until: Timestamp) -> BTreeMap<String, f64> {
+        let signals = self.settings.rules.signals.iter().zip(&self.signals);
+        signals
+            .filter_map(|(signal, watch)| Some((signal.name.clone(), watch.median(from, until)?)))
+            .collect()
     }
 
     /// Notes, at the start of a rollout, what every signal read before it.
@@ -98,10 +110,7 @@ impl Engine {
             .map(|rollout| rollout.started_at.min(rollout.seen_at));
         let Some(until) = until else { return };
         let from = until - self.settings.rollout.baseline;
-        let signals = self.settings.rules.signals.iter().zip(&self.signals);
-        let medians = signals
-            .filter_map(|(signal, watch)| Some((signal.name.clone(), watch.median(from, until)?)))
-            .collect();
+        let medians = self.medians(from, until);
         self.rollouts.set_baseline(medians);
     }
 

@@ -21,7 +21,7 @@ use crate::runbook::When;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
-/// Longest look unless `--for` says more.
+/// The longest range that is waited for unless `--for` says more; a few scrapes come on top.
 const LOOK_MAX: Duration = Duration::from_secs(120);
 /// A condition must have held in this many readings to count as firing.
 const READINGS_MIN: u32 = 3;
@@ -137,7 +137,7 @@ fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
             .max(longest);
     }
     // The first scrape comes within an interval, the range is full one range later, three readings after that.
-    (longest + readings).min(LOOK_MAX).max(readings)
+    longest.min(LOOK_MAX) + readings
 }
 
 /// A bar on a terminal, nothing elsewhere.
