@@ -19,8 +19,10 @@
 )]
 
 mod alertmanager;
+mod binary;
 mod body;
 mod config;
+mod crash;
 mod demo_parts;
 mod deploy;
 mod discovery;
