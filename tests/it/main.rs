@@ -26,6 +26,7 @@ mod crash;
 mod demo_parts;
 mod deploy;
 mod discovery;
+mod dry_run;
 mod engine;
 mod exposition;
 mod fault_server;
