@@ -15,7 +15,9 @@ use super::live::Loaded;
 use crate::engine::Engine;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
+use crate::model::Status;
 use crate::model::Timestamp;
+use crate::model::Verdict;
 use crate::runbook::Rules;
 use crate::runbook::When;
 use crate::source::Scraper;
@@ -74,6 +76,18 @@ pub(super) async fn look(
     progress.clear();
     scraper.stop().await;
     Ok(engine.snapshot(clock.now()))
+}
+
+/// `--strict`: what is not green is no go, in what is printed as in the exit code.
+pub(super) fn be_strict(snapshot: &mut Snapshot) {
+    let status = snapshot.verdict.status;
+    if snapshot.verdict.verdict == Verdict::Go && status != Status::Green {
+        let state = Arc::make_mut(&mut snapshot.verdict);
+        state.verdict = Verdict::NoGo;
+        state
+            .reasons
+            .push(format!("with --strict {status} is no go"));
+    }
 }
 
 /// The phase to judge: the one asked for, else the one marked `preflight`, else the first.

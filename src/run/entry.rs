@@ -27,7 +27,6 @@ use super::remote::Daemon;
 use super::show;
 use super::token;
 use super::watch::Watch;
-use crate::model::Status;
 use crate::model::Verdict;
 use crate::sink::ledger;
 use crate::source::exposition::Format;
@@ -190,17 +189,18 @@ async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         None
     });
     let restored = restored.unwrap_or_default();
-    let snapshot = match dry_run::look(&loaded, &cli.look, restored, clock).await {
+    let mut snapshot = match dry_run::look(&loaded, &cli.look, restored, clock).await {
         Ok(snapshot) => snapshot,
         Err(fault) => {
             let _ = writeln!(std::io::stderr(), "error: {fault}");
             return Ok(USAGE);
         }
     };
+    if cli.look.strict {
+        dry_run::be_strict(&mut snapshot);
+    }
     print(&show::render(&snapshot, cli.look.format, colour()));
-    let verdict = &snapshot.verdict;
-    Ok(match verdict.verdict {
-        Verdict::Go if cli.look.strict && verdict.status != Status::Green => NO_GO,
+    Ok(match snapshot.verdict.verdict {
         Verdict::Go => 0,
         Verdict::NoGo => NO_GO,
         Verdict::Unknown => UNKNOWN,

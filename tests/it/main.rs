@@ -19,11 +19,14 @@
 )]
 
 mod alertmanager;
+mod binary;
 mod body;
 mod config;
+mod crash;
 mod demo_parts;
 mod deploy;
 mod discovery;
+mod dry_run;
 mod engine;
 mod exposition;
 mod fault_server;
