@@ -60,7 +60,7 @@ pub(super) struct SeriesState {
     pub signal: Option<usize>,
     /// What was decided in this episode.
     pub handled: Option<Handled>,
-    /// Counted readings, and how many of them were true without a break up to the last.
+    /// Counted readings that gave an answer, and how many of them were true without a break up to the last.
     pub readings: u32,
     pub held: u32,
 }
@@ -205,7 +205,8 @@ impl TriggerWatch {
                 (Truth::Unknown, NoData::Trip) => Truth::True,
                 (truth, _) => truth,
             };
-            if counts {
+            // What gave no answer (the range was not yet watched in full) says nothing against holding in every reading.
+            if counts && (seen.truth != Truth::Unknown || truth == Truth::True) {
                 entry.readings += 1;
                 entry.held = if truth == Truth::True {
                     entry.held + 1
