@@ -335,13 +335,6 @@ pub struct Posted {
     pub body: String,
 }
 
-impl Posted {
-    pub fn kind(&self) -> String {
-        let body: Value = serde_json::from_str(&self.body).unwrap();
-        body["type"].as_str().unwrap().to_owned()
-    }
-}
-
 /// How a receiver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
