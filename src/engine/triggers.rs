@@ -60,7 +60,7 @@ pub(super) struct SeriesState {
     pub signal: Option<usize>,
     /// What was decided in this episode.
     pub handled: Option<Handled>,
-    /// Counted readings that gave an answer, and how many of them were true without a break up to the last.
+    /// Counted readings that told true or false, and how many of them were true without a break up to the last.
     pub readings: u32,
     pub held: u32,
 }
@@ -205,7 +205,8 @@ impl TriggerWatch {
                 (Truth::Unknown, NoData::Trip) => Truth::True,
                 (truth, _) => truth,
             };
-            // What gave no answer (the range was not yet watched in full) says nothing against holding in every reading.
+            // What could not be told, at first because the range was not watched whole, speaks for neither side,
+            // nor does `no_data = "pass"`: it keeps a trigger quiet and is no sight of a calm service.
             if counts && (seen.truth != Truth::Unknown || truth == Truth::True) {
                 entry.readings += 1;
                 entry.held = if truth == Truth::True {

@@ -310,6 +310,13 @@ fn a_dry_run_tells_a_wrong_name_from_an_empty_result() {
     let baseline = "throughput = \"> 50% of baseline\"";
     let against = verdict(&RULES.replace("error_rate = \"< 0.5%\"", baseline));
     assert_eq!(against.verdict, Verdict::Go, "{against:?}");
+    let faulty = RULES.replace("error_rate > 1%", "error_rate >= 0%");
+    let fires = verdict(&faulty);
+    assert_eq!(
+        (fires.verdict, fires.status),
+        (Verdict::NoGo, Status::Red),
+        "it held in every reading that said anything: {fires:?}"
+    );
     let wrong = verdict(&RULES.replace("http_requests_total", "http_request_total"));
     assert_eq!(wrong.verdict, Verdict::Unknown, "{wrong:?}");
     let hint = "no target has `http_request_total`; nearest: http_requests_total";

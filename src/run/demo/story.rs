@@ -38,11 +38,7 @@ const ACT_MAX: Duration = Duration::from_secs(30);
 pub async fn run(demo: &Demo, clock: Clock) -> anyhow::Result<u8> {
     crate::run::metrics::install();
     let folder = tempfile::Builder::new().prefix("gated-demo-").tempdir()?;
-    if demo.keep {
-        tell(demo, clock, &folder.keep()).await
-    } else {
-        tell(demo, clock, folder.path()).await
-    }
+    tell(demo, clock, folder.path()).await
 }
 
 #[allow(
