@@ -205,8 +205,9 @@ impl TriggerWatch {
                 (Truth::Unknown, NoData::Trip) => Truth::True,
                 (truth, _) => truth,
             };
-            // What could not be told, at first because the range was not watched whole, speaks for neither side.
-            if counts && truth != Truth::Unknown {
+            // What could not be told, at first because the range was not watched whole, speaks for neither side,
+            // nor does `no_data = "pass"`: it keeps a trigger quiet and is no sight of a calm service.
+            if counts && (seen.truth != Truth::Unknown || truth == Truth::True) {
                 entry.readings += 1;
                 entry.held = if truth == Truth::True {
                     entry.held + 1

@@ -225,11 +225,22 @@ impl Loop {
                 biased;
                 Some(message) = messages.recv() => {
                     if !self.take(message) {
+                        self.take_outcomes(&mut inputs);
                         break;
                     }
                 }
                 Some(input) = inputs.recv() => self.apply(input),
                 () = tokio::time::sleep(wait) => self.wake(),
+            }
+        }
+    }
+
+    /// The last thing before the end: answers that came while gated waited for them are recorded, or they would be
+    /// asked for again after the next start.
+    fn take_outcomes(&mut self, inputs: &mut mpsc::Receiver<Input>) {
+        while let Ok(input) = inputs.try_recv() {
+            if matches!(input, Input::Attempted { .. }) {
+                self.apply(input);
             }
         }
     }

@@ -4,8 +4,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -149,10 +148,6 @@ impl House {
             .collect();
         all.sort();
         all
-    }
-
-    pub fn mode(&self, mode: u32) {
-        fs::set_permissions(self.data(), fs::Permissions::from_mode(mode)).unwrap();
     }
 }
 
@@ -340,13 +335,6 @@ pub struct Posted {
     pub body: String,
 }
 
-impl Posted {
-    pub fn kind(&self) -> String {
-        let body: Value = serde_json::from_str(&self.body).unwrap();
-        body["type"].as_str().unwrap().to_owned()
-    }
-}
-
 /// How a receiver answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
@@ -522,9 +510,4 @@ severity = "P1"
 pub fn told(version: &str) -> String {
     let at = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(60);
     format!("version = \"{version}\"\nprevious_version = \"1\"\nstarted_at = \"{at:.3}\"")
-}
-
-/// Only for reading: a file's name without its folder.
-pub fn exists(path: &Path) -> bool {
-    path.exists()
 }

@@ -39,6 +39,7 @@ error_rate = "< 20%"
 name = "errors"
 when = "error_rate > 20%"
 for = "1m"
+no_data = "pass"
 do = "rollback"
 severity = "P1"
 [[phase.trigger]]

@@ -24,6 +24,7 @@ mod binary;
 mod body;
 mod config;
 mod crash;
+mod daemon;
 mod demo_parts;
 mod deploy;
 mod discovery;
