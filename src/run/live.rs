@@ -315,9 +315,12 @@ impl Desk for Front {
     }
 
     fn ready(&self) -> Result<(), String> {
-        match self.core.snapshot.load().verdict.evaluated_at {
-            Some(_) => Ok(()),
-            None => Err("nothing was evaluated yet".into()),
+        // What is judged at the start, before any target was asked, is no answer about the service.
+        let snapshot = self.core.snapshot.load();
+        let asked = snapshot.targets.iter().any(|target| target.last.is_some());
+        match snapshot.verdict.evaluated_at {
+            Some(_) if asked || snapshot.targets.is_empty() => Ok(()),
+            Some(_) | None => Err("nothing was evaluated yet".into()),
         }
     }
 }

@@ -160,11 +160,12 @@ fn the_gate_is_shut_before_the_first_evaluation_and_then_answers_by_verdict() {
     assert!(shut.head.contains("\nretry-after: "), "{shut:?}");
     assert_eq!(shut.json()["verdict"], "unknown");
     assert_eq!(daemon.get("/-/healthy").status, 200);
+    assert_eq!(daemon.get("/-/ready").status, 503);
     drop(daemon);
     house.configure(&config(&[&exporter.url()], &receiver.url(), &told("2")));
     let daemon = house.start();
     eventually("go", || daemon.get("/gate").status == 200);
-    assert_eq!(daemon.get("/-/ready").status, 200);
+    eventually("ready", || daemon.get("/-/ready").status == 200);
     exporter.set(true);
     eventually("no go", || daemon.get("/gate").status == 403);
     let no = daemon.get("/gate").json();

@@ -19,7 +19,6 @@
 )]
 
 mod alertmanager;
-#[allow(dead_code, reason = "helpers are there for all tests of the binary")]
 mod binary;
 mod body;
 mod config;
