@@ -261,7 +261,7 @@ impl Engine {
             let reason = format!(
                 "{} has had no value for {}: {why}",
                 signal.title,
-                humantime::format_duration(std::time::Duration::from_secs(held_for.as_secs())),
+                whole(held_for),
             );
             let decision = Decision {
                 id: self.id_of_other(&[BLIND, &signal.name, &since.millis().to_string()]),
@@ -314,11 +314,10 @@ fn reason(
     if !series.is_empty() {
         let _ = write!(text, " for {series}");
     }
-    let seconds = std::time::Duration::from_secs(held_for.as_secs());
     match trigger.hold {
         Hold::For(_) if held_for.is_zero() => {}
         Hold::For(_) => {
-            let _ = write!(text, " held for {}", humantime::format_duration(seconds));
+            let _ = write!(text, " held for {}", whole(held_for));
         }
         Hold::After { need, of } => {
             let _ = write!(text, " in {need} of {of} readings");
@@ -331,4 +330,13 @@ fn reason(
         let _ = write!(text, "; no rollback: {}", answer.note);
     }
     text
+}
+
+/// In whole seconds; below one, in milliseconds.
+fn whole(duration: std::time::Duration) -> humantime::FormattedDuration {
+    use std::time::Duration;
+    humantime::format_duration(match duration.as_secs() {
+        0 => Duration::from_millis(u64::from(duration.subsec_millis())),
+        seconds => Duration::from_secs(seconds),
+    })
 }

@@ -75,6 +75,8 @@ pub enum Refusal {
     NoSuchRollout(String),
     #[error("{0}")]
     Conflict(String),
+    #[error("{0}")]
+    Invalid(String),
 }
 
 /// What happened, for the log and the demo's screen.

@@ -11,7 +11,6 @@ use super::Input;
 use super::Interest;
 use super::LastScrape;
 use super::Record;
-use super::Refusal;
 use super::Restored;
 use super::Scrape;
 use super::Settings;
@@ -329,18 +328,14 @@ impl Engine {
                 started_at,
                 irreversible,
             } => {
-                if version.is_empty() {
-                    Err(Refusal::Conflict("a rollout needs a version".into()))
-                } else {
-                    let told = Told {
-                        id,
-                        version,
-                        previous_version,
-                        started_at,
-                        irreversible,
-                    };
-                    Ok(self.start_rollout(told, at, out))
-                }
+                let told = Told {
+                    id,
+                    version,
+                    previous_version,
+                    started_at,
+                    irreversible,
+                };
+                self.start_rollout(told, at, out)
             }
             Call::FinishRollout(id) => self.finish_rollout(&id, at, out),
         };

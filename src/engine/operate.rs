@@ -23,13 +23,17 @@ use crate::model::Timestamp;
 use crate::promql::Expr;
 use crate::runbook::When;
 
+/// How far ahead of ours another host's clock may be.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
+
 impl Engine {
     pub(super) fn start_rollout(
         &mut self,
         told: Told,
         at: Timestamp,
         out: &mut Vec<Effect>,
-    ) -> Answer {
+    ) -> Result<Answer, Refusal> {
+        self.may_start(&told, at)?;
         let id = told.id.clone();
         let change = self.rollouts.tell(told, at);
         let created = change.begun.is_some();
@@ -49,7 +53,27 @@ impl Engine {
         } else {
             amended.or(known).unwrap_or_else(newest)
         };
-        Answer::Rollout { rollout, created }
+        Ok(Answer::Rollout { rollout, created })
+    }
+
+    /// A rollout that lies ahead would keep everything unjudged until then, and one id names one rollout.
+    fn may_start(&self, told: &Told, at: Timestamp) -> Result<(), Refusal> {
+        if told.version.is_empty() {
+            return Err(Refusal::Invalid("a rollout needs a version".into()));
+        }
+        if let Some(started_at) = told.started_at.filter(|it| *it > at + AHEAD_MAX) {
+            return Err(Refusal::Invalid(format!(
+                "started_at {started_at} lies ahead, and here it is {at}: say so when it starts, or leave it out"
+            )));
+        }
+        let known = told.id.as_ref().and_then(|id| self.rollouts.get(id));
+        match known.filter(|known| known.version != told.version) {
+            None => Ok(()),
+            Some(known) => Err(Refusal::Conflict(format!(
+                "rollout `{}` is that of version `{}`; give another id, or none",
+                known.id, known.version
+            ))),
+        }
     }
 
     pub(super) fn finish_rollout(

@@ -22,11 +22,26 @@ pub struct ParseError {
     pub span: Option<Range<usize>>,
 }
 
+/// How the refusal of what a later version will evaluate ends.
+const NOT_YET: &str = "not evaluated by gated yet";
+
 impl ParseError {
     pub(super) fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
         Self {
             message: message.into(),
             span,
+        }
+    }
+
+    /// What to write instead, where the message does not say it.
+    #[must_use]
+    pub fn help(&self) -> &'static str {
+        if self.message.ends_with(NOT_YET) {
+            "write it without; a later version will understand it"
+        } else if self.message.starts_with("expected type matrix") {
+            "write a range after the selector, such as foo[5m]"
+        } else {
+            ""
         }
     }
 }
@@ -298,5 +313,5 @@ pub(super) fn refused(feature: &str, span: Option<Range<usize>>) -> ParseError {
     } else {
         format!("`{feature}`")
     };
-    ParseError::new(format!("{feature} {verb} not evaluated by gated yet"), span)
+    ParseError::new(format!("{feature} {verb} {NOT_YET}"), span)
 }

@@ -9,10 +9,21 @@ use std::path::{Path, PathBuf};
 use super::config::{Config, Unread, read_config, read_rules};
 use crate::model::Timestamp;
 use crate::runbook::{Env, Faults, Rules, load_with};
-use crate::source::exposition::{Fate, Format, Limits, Reader};
+use crate::source::exposition::{Fate, Format, Limits, PageError, Reader};
 
 /// A page is larger than any target's; more is not read.
 const PAGE_BYTES_MAX: u64 = 1 << 30;
+
+/// More faulty lines of a page are not listed: they are likely the same again.
+const PAGE_FAULTS_MAX: usize = 20;
+
+/// How a page is written is checked, not how much of it a target may send.
+const UNLIMITED: Limits = Limits {
+    samples: usize::MAX,
+    labels: usize::MAX,
+    label_name_bytes: usize::MAX,
+    label_value_bytes: usize::MAX,
+};
 
 /// What a check says and how its process exits: 0 in order, 1 does not parse, 2 cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,25 +125,17 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
         let text = format!("error: the page cannot be read: {error}\n");
         return Report { text, code: 2 };
     }
-    let mut parser = Reader::new(Limits {
-        samples: usize::MAX,
-        labels: usize::MAX,
-        label_name_bytes: usize::MAX,
-        label_value_bytes: usize::MAX,
-    });
     let mut names = BTreeSet::new();
     let mut series = 0;
-    let outcome = parser.read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
-        names.insert(labels.name().to_owned());
-        series += 1;
-        Fate::Unwanted
-    });
+    let outcome =
+        Reader::new(UNLIMITED).read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
+            names.insert(labels.name().to_owned());
+            series += 1;
+            Fate::Unwanted
+        });
     let duplicates = match outcome {
         Ok((_, seen)) => seen.duplicates,
-        Err(error) => {
-            let text = format!("error: {error}\n");
-            return Report { text, code: 1 };
-        }
+        Err(error) => return page_faults(&body, format, error),
     };
     let mut lints = page_lints(&String::from_utf8_lossy(&body), &names);
     if duplicates > 0 {
@@ -152,6 +155,54 @@ pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
         counted(names.len(), "metric")
     );
     Report { text, code: 0 }
+}
+
+/// Every faulty line: the page is read again without those already found.
+fn page_faults(body: &[u8], format: Format, first: PageError) -> Report {
+    let mut lines: Vec<&[u8]> = body.split_inclusive(|byte| *byte == b'\n').collect();
+    let mut numbers: Vec<usize> = (1..=lines.len()).collect();
+    let mut text = String::new();
+    let mut faults = 0;
+    let mut next = Some(first);
+    while let Some(error) = next.take() {
+        let (PageError::Malformed { line, .. } | PageError::LabelLimit { line, .. }) = &error
+        else {
+            let _ = writeln!(text, "error: {error}");
+            break;
+        };
+        let at = (*line as usize).saturating_sub(1);
+        let original = numbers.get(at).copied().unwrap_or(*line as usize);
+        let what = error.to_string();
+        let what = what.split_once(": ").map_or("", |it| it.1);
+        let _ = writeln!(text, "error: line {original}: {what}");
+        faults += 1;
+        // The last line's fault may be that a line is missing after it.
+        if at + 1 >= lines.len() || faults == PAGE_FAULTS_MAX {
+            break;
+        }
+        lines.remove(at);
+        numbers.remove(at);
+        let mut reader = Reader::new(UNLIMITED);
+        let outcome = reader.read(
+            &lines.concat(),
+            format,
+            Timestamp::EPOCH,
+            false,
+            &mut |_| Fate::Unwanted,
+        );
+        next = outcome.err();
+    }
+    let capped = if faults == PAGE_FAULTS_MAX {
+        " or more"
+    } else {
+        ""
+    };
+    let _ = writeln!(
+        text,
+        "\n{}{capped}: one is enough for a scrape of this page to fail",
+        counted(faults, "faulty line")
+    );
+    Report { text, code: 1 }
 }
 
 /// Metrics without a type or a help text, and counters whose name does not say so.

@@ -213,6 +213,7 @@ pub enum Check {
     Config,
     /// Rules files
     Rules {
+        /// Files of rules, or folders of them
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },

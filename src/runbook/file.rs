@@ -375,10 +375,11 @@ fn parse(reader: &Reader, text: &Text) -> Option<Expr> {
     match Expr::parse(&text.value) {
         Ok(expr) => Some(expr),
         Err(error) => {
+            let help = error.help();
             let place = error
                 .span
                 .map_or_else(|| text.place.clone(), |span| text.at(span));
-            reader.fault(&place, error.message, "");
+            reader.fault(&place, error.message, help);
             None
         }
     }

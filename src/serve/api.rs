@@ -207,6 +207,9 @@ async fn rollouts(State(service): Shared) -> Response {
     )
 }
 
+/// Of a version or a rollout's id: container digests and branch names fit.
+const NAME_BYTES_MAX: usize = 256;
+
 /// Body of `POST /api/v1/rollouts`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -230,18 +233,12 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
         })
         .transpose()?;
     let texts = [
-        Some(&body.version),
-        body.previous_version.as_ref(),
-        body.id.as_ref(),
+        ("version", Some(&body.version)),
+        ("previous_version", body.previous_version.as_ref()),
+        ("id", body.id.as_ref()),
     ];
-    if texts
-        .into_iter()
-        .flatten()
-        .any(|text| text.trim().is_empty())
-    {
-        return Err(Failure::bad_data(
-            "version, previous_version and id may not be empty",
-        ));
+    for (key, text) in texts {
+        text.map_or(Ok(()), |text| one_name(key, text))?;
     }
     let call = Call::StartRollout {
         id: body.id.map(RolloutId),
@@ -257,6 +254,20 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
         StatusCode::OK
     };
     Ok(success(code, wire::RolloutLine::new(&rollout)))
+}
+
+/// What names a rollout goes into logs, metrics and every webhook: one short line.
+fn one_name(key: &str, text: &str) -> Result<(), Failure> {
+    let wrong = if text.trim().is_empty() {
+        "may not be empty".to_owned()
+    } else if text.len() > NAME_BYTES_MAX {
+        format!("has {} bytes; {NAME_BYTES_MAX} at most", text.len())
+    } else if text.chars().any(char::is_control) {
+        format!("may not contain control characters: {text:?}")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::bad_data(format!("{key} {wrong}")))
 }
 
 async fn finish_rollout(

@@ -639,6 +639,42 @@ fn check_metrics_reads_a_page() {
     assert_eq!(metrics(Format::OpenMetrics, "a 1\n").code, 1);
 }
 
+#[test]
+fn check_metrics_lists_every_faulty_line() {
+    let metrics = |format, page: &str| check::metrics(format, &mut page.as_bytes()).text;
+    let page = "a 1\nb{ 2\nc 3\nd x\n# TYPE a counter\n\ne 5\nf";
+    expect![[r"
+        error: line 2: expected a label name: b{ 2
+        error: line 4: expected a number: d x
+        error: line 5: second TYPE line for this metric, or TYPE after its samples: # TYPE a counter
+        error: line 8: expected a blank and a value after the metric: f
+
+        4 faulty lines: one is enough for a scrape of this page to fail
+    "]]
+    .assert_eq(&metrics(Format::Text, page));
+    expect![[r"
+        error: line 3: expected a label name: b{ 2
+
+        1 faulty line: one is enough for a scrape of this page to fail
+    "]]
+    .assert_eq(&metrics(
+        Format::OpenMetrics,
+        "# TYPE a counter\na_total 1\nb{ 2\n",
+    ));
+    let many = metrics(Format::Text, &"{ 1\n".repeat(100));
+    assert!(many.contains("20 faulty lines or more"), "{many}");
+}
+
+#[test]
+fn a_mistyped_key_is_named_where_the_right_one_is_missing() {
+    let text = BASE.replacen("name = \"api\"", "nmae = \"api\"", 1);
+    let faults = load_with(&text, &[]).unwrap_err().to_string();
+    assert!(
+        faults.contains("did you mean `name` where it says `nmae`?"),
+        "{faults}"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 

@@ -4,8 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gated::engine::{Attempted, Effect, Engine, Event, Input, Record, Restored, RollbackMode};
-use gated::model::{Action, Guard, NoticeKind, Reading, RolloutEnd, Status, Timestamp, Verdict};
+use gated::engine::{
+    Attempted, Call, Effect, Engine, Event, Input, Record, Restored, RollbackMode,
+};
+use gated::model::{
+    Action, Guard, NoticeKind, Reading, RolloutEnd, RolloutId, Status, Timestamp, Verdict,
+};
 
 use crate::world::{RULES, START, World, settings};
 
@@ -172,6 +176,52 @@ fn a_rollout_that_was_told_of_is_the_one_rolled_back() {
         1,
         "seeing the version that was told of begins no second rollout"
     );
+}
+
+#[test]
+fn a_rollout_that_contradicts_itself_is_refused() {
+    let mut world = World::new(settings(RULES));
+    world.rounds(10);
+    let (minute, now) = (Duration::from_secs(60), world.at());
+    let start = |id: Option<&str>, version: &str, started_at| Call::StartRollout {
+        id: id.map(|id| RolloutId(id.into())),
+        version: version.into(),
+        previous_version: None,
+        started_at,
+        irreversible: false,
+    };
+    for (call, expected) in [
+        (start(None, "", None), "a rollout needs a version"),
+        (
+            start(None, "2.0.0", Some(now + minute + minute)),
+            "lies ahead",
+        ),
+        (start(Some("ci-7"), "2.0.0", Some(now + minute)), ""),
+        (start(Some("ci-7"), "2.0.0", None), ""),
+        (
+            start(Some("ci-7"), "2.0.1", None),
+            "rollout `ci-7` is that of version `2.0.0`",
+        ),
+    ] {
+        world.input(Input::Operator {
+            token: 1,
+            call: call.clone(),
+        });
+        let answer = world.effects.iter().rev().find_map(|(_, it)| match it {
+            Effect::Answer { answer, .. } => Some(answer.clone()),
+            _ => None,
+        });
+        let refusal = answer.unwrap().err().map(|it| it.to_string());
+        match refusal {
+            None => assert_eq!(expected, "", "{call:?}"),
+            Some(text) => assert!(
+                !expected.is_empty() && text.contains(expected),
+                "{call:?}: {text}"
+            ),
+        }
+    }
+    let versions: Vec<_> = world.snapshot().rollouts;
+    assert_eq!(versions.last().unwrap().version, "2.0.0");
 }
 
 #[test]

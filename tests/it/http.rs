@@ -395,6 +395,36 @@ async fn rollouts_are_listed_started_and_finished() {
 }
 
 #[tokio::test]
+async fn what_names_a_rollout_is_one_short_line() {
+    let house = house().await;
+    let long = "x".repeat(257);
+    for (body, expected) in [
+        (json!({"version": " "}), "version may not be empty"),
+        (
+            json!({"version": long}),
+            "version has 257 bytes; 256 at most",
+        ),
+        (
+            json!({"version": "2\n3"}),
+            "may not contain control characters",
+        ),
+        (json!({"version": "2", "id": ""}), "id may not be empty"),
+        (
+            json!({"version": "2", "previous_version": "\u{1b}[31m"}),
+            "previous_version may not contain",
+        ),
+    ] {
+        let reply = house
+            .write("POST", "/api/v1/rollouts", &body.to_string())
+            .await;
+        assert_eq!(reply.error(), error(400, "bad_data"), "{body}");
+        let text = reply.json()["error"].as_str().unwrap().to_owned();
+        assert!(text.contains(expected), "{body}: {text}");
+    }
+    assert!(house.desk.calls.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn what_the_engine_refuses_has_its_own_status() {
     let house = house().await;
     for (refusal, expected) in [
@@ -405,6 +435,10 @@ async fn what_the_engine_refuses_has_its_own_status() {
         (
             ActError::Refused(Refusal::Conflict("it is over".into())),
             error(409, "conflict"),
+        ),
+        (
+            ActError::Refused(Refusal::Invalid("not yet".into())),
+            error(400, "bad_data"),
         ),
         (ActError::Store, error(503, "store")),
         (ActError::Unavailable, error(503, "unavailable")),

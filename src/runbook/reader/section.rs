@@ -142,8 +142,11 @@ impl<'r> Section<'r> {
     pub fn required(&mut self, key: &'static str, example: &str) -> Option<Text> {
         if !self.values.contains_key(key) {
             let message = format!("`{key}` is missing in {}", self.title);
-            self.reader
-                .missing(&self.place, message, format!("write {key} = {example}"));
+            let help = match nearest(key, self.values.keys().map(|it| it.get_ref().as_ref())) {
+                Some(near) => format!("did you mean `{key}` where it says `{near}`?"),
+                None => format!("write {key} = {example}"),
+            };
+            self.reader.missing(&self.place, message, help);
         }
         self.text(key)
     }
