@@ -121,23 +121,26 @@ impl<'r> Loading<'r> {
             .map_or(name.value.clone(), |it| it.value);
         let expr = section.required("expr", "'sum(rate(http_requests_total[1m]))'");
         let units: Vec<(&str, Unit)> = Unit::ALL.iter().map(|it| (it.word(), *it)).collect();
-        let unit = section.word("unit", &units).unwrap_or(Unit::None);
+        let with_unit = section.has("unit");
+        let unit = section.word("unit", &units);
         let empty = section.number("empty");
         let enough = section.text("enough").and_then(|it| parse(reader, &it));
-        // A signal whose expression does not parse is left out, but its name is known: see `files`.
-        if let Some(expr) = expr.and_then(|it| parse(reader, &it)) {
-            self.placed.signals.push(name.place.clone());
-            self.rules.signals.push(Signal {
-                name: name.value.clone(),
-                title,
-                expr,
-                unit,
-                empty,
-                enough,
-            });
-        } else {
+        let expr = expr.and_then(|it| parse(reader, &it));
+        if with_unit && unit.is_none() {
+            // No threshold on it can be read, but its name is known.
             self.placed.unparsed.push(name.value.clone());
+            return;
         }
+        self.placed.signals.push(name.place.clone());
+        self.rules.signals.push(Signal {
+            name: name.value.clone(),
+            title,
+            // A file with a fault is never run: this stands in, so that thresholds on the signal are checked too.
+            expr: expr.unwrap_or_else(|| Expr::parse("0").expect("a number is an expression")),
+            unit: unit.unwrap_or(Unit::None),
+            empty,
+            enough,
+        });
     }
 
     fn phase(&mut self, clock: Clock, mut section: Section<'r>) {

@@ -70,6 +70,31 @@ fn messages(files: &[Source]) -> Vec<String> {
     faults.faults.iter().map(line).collect()
 }
 
+#[test]
+fn a_broken_signal_hides_no_fault_of_what_is_compared_with_it() {
+    let text = r#"[signals.broken]
+expr = 'sum(x'
+unit = "seconds"
+[signals.odd]
+expr = 'y'
+unit = "parsecs"
+[[phase]]
+name = "p"
+[phase.targets]
+broken = "~ 5"
+odd = "< 12 parsecs"
+[[phase.trigger]]
+name = "t"
+when = "broken > 5 apples and odd > 3 parsecs"
+do = "notify"
+"#;
+    expect![[r#"
+        2: `(` is never closed
+        6: `parsecs` is not known as `unit` | write "seconds" or "ratio" or "bytes" or "count" or "score" or "per_second" or "per_minute" or "per_hour" or "none"
+        10: a comparison is missing here | write one of < <= > >= == != and then the bound, such as "< 100ms"
+        14: `5 apples` is not a duration | write a duration with its unit, such as "30s", "500ms", "2h 30m" or "1d""#]].assert_eq(&messages(&[source("r.toml", text)]).join("\n"));
+}
+
 fn check(text: &str, expected: &Expect) {
     let faults = load(&[source("rules/day.toml", text)]).expect_err("a fault");
     expected.assert_eq(&faults.render(false));
