@@ -10,7 +10,6 @@ use super::engine::Engine;
 use super::triggers::Handled;
 use crate::gate::Facts;
 use crate::gate::ask;
-use crate::gate::passes_by;
 use crate::model::Action;
 use crate::model::Decision;
 use crate::model::DecisionId;
@@ -33,15 +32,12 @@ impl Engine {
         }
         for t in 0..self.triggers.len() {
             let (place, is_active) = self.place(t, active);
+            let asked = self.settings.rules.phases[place.0].triggers[place.1].action;
             let due: Vec<String> = self.triggers[t]
                 .series
                 .iter()
                 .filter(|(_, it)| is_active && it.firing().is_some())
-                .filter(|(_, it)| {
-                    it.handled
-                        .as_ref()
-                        .is_none_or(|handled| handled.refused_by.is_some_and(passes_by))
-                })
+                .filter(|(_, it)| it.handled.as_ref().is_none_or(|it| it.is_open(asked)))
                 .map(|(series, _)| series.clone())
                 .collect();
             for series in due {
@@ -67,12 +63,14 @@ impl Engine {
             .filter(|answer| !answer.passed)
             .map(|answer| answer.guard);
         let handled = self.triggers[t].series[series].handled.as_ref();
-        if handled.is_some_and(|handled| handled.refused_by == refused_by) {
+        let now = (trigger.action, refused_by);
+        if handled.is_some_and(|it| (it.asked, it.refused_by) == now) {
             return;
         }
         let decision = self.drafted(t, trigger, series, &phase.name, guards, at);
         let handled = Handled {
             decision: decision.id.clone(),
+            asked: trigger.action,
             refused_by,
         };
         if let Some(it) = self.triggers[t].series.get_mut(series) {
@@ -115,9 +113,11 @@ impl Engine {
             rollout: current
                 .map(|rollout| rollout.version.as_str())
                 .or(previewed),
+            running_instead: self.rollouts.displaced_by(),
             phase,
             phase_armed,
             irreversible: current.is_some_and(|rollout| rollout.irreversible),
+            returned_from: self.rollouts.returned_from(),
             decided: decided.map(DecisionId::as_str),
             armed: self.settings.rollback.mode == super::RollbackMode::Armed,
         })

@@ -71,7 +71,11 @@ impl Engine {
         self.verdict = Arc::new(next);
     }
 
+    /// What another version does, that took its place, is no fault of the rollout in progress.
     fn mark_red(&mut self, out: &mut Vec<Effect>) {
+        if self.rollouts.displaced_by().is_some() {
+            return;
+        }
         if let Some(rollout) = self
             .rollouts
             .current_mut()

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use super::RestoredTrigger;
 use super::engine::Engine;
 use super::signals::SignalWatch;
+use crate::gate::passes_by;
+use crate::model::Action;
 use crate::model::DecisionId;
 use crate::model::Guard;
 use crate::model::Labels;
@@ -68,7 +70,16 @@ pub(super) struct SeriesState {
 #[derive(Clone, Debug)]
 pub(super) struct Handled {
     pub decision: DecisionId,
+    pub asked: Action,
     pub refused_by: Option<Guard>,
+}
+
+impl Handled {
+    /// Whether a trigger that fires on and asks for `asked` is judged again: it asks for more than before, as in a
+    /// phase that just began, or the answer of what refused it may have changed.
+    pub fn is_open(&self, asked: Action) -> bool {
+        asked < self.asked || self.refused_by.is_some_and(passes_by)
+    }
 }
 
 impl SeriesState {
@@ -469,6 +480,7 @@ impl Engine {
                 })
                 .map(|decision| Handled {
                     decision: decision.id.clone(),
+                    asked: decision.asked,
                     refused_by: decision.refused_by,
                 });
         }

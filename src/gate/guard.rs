@@ -8,12 +8,16 @@ use crate::model::GuardAnswer;
 pub struct Facts<'a> {
     /// The current rollout's version, when one is in progress.
     pub rollout: Option<&'a str>,
+    /// The version that runs instead of the rollout's, once its turn is over.
+    pub running_instead: Option<&'a str>,
     /// The phase in which the trigger fires, and whether it is armed.
     pub phase: &'a str,
     pub phase_armed: bool,
     pub irreversible: bool,
     /// A rollback was decided for this rollout before, with this id.
     pub decided: Option<&'a str>,
+    /// The version that this rollout's took the place of by a rollback.
+    pub returned_from: Option<&'a str>,
     /// `[rollback] mode = "armed"`.
     pub armed: bool,
 }
@@ -24,11 +28,13 @@ type Question = fn(Facts<'_>) -> Result<String, String>;
 /// Every guard's answer up to the first that refuses.
 #[must_use]
 pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
-    let guards: [(Guard, Question); 5] = [
+    let guards: [(Guard, Question); 7] = [
         (Guard::NoRollout, in_progress),
+        (Guard::Superseded, running),
         (Guard::NotArmed, phase_armed),
         (Guard::Irreversible, reversible),
         (Guard::AlreadyDecided, undecided),
+        (Guard::RolledBack, not_returned_to),
         (Guard::Shadow, armed),
     ];
     let mut answers = Vec::with_capacity(guards.len());
@@ -51,6 +57,13 @@ fn in_progress(facts: Facts<'_>) -> Result<String, String> {
     match facts.rollout {
         Some(version) => Ok(format!("rollout of {version} is in progress")),
         None => Err("no rollout is in progress".into()),
+    }
+}
+
+fn running(facts: Facts<'_>) -> Result<String, String> {
+    match facts.running_instead {
+        None => Ok("no other version has taken its place".into()),
+        Some(other) => Err(format!("version {other} is running instead")),
     }
 }
 
@@ -77,6 +90,13 @@ fn undecided(facts: Facts<'_>) -> Result<String, String> {
     }
 }
 
+fn not_returned_to(facts: Facts<'_>) -> Result<String, String> {
+    match facts.returned_from {
+        None => Ok("this is not the version of a rollback".into()),
+        Some(bad) => Err(format!("this is what {bad} was rolled back to")),
+    }
+}
+
 fn armed(facts: Facts<'_>) -> Result<String, String> {
     if facts.armed {
         Ok("[rollback] mode is armed".into())
@@ -90,7 +110,12 @@ fn armed(facts: Facts<'_>) -> Result<String, String> {
 pub fn passes_by(guard: Guard) -> bool {
     matches!(
         guard,
-        Guard::NotArmed | Guard::Frozen | Guard::NotLeader | Guard::Store | Guard::Shadow
+        Guard::Superseded
+            | Guard::NotArmed
+            | Guard::Frozen
+            | Guard::NotLeader
+            | Guard::Store
+            | Guard::Shadow
     )
 }
 
@@ -100,10 +125,12 @@ mod tests {
 
     const YES: Facts<'static> = Facts {
         rollout: Some("2.0.0"),
+        running_instead: None,
         phase: "watch",
         phase_armed: true,
         irreversible: false,
         decided: None,
+        returned_from: None,
         armed: true,
     };
 
@@ -121,6 +148,14 @@ mod tests {
             ),
             (
                 Facts {
+                    running_instead: Some("1.0.0"),
+                    phase_armed: false,
+                    ..YES
+                },
+                Some(Guard::Superseded),
+            ),
+            (
+                Facts {
                     phase_armed: false,
                     irreversible: true,
                     ..YES
@@ -134,6 +169,22 @@ mod tests {
                     ..YES
                 },
                 Some(Guard::Irreversible),
+            ),
+            (
+                Facts {
+                    decided: Some("dec_1"),
+                    returned_from: Some("3.0.0"),
+                    ..YES
+                },
+                Some(Guard::AlreadyDecided),
+            ),
+            (
+                Facts {
+                    returned_from: Some("3.0.0"),
+                    armed: false,
+                    ..YES
+                },
+                Some(Guard::RolledBack),
             ),
             (
                 Facts {

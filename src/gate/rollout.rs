@@ -111,6 +111,16 @@ impl Rollouts {
         (*running != last.version).then_some(running)
     }
 
+    /// The version that was rolled back to the one in progress.
+    #[must_use]
+    pub fn returned_from(&self) -> Option<&str> {
+        let current = self.current()?;
+        let before = self.all.iter().rev().nth(1)?;
+        let back = before.previous_version.as_deref() == Some(&current.version)
+            && self.rolled_back.contains(&before.version);
+        back.then_some(&before.version)
+    }
+
     /// Whether the running version became the majority after this rollout began.
     fn came_after(&self, rollout: &Rollout) -> bool {
         let since = self.running.as_ref().map(|(_, since)| *since);

@@ -44,7 +44,7 @@ words! {
 }
 
 words! {
-    /// What a trigger asks for and what a decision does.
+    /// What a trigger asks for and what a decision does, the strongest first.
     Action { Rollback = "rollback", Escalate = "escalate", Notify = "notify" }
 }
 
@@ -52,6 +52,8 @@ words! {
     /// Why a rollback was refused, in the order in which the guards are asked.
     Guard {
         NoRollout = "no_rollout",
+        /// Another version than the rollout's is running.
+        Superseded = "superseded",
         NotArmed = "not_armed",
         Irreversible = "irreversible",
         Frozen = "frozen",

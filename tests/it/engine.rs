@@ -144,6 +144,96 @@ fn a_trigger_that_fires_as_an_armed_phase_begins_is_decided_then() {
 }
 
 #[test]
+fn a_fault_that_runs_into_a_phase_which_asks_for_more_is_decided_again_there() {
+    let rollback = "for = \"30s\"\ndo = \"rollback\"";
+    let early = |action: &str| {
+        let mut rules = RULES.replacen(rollback, &format!("for = \"30s\"\ndo = \"{action}\""), 1);
+        rules = rules.replacen("until = \"20m\"", "until = \"3m\"", 1);
+        rules.replacen("from = \"20m\"", "from = \"3m\"\nrollback = \"armed\"", 1)
+    };
+    for (first, then, decided) in [
+        (
+            "escalate",
+            "rollback",
+            vec!["escalate errors", "rollback errors"],
+        ),
+        (
+            "notify",
+            "escalate",
+            vec!["notify errors", "escalate errors"],
+        ),
+        ("rollback", "escalate", vec!["rollback errors"]),
+        ("escalate", "notify", vec!["escalate errors"]),
+        ("escalate", "escalate", vec!["escalate errors"]),
+    ] {
+        let rules = early(first);
+        let (head, tail) = rules.rsplit_once("do = \"escalate\"").unwrap();
+        let mut world = released_with(&format!("{head}do = \"{then}\"{tail}"), 0.05);
+        world.rounds(150);
+        assert_eq!(world.decided(), decided[..1], "{first} → {then}");
+        world.rounds(150);
+        assert_eq!(world.decided(), decided, "{first} → {then}");
+    }
+}
+
+/// 2.0.0 fails and is rolled back, 1.0.0 settles and is well.
+fn rolled_back() -> World {
+    let mut world = released(0.05);
+    world.rounds(120);
+    let key = world.sent_to("deployer")[0].clone();
+    world.answer(&key, 200);
+    world.deploy("1.0.0", 0.0);
+    world.rounds(120);
+    assert_eq!(world.decided(), ["rollback errors"]);
+    world
+}
+
+#[test]
+fn what_a_version_does_that_came_back_is_not_held_against_the_one_it_replaced() {
+    let mut world = rolled_back();
+    world.deploy("2.0.0", 0.05);
+    world.rounds(120);
+    assert_eq!(
+        world.decided(),
+        ["rollback errors", "escalate errors (superseded)"]
+    );
+    let reason = &world.decisions()[1].reason;
+    assert!(
+        reason.ends_with("; no rollback: version 2.0.0 is running instead"),
+        "{reason}"
+    );
+    let rollouts = world.snapshot().rollouts;
+    assert!(!rollouts.last().unwrap().turned_red, "{rollouts:?}");
+    // So the next release still has something to go back to.
+    world.deploy("3.0.0", 0.05);
+    world.rounds(120);
+    assert_eq!(world.decided()[2..], ["rollback errors"]);
+    let rollouts = world.snapshot().rollouts;
+    let last = rollouts.last().unwrap();
+    assert_eq!(
+        (last.version.as_str(), last.previous_version.as_deref()),
+        ("3.0.0", Some("1.0.0"))
+    );
+}
+
+#[test]
+fn what_was_rolled_back_to_is_not_rolled_back_in_turn() {
+    let mut world = rolled_back();
+    world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+    world.rounds(120);
+    assert_eq!(
+        world.decided(),
+        ["rollback errors", "escalate errors (rolled_back)"]
+    );
+    let reason = &world.decisions()[1].reason;
+    assert!(
+        reason.ends_with("this is what 2.0.0 was rolled back to"),
+        "{reason}"
+    );
+    assert_eq!(world.sent_to("deployer").len(), 1);
+}
+
+#[test]
 fn without_a_rollout_nothing_is_rolled_back() {
     let rules = RULES.replace("clock = \"rollout\"", "clock = \"go_live\"");
     let mut without = settings(&rules);
