@@ -258,11 +258,7 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let (key, receiver, kind) = (
-            delivery.key.clone(),
-            delivery.receiver.clone(),
-            delivery.kind,
-        );
+        let (key, receiver) = (delivery.key.clone(), delivery.receiver.clone());
         let people = match &state {
             DeliveryState::Cancelled { why, .. } => {
                 out.push(Effect::Tell(Event::DeliveryCancelled {
@@ -288,24 +284,39 @@ impl Engine {
         };
         delivery.state = state;
         out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-        let decision = delivery.decision.clone();
         self.outbox.in_flight.remove(&key);
-        self.outbox.all.insert(key, delivery);
-        if kind == NoticeKind::RollbackRequested
-            && let Some((kind, why)) = people
-            && let Some(decision) = self.decisions.iter().find(|it| it.id == decision).cloned()
-        {
-            let reason = format!(
-                "the rollback was not delivered: {why}; it was asked for because {}",
-                decision.reason
-            );
-            let decision = Decision {
-                reason,
-                ..(*decision).clone()
-            };
-            self.owe_people(&decision, kind, at, out);
-            self.attempt_due(at, out);
+        self.outbox.all.insert(key, delivery.clone());
+        if let Some((kind, why)) = people {
+            self.call_people(&delivery, kind, &why, at, out);
         }
+    }
+
+    /// Tells people, once of each kind, that a rollback does not reach its hook. Other deliveries concern nobody else.
+    fn call_people(
+        &mut self,
+        delivery: &Delivery,
+        kind: NoticeKind,
+        why: &str,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        if delivery.kind != NoticeKind::RollbackRequested {
+            return;
+        }
+        let known = self.decisions.iter().find(|it| it.id == delivery.decision);
+        let Some(decision) = known.cloned() else {
+            return;
+        };
+        let reason = format!(
+            "the rollback was not delivered: {why}; it was asked for because {}",
+            decision.reason
+        );
+        let decision = Decision {
+            reason,
+            ..(*decision).clone()
+        };
+        self.owe_people(&decision, kind, at, out);
+        self.attempt_due(at, out);
     }
 
     /// An attempt was answered, or not.
@@ -373,6 +384,7 @@ impl Engine {
                 let next = next
                     .min(delivery.created_at + self.patience(&delivery))
                     .max(at);
+                let why = attention.then(|| format!("{said}; it is tried on"));
                 let reason = if attention {
                     format!("{said}: needs attention")
                 } else {
@@ -389,7 +401,12 @@ impl Engine {
                     next,
                 }));
                 out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-                self.outbox.all.insert(delivery.key.clone(), delivery);
+                self.outbox
+                    .all
+                    .insert(delivery.key.clone(), delivery.clone());
+                if let Some(why) = why {
+                    self.call_people(&delivery, NoticeKind::EscalationRaised, &why, at, out);
+                }
             }
         }
     }

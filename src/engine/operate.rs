@@ -61,6 +61,12 @@ impl Engine {
         if told.version.is_empty() {
             return Err(Refusal::Invalid("a rollout needs a version".into()));
         }
+        if told.previous_version.as_ref() == Some(&told.version) {
+            return Err(Refusal::Invalid(format!(
+                "previous_version is `{}` like version itself: name what to go back to, or leave it out",
+                told.version
+            )));
+        }
         if let Some(started_at) = told.started_at.filter(|it| *it > at + AHEAD_MAX) {
             return Err(Refusal::Invalid(format!(
                 "started_at {started_at} lies ahead, and here it is {at}: say so when it starts, or leave it out"

@@ -137,16 +137,20 @@ impl Rollouts {
         self.rolled_back.remove(version);
     }
 
-    /// Somebody says that a rollout began. A known id, or the version of an inferred rollout in progress, begins no second one.
-    pub fn tell(&mut self, told: Told, at: Timestamp) -> Change {
+    /// Somebody says that a rollout began. A known id begins no second one, nor, without id and start, the version in
+    /// progress: that is a pipeline's second try, or what was inferred already. Once its rollback was decided, though,
+    /// a person starts it again.
+    pub fn tell(&mut self, mut told: Told, at: Timestamp) -> Change {
+        told.version = self.spelled(&told.version);
         if let Some(id) = &told.id
             && self.get(id).is_some()
         {
             return Change::default();
         }
         let started_at = told.started_at.unwrap_or(at);
+        let again = told.started_at.is_none() && !self.rolled_back.contains(&told.version);
         if let Some(current) = self.current_mut()
-            && !current.told
+            && (!current.told || again)
             && told.id.is_none()
             && current.version == told.version
         {
@@ -180,7 +184,22 @@ impl Rollouts {
     }
 
     /// How many instances run each version, as just scraped.
-    pub fn observe(&mut self, counts: &BTreeMap<String, usize>, at: Timestamp) -> Change {
+    pub fn observe(&mut self, seen: &BTreeMap<String, usize>, at: Timestamp) -> Change {
+        let mut counts = BTreeMap::new();
+        for (version, count) in seen {
+            *counts.entry(self.spelled(version)).or_default() += count;
+        }
+        self.observe_spelled(&counts, at)
+    }
+
+    /// As the newest rollout of this version spells it: `v2.0` and `2.0` are one version.
+    fn spelled(&self, version: &str) -> String {
+        let mut known = self.all.iter().rev().map(|rollout| &rollout.version);
+        let known = known.find(|known| bare(known) == bare(version));
+        known.map_or_else(|| version.to_owned(), Clone::clone)
+    }
+
+    fn observe_spelled(&mut self, counts: &BTreeMap<String, usize>, at: Timestamp) -> Change {
         self.first_seen
             .retain(|version, _| counts.contains_key(version));
         for version in counts.keys() {
@@ -311,6 +330,16 @@ impl Rollouts {
             .rev()
             .find(good)
             .map(|rollout| rollout.version.clone())
+    }
+}
+
+/// A version without the `v` that many write before its number.
+fn bare(version: &str) -> &str {
+    let rest = version.strip_prefix('v').unwrap_or_default();
+    if rest.starts_with(|it: char| it.is_ascii_digit()) {
+        rest
+    } else {
+        version
     }
 }
 
@@ -474,6 +503,56 @@ mod tests {
             ("api@2#1", at(90), true)
         );
         assert!(amended.irreversible && rollouts.all().len() == 2);
+    }
+
+    #[test]
+    fn a_second_try_of_a_telling_begins_nothing() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("1"), at(0));
+        let told = Told {
+            version: "2".into(),
+            ..Told::default()
+        };
+        let first = rollouts.tell(told.clone(), at(10)).begun.unwrap().id;
+        let again = rollouts.tell(
+            Told {
+                irreversible: true,
+                ..told.clone()
+            },
+            at(12),
+        );
+        let amended = again.amended.unwrap();
+        assert_eq!((&amended.id, amended.irreversible), (&first, true));
+        assert_eq!((again.begun, rollouts.all().len()), (None, 2));
+        rollouts.mark_rolled_back("2");
+        let third = rollouts.tell(told, at(900));
+        assert!(third.begun.is_some(), "a person starts it again");
+    }
+
+    #[test]
+    fn a_leading_v_makes_no_other_version() {
+        let mut rollouts = empty();
+        rollouts.observe(&counts("v1 v1"), at(0));
+        let told = Told {
+            version: "2".into(),
+            previous_version: Some("1".into()),
+            ..Told::default()
+        };
+        rollouts.tell(told, at(10));
+        for (versions, seconds) in [("v1 1", 15), ("v2 v2", 20), ("2 v2", 25)] {
+            let change = rollouts.observe(&counts(versions), at(seconds));
+            assert_eq!(change, Change::default(), "{versions}");
+        }
+        assert_eq!(
+            (
+                rollouts.current().unwrap().version.as_str(),
+                rollouts.displaced_by()
+            ),
+            ("2", None)
+        );
+        // Only before a number is it no part of the name.
+        let change = rollouts.observe(&counts("vnext"), at(30)).begun.unwrap();
+        assert_eq!((change.version.as_str(), bare("vnext")), ("vnext", "vnext"));
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn after(key: &DeliveryKey, attempt: u32, answer: Answer, at: Timestamp) -> 
             status: 408 | 425 | 429 | 500..=599,
             retry_after,
         } => (
-            retry_after.unwrap_or_else(|| backoff(FIRST, key, attempt)),
+            retry_after.map_or_else(|| backoff(FIRST, key, attempt), |told| told.min(LONGEST)),
             false,
         ),
         Answer::Status { .. } => (backoff(REFUSED, key, attempt), true),
@@ -119,21 +119,18 @@ mod tests {
             };
             assert!(at.millis() >= 45_000, "retried slowly: {at}");
         }
-        let retry_after = Some(Duration::from_secs(7));
-        let told = next(
-            3,
-            Answer::Status {
+        // Honoured, but a rollback does not wait for days.
+        for (told, waits) in [(7, 7), (999_999, 300)] {
+            let answer = Answer::Status {
                 status: 503,
-                retry_after,
-            },
-        );
-        assert_eq!(
-            told,
-            Next::Retry {
-                at: Timestamp::from_millis(7000),
-                attention: false
-            }
-        );
+                retry_after: Some(Duration::from_secs(told)),
+            };
+            let expected = Next::Retry {
+                at: Timestamp::from_millis(waits * 1000),
+                attention: false,
+            };
+            assert_eq!(next(3, answer), expected, "{told}");
+        }
     }
 
     #[test]

@@ -276,12 +276,13 @@ fn a_rollout_that_contradicts_itself_is_refused() {
     let start = |id: Option<&str>, version: &str, started_at| Call::StartRollout {
         id: id.map(|id| RolloutId(id.into())),
         version: version.into(),
-        previous_version: None,
+        previous_version: (version == "same").then(|| version.into()),
         started_at,
         irreversible: false,
     };
     for (call, expected) in [
         (start(None, "", None), "a rollout needs a version"),
+        (start(None, "same", None), "previous_version is `same`"),
         (
             start(None, "2.0.0", Some(now + minute + minute)),
             "lies ahead",
@@ -548,6 +549,39 @@ fn retries_carry_one_key_until_somebody_answers() {
     assert_eq!(sent.len(), 5);
     assert!(sent.iter().all(|it| *it == key));
     assert_eq!(world.decided(), ["rollback errors"]);
+}
+
+#[test]
+fn a_rollback_that_is_refused_as_it_is_calls_people_at_once_and_is_tried_on() {
+    let mut world = released(0.05);
+    world.rounds(90);
+    let key = world.sent_to("deployer")[0].clone();
+    let raised = |world: &World| {
+        let raised = ("people".to_owned(), NoticeKind::EscalationRaised);
+        world.owed().iter().filter(|it| **it == raised).count()
+    };
+    for status in [503, 401, 302] {
+        assert_eq!(raised(&world), usize::from(status == 302), "{status}");
+        world.answer(&key, status);
+        world.rounds(240);
+    }
+    assert_eq!(raised(&world), 1, "once, not with every attempt");
+    world.answer(&key, 200);
+    assert_eq!(world.sent_to("deployer").len(), 4);
+    let notices = world
+        .records()
+        .into_iter()
+        .filter_map(|record| match record {
+            Record::Owed(_, notice) => Some(notice.decision.reason),
+            _ => None,
+        });
+    let expected =
+        "the rollback was not delivered: HTTP 401; it is tried on; it was asked for because ";
+    let reasons: Vec<_> = notices.collect();
+    assert!(
+        reasons.iter().any(|it| it.starts_with(expected)),
+        "{reasons:?}"
+    );
 }
 
 #[test]
