@@ -118,6 +118,7 @@ impl Engine {
             phase_armed,
             irreversible: current.is_some_and(|rollout| rollout.irreversible),
             returned_from: self.rollouts.returned_from(),
+            held: self.held.as_deref(),
             decided: decided.map(DecisionId::as_str),
             armed: self.settings.rollback.mode == super::RollbackMode::Armed,
         })

@@ -77,6 +77,8 @@ pub struct Engine {
     pub(super) samples: u64,
     /// Records that the ledger could not take and that stay true: tried again with the next input.
     pub(super) unrecorded: Vec<Record>,
+    /// Why no rollback is decided, whatever the settings say: see [`Restored`].
+    pub(super) held: Option<String>,
 }
 
 impl Engine {
@@ -134,6 +136,7 @@ impl Engine {
             evaluation_failures: 0,
             samples: 0,
             unrecorded: Vec::new(),
+            held: restored.held,
             settings,
         };
         engine.compile();
@@ -266,7 +269,8 @@ impl Engine {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
-        let was_up = target.last.as_ref().map(|last| last.error.is_none());
+        let was = target.last.take();
+        let fault = was.and_then(|last| last.error).map(|error| error.fault);
         let instance = target.info.instance.clone();
         let mut last = LastScrape {
             at: scrape.at,
@@ -295,13 +299,13 @@ impl Engine {
                 self.samples += columns.values.len() as u64;
                 self.window
                     .append(id, scrape.at, &columns.values, &columns.stamped);
-                if was_up == Some(false) {
+                if fault.is_some() {
                     out.push(Effect::Tell(Event::TargetUp { instance }));
                 }
             }
             Err(error) => {
                 self.window.fail(id, scrape.at);
-                if was_up != Some(false) {
+                if fault != Some(error.fault) {
                     out.push(Effect::Tell(Event::TargetDown {
                         instance,
                         error: error.clone(),

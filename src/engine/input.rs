@@ -118,6 +118,23 @@ pub enum ScrapeFault {
 }
 
 impl ScrapeFault {
+    pub const ALL: [Self; 14] = [
+        Self::Dns,
+        Self::ConnectRefused,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Truncated,
+        Self::Status,
+        Self::NotExposition,
+        Self::BodyTooLarge,
+        Self::Encoding,
+        Self::Malformed,
+        Self::SampleLimit,
+        Self::LabelLimit,
+        Self::Credentials,
+    ];
+
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

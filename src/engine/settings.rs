@@ -130,6 +130,8 @@ pub struct Restored {
     /// Oldest first, settled ones included as far back as the decisions go.
     pub deliveries: Vec<Delivery>,
     pub triggers: Vec<RestoredTrigger>,
+    /// Why rollbacks are held until a person has looked: what was decided before is not known.
+    pub held: Option<String>,
 }
 
 /// A firing trigger, as recorded.

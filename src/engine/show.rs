@@ -414,7 +414,8 @@ impl Engine {
             evaluation_failures: self.evaluation_failures,
             samples_appended: self.samples,
             series: self.window.series(),
-            rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed,
+            rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed
+                && self.held.is_none(),
         }
     }
 

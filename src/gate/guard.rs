@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub decided: Option<&'a str>,
     /// The version that this rollout's took the place of by a rollback.
     pub returned_from: Option<&'a str>,
+    /// Why the ledger cannot be relied on.
+    pub held: Option<&'a str>,
     /// `[rollback] mode = "armed"`.
     pub armed: bool,
 }
@@ -28,13 +30,14 @@ type Question = fn(Facts<'_>) -> Result<String, String>;
 /// Every guard's answer up to the first that refuses.
 #[must_use]
 pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
-    let guards: [(Guard, Question); 7] = [
+    let guards: [(Guard, Question); 8] = [
         (Guard::NoRollout, in_progress),
         (Guard::Superseded, running),
         (Guard::NotArmed, phase_armed),
         (Guard::Irreversible, reversible),
         (Guard::AlreadyDecided, undecided),
         (Guard::RolledBack, not_returned_to),
+        (Guard::Store, not_held),
         (Guard::Shadow, armed),
     ];
     let mut answers = Vec::with_capacity(guards.len());
@@ -97,6 +100,13 @@ fn not_returned_to(facts: Facts<'_>) -> Result<String, String> {
     }
 }
 
+fn not_held(facts: Facts<'_>) -> Result<String, String> {
+    match facts.held {
+        None => Ok("the ledger is sound".into()),
+        Some(why) => Err(format!("{why}: rollbacks are held")),
+    }
+}
+
 fn armed(facts: Facts<'_>) -> Result<String, String> {
     if facts.armed {
         Ok("[rollback] mode is armed".into())
@@ -131,6 +141,7 @@ mod tests {
         irreversible: false,
         decided: None,
         returned_from: None,
+        held: None,
         armed: true,
     };
 
@@ -177,6 +188,14 @@ mod tests {
                     ..YES
                 },
                 Some(Guard::AlreadyDecided),
+            ),
+            (
+                Facts {
+                    held: Some("the ledger was damaged"),
+                    armed: false,
+                    ..YES
+                },
+                Some(Guard::Store),
             ),
             (
                 Facts {

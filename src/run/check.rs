@@ -50,7 +50,7 @@ impl Report {
     }
 }
 
-/// The configuration and, where there are some, the rules beside it.
+/// The configuration and, unless none are named, the rules beside it.
 #[must_use]
 pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> Report {
     let source = match read_config(config) {
@@ -63,11 +63,10 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
         Err(faults) => return Report::refused(&faults, colour),
     };
     let mut text = warnings(&checked.warnings, colour);
-    let present: Vec<PathBuf> = rules.iter().filter(|it| it.exists()).cloned().collect();
     let mut found = checked.warnings.faults.len();
     let mut judged = "no rules beside it".to_owned();
-    if !present.is_empty() {
-        let sources = match read_rules(&present) {
+    if !rules.is_empty() {
+        let sources = match read_rules(rules) {
             Ok(sources) => sources,
             Err(error) => return Report::unread(&error),
         };

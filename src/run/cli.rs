@@ -49,6 +49,9 @@ fn long_version() -> &'static str {
     TEXT.as_str()
 }
 
+/// Where rules are looked for unless somebody says.
+pub const RULES: &str = "rules";
+
 const EXAMPLES: &str = "\
 Examples:
   gated demo                           see it work, no set-up
@@ -84,7 +87,7 @@ pub struct Global {
         value_name = "PATH",
         env = "GATED_RULES",
         value_delimiter = ',',
-        default_value = "rules",
+        default_value = RULES,
         hide_env_values = true
     )]
     pub rules: Vec<PathBuf>,

@@ -1,6 +1,7 @@
 //! The command line carried out: from arguments to an exit code.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tracing::info;
 use tracing::warn;
 
 use super::check;
+use super::cli;
 use super::cli::Check;
 use super::cli::Cli;
 use super::cli::Command;
@@ -106,10 +108,13 @@ fn print(text: &str) {
 }
 
 fn checked(cli: &Cli, which: &Check) -> u8 {
+    // Who names none may check a configuration that has no rules yet; what is named must be there.
+    let rules = &cli.global.rules[..];
+    let unnamed = rules == [Path::new(cli::RULES)] && !rules[0].exists();
     let report = match which {
         Check::Config => check::config(
             &cli.global.config,
-            &cli.global.rules,
+            if unnamed { &[] } else { rules },
             &environment,
             colour(),
         ),
@@ -229,7 +234,6 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
     {
         warn!(line, "configuration");
     }
-    let armed = loaded.config.rollback.mode == crate::engine::RollbackMode::Armed;
     let mut watch = Watch::new(files.clone());
     let live = match Live::start(loaded, cli.global.listen, Some(files), clock, None).await {
         Ok(live) => live,
@@ -243,6 +247,7 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         }
         Err(StartError::Other(error)) => return Err(error),
     };
+    let armed = live.core.snapshot.load().rollback_armed;
     info!(address = %live.address, rollback_armed = armed, version = env!("CARGO_PKG_VERSION"), "gated runs");
     let mut reload = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;

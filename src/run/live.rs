@@ -26,7 +26,6 @@ use super::core::Threads;
 use super::token;
 use crate::engine::Answer;
 use crate::engine::Call;
-use crate::engine::RollbackMode;
 use crate::engine::Settings;
 use crate::runbook::Rules;
 use crate::runbook::load_with;
@@ -185,14 +184,13 @@ impl Live {
         let token = token::keep(config.server.token_file.as_deref(), &config.storage)
             .map_err(|error| store(&error))?;
         let token = Token::new(&token).context("the token cannot be used")?;
-        let mut settings = loaded.settings();
+        let settings = loaded.settings();
         if let Some(quarantine) = ledger.quarantine() {
             error!(
                 moved_to = %quarantine.moved_to.display(),
                 reason = quarantine.reason,
-                "the ledger was damaged and moved aside; rollbacks are held, as in shadow mode"
+                "the ledger was damaged and moved aside; rollbacks are held"
             );
-            Arc::make_mut(&mut settings).rollback.mode = RollbackMode::Shadow;
         }
         let receivers = Arc::new(ArcSwap::from_pointee(receivers));
         let start = Start {

@@ -44,6 +44,7 @@ pub(super) fn install() {
         LEDGER_FAILURES,
         "Transactions that the ledger could not commit."
     );
+    metrics::counter!(LEDGER_FAILURES).increment(0);
 }
 
 /// Notes how a reload, or the first load, went.

@@ -37,7 +37,7 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
         if snapshot.rollback_armed {
             "armed"
         } else {
-            "in shadow mode"
+            "not armed"
         },
     )?;
     for reason in &state.reasons {

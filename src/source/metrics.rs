@@ -1,6 +1,8 @@
 //! Names of the metrics that sources write, and what they mean. Their labels take a closed set of values.
 
-use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
+
+use crate::engine::ScrapeFault;
 
 pub const SCRAPES: &str = "gated_scrapes_total";
 /// Label `reason`: a word of [`crate::engine::ScrapeFault`].
@@ -57,6 +59,10 @@ pub fn describe() {
     ];
     for (name, help) in counters {
         describe_counter!(name, help);
+    }
+    // At 0 from the start: `increase` misses the first of a series that was born with it.
+    for fault in ScrapeFault::ALL {
+        counter!(FAILURES, "reason" => fault.word()).increment(0);
     }
     describe_gauge!(TARGETS, "Targets configured and discovered.");
     describe_histogram!(

@@ -564,7 +564,7 @@ fn check_config_needs_no_file_that_the_configuration_names() {
     let text = BASE.to_owned()
         + "[server]\ntoken_file = \"/not/there\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nsecret_file = \"/not/there\"\n";
     fs::write(&config, &text).unwrap();
-    let report = check::config(&config, &[folder.path().join("rules")], &no_env, false);
+    let report = check::config(&config, &[], &no_env, false);
     assert_eq!(report.code, 0, "{}", report.text);
     assert!(
         report
@@ -603,6 +603,9 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
         2
     );
     let config = file("gated.toml", BASE);
+    let missing = [at("rules/day1.toml"), folder.path().join("none.toml")];
+    let report = check::config(&config, &missing, &no_env, false);
+    assert_eq!(report.code, 2, "{}", report.text);
     let with_rules = check::config(&config, &[at("rules/day1.toml")], &no_env, false);
     assert!(
         with_rules

@@ -217,6 +217,28 @@ fn what_a_version_does_that_came_back_is_not_held_against_the_one_it_replaced() 
 }
 
 #[test]
+fn a_ledger_that_lost_what_was_decided_holds_rollbacks_whatever_is_reloaded() {
+    let why = "the ledger was damaged and moved aside";
+    let restored = Restored {
+        held: Some(why.into()),
+        ..Restored::default()
+    };
+    let mut world = World::restored(settings(RULES), restored, START);
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(120);
+    world.input(Input::Reload(Arc::new(settings(RULES))));
+    world.rounds(60);
+    assert_eq!(world.decided(), ["escalate errors (store)"]);
+    let reason = &world.decisions()[0].reason;
+    assert!(
+        reason.ends_with(&format!("no rollback: {why}: rollbacks are held")),
+        "{reason}"
+    );
+    assert!(!world.snapshot().rollback_armed);
+}
+
+#[test]
 fn what_was_rolled_back_to_is_not_rolled_back_in_turn() {
     let mut world = rolled_back();
     world.instances.iter_mut().for_each(|it| it.errors = 0.05);

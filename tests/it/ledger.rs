@@ -554,6 +554,8 @@ fn a_damaged_file_is_moved_aside() {
 
     let (ledger, restored) = open(&path);
     assert_same(&restored, &Restored::default());
+    let held = "the ledger was damaged and moved aside to gated.db.corrupt-2026-12-01T000000.000Z";
+    assert_eq!(restored.held.as_deref(), Some(held));
     let quarantine = ledger.quarantine().unwrap().clone();
     assert_eq!(quarantine.at, NOW);
     assert_eq!(
@@ -562,12 +564,15 @@ fn a_damaged_file_is_moved_aside() {
     );
     assert_eq!(fs::read(&quarantine.moved_to).unwrap(), bytes);
     ledger.close().unwrap();
-    let (mut ledger, _) = open(&path);
+    let (mut ledger, restored) = open(&path);
     assert_eq!(ledger.quarantine(), Some(&quarantine));
+    assert_eq!(restored.held.as_deref(), Some(held), "over restarts");
     ledger.confirm_quarantine("on-call", NOW).unwrap();
     assert_eq!(ledger.quarantine(), None);
     ledger.close().unwrap();
-    assert_eq!(open(&path).0.quarantine(), None);
+    let (ledger, restored) = open(&path);
+    assert_eq!((ledger.quarantine(), restored.held), (None, None));
+    ledger.close().unwrap();
 
     // A second one within the same millisecond does not overwrite the first.
     fs::write(&path, b"junk").unwrap();

@@ -16,6 +16,10 @@ pub struct Tally {
 impl Tally {
     /// Counts the decisions of `snapshot` that came after the last one counted.
     pub fn take(&mut self, snapshot: &Snapshot) {
+        // From the start, so that the first rollback of a process is a step and not a line that appears.
+        for action in Action::ALL {
+            self.counts.entry((*action, "")).or_default();
+        }
         let decisions = &snapshot.decisions;
         let counted = self
             .last

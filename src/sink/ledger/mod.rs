@@ -83,7 +83,7 @@ impl Ledger {
             LockFault::Io(source) => denied(source),
         })?;
         create(path).map_err(denied)?;
-        let (db, restored) = match prepare(path)? {
+        let (db, mut restored) = match prepare(path)? {
             Prepared::Sound(db, restored) => (db, restored),
             Prepared::Damaged(reason) => {
                 let moved_to = move_aside(path, now).map_err(denied)?;
@@ -102,6 +102,13 @@ impl Ledger {
             }
         };
         let quarantine = unconfirmed(&db).map_err(|source| sqlite(path, source))?;
+        restored.held = quarantine.as_ref().map(|it| {
+            let moved_to = it.moved_to.file_name().unwrap_or_default();
+            format!(
+                "the ledger was damaged and moved aside to {}",
+                moved_to.display()
+            )
+        });
         // Without room for it there is none: commits then fail as soon as the disk is full.
         let _ = keep_ballast(path);
         let path = path.to_owned();
@@ -111,7 +118,7 @@ impl Ledger {
             quarantine,
             _lock: lock,
         };
-        Ok((ledger, restored))
+        Ok((ledger, *restored))
     }
 
     /// All records of one input, or none. `render` makes the bytes that an owed delivery sends; they are stored in
@@ -262,7 +269,7 @@ impl From<rusqlite::Error> for Written {
 }
 
 enum Prepared {
-    Sound(Connection, Restored),
+    Sound(Connection, Box<Restored>),
     Damaged(String),
 }
 
@@ -280,7 +287,7 @@ fn prepare(path: &Path) -> Result<Prepared, LedgerError> {
 }
 
 enum Loaded {
-    Sound(Restored),
+    Sound(Box<Restored>),
     Damaged(String),
     Refused(Found),
 }
@@ -305,7 +312,7 @@ fn load(db: &mut Connection) -> rusqlite::Result<Loaded> {
     schema::migrate(db, version)?;
     let restored = rows::restore(db)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok(Loaded::Sound(restored))
+    Ok(Loaded::Sound(Box::new(restored)))
 }
 
 /// What `SQLite` finds wrong with the file's structure.

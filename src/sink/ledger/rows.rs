@@ -287,6 +287,7 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
             delivery,
         )?,
         triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
+        held: None,
     })
 }
 

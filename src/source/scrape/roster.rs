@@ -291,7 +291,6 @@ impl Roster {
             in_flight: Arc::clone(&self.in_flight),
             inputs: self.inputs.clone(),
             samples: 0,
-            failing: None,
         };
         let died = self.died.0.clone();
         let task = tokio::spawn(async move {
@@ -313,7 +312,7 @@ impl Roster {
             return;
         };
         counter!(names::PANICS).increment(1);
-        error!(target = %target.shown_url(), "scraping panicked; it begins again");
+        error!(url = %target.shown_url(), "scraping panicked; it begins again");
         for id in self.end(vec![target]).await {
             if self.inputs.send(Input::TargetGone(id)).await.is_err() {
                 return;

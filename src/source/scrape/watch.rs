@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use metrics::{counter, histogram};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Now;
 use super::config::ScrapeConfig;
@@ -35,8 +35,6 @@ pub(super) struct Watch {
     pub(super) inputs: mpsc::Sender<Input>,
     /// Samples of the last good page.
     pub(super) samples: u32,
-    /// Why the last scrape failed, so that the log says it once.
-    pub(super) failing: Option<ScrapeFault>,
 }
 
 impl Watch {
@@ -73,7 +71,9 @@ impl Watch {
         let outcome = self.page(at, started).await;
         let duration = started.elapsed();
         histogram!(names::DURATION).record(duration.as_secs_f64());
-        self.note(&outcome);
+        if let Err(error) = &outcome {
+            counter!(names::FAILURES, "reason" => error.fault.word()).increment(1);
+        }
         let scrape = Scrape {
             target: self.id,
             at,
@@ -133,23 +133,8 @@ impl Watch {
         let before = std::mem::replace(&mut self.samples, columns.samples_scraped);
         if !framed && columns.samples_scraped < before / 2 {
             counter!(names::SUSPECT).increment(1);
-            let (samples, target) = (columns.samples_scraped, &self.url);
-            warn!(%target, samples, before, "less than half a page, and nothing marks its end: cut off?");
-        }
-    }
-
-    /// Says a failure when it begins, changes its kind or ends.
-    fn note(&mut self, outcome: &Result<Columns, ScrapeError>) {
-        let target = &self.url;
-        match outcome {
-            Ok(_) if self.failing.take().is_some() => info!(%target, "scrape succeeds again"),
-            Ok(_) => {}
-            Err(error) => {
-                counter!(names::FAILURES, "reason" => error.fault.word()).increment(1);
-                if self.failing.replace(error.fault) != Some(error.fault) {
-                    warn!(%target, %error, "scrape failed");
-                }
-            }
+            let (samples, url) = (columns.samples_scraped, &self.url);
+            warn!(%url, samples, before, "less than half a page, and nothing marks its end: cut off?");
         }
     }
 }
