@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, Unread, read_config, read_rules};
 use crate::model::Timestamp;
-use crate::runbook::{Env, Faults, Rules, load_with};
+use crate::runbook::{Env, Fault, Faults, Grade, Rules, load_with};
 use crate::source::exposition::{Fate, Format, Limits, PageError, Reader};
 
 /// A page is larger than any target's; more is not read.
@@ -41,11 +41,13 @@ impl Report {
     }
 
     fn refused(faults: &Faults, colour: bool) -> Self {
-        let text = format!(
-            "{}\n\n{}\n",
-            faults.render(colour),
-            counted(faults.faults.len(), "fault")
-        );
+        let warned = |it: &&Fault| it.grade == Grade::Warning;
+        let warnings = faults.faults.iter().filter(warned).count();
+        let mut count = counted(faults.faults.len() - warnings, "fault");
+        if warnings > 0 {
+            let _ = write!(count, ", {}", counted(warnings, "warning"));
+        }
+        let text = format!("{}\n\n{count}\n", faults.render(colour));
         Self { text, code: 1 }
     }
 }

@@ -149,7 +149,7 @@ pub struct Look {
     #[arg(long, value_name = "NAME", requires = "dry_run")]
     pub phase: Option<String>,
 
-    /// How long to look [default: the longest range judged, 2m at most]
+    /// How long to look [default and at least: as long as the rules need, four scrapes or more]
     #[arg(long = "for", value_name = "DURATION", requires = "dry_run", value_parser = humantime::parse_duration)]
     pub look_for: Option<Duration>,
 

@@ -595,6 +595,16 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     assert_eq!(code(&[folder.path().to_owned()]), 1);
     let both = check::rules(&[good.clone(), bad], &no_env, false);
     assert!(both.text.ends_with("\n\n2 faults\n"), "{}", both.text);
+    let mixed = file(
+        "mixed.toml",
+        &format!("{BASE}typo = 1\n[rollback]\ncooldown = \"1h\"\n"),
+    );
+    let report = check::config(&mixed, &[], &no_env, false);
+    assert!(
+        report.text.ends_with("\n\n1 fault, 1 warning\n"),
+        "{}",
+        report.text
+    );
     assert_eq!(code(&[folder.path().join("none.toml")]), 2);
     assert_eq!(code(&[file("groups.yml", "groups: []")]), 2);
     assert_eq!(check::config(&good, &[], &no_env, false).code, 1);
