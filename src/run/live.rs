@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -39,6 +41,7 @@ use crate::sink::Alertmanagers;
 use crate::sink::Ledger;
 use crate::sink::Secret;
 use crate::sink::Webhook;
+use crate::source::ScrapeConfig;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
@@ -217,6 +220,7 @@ impl Live {
             scraper,
             files,
             clock,
+            names_targets: names_targets(&config.scrapes),
         });
         super::metrics::loaded(true, clock);
         let interval = config
@@ -274,6 +278,12 @@ struct Front {
     scraper: Scraper,
     files: Option<Files>,
     clock: Clock,
+    /// Whether the configuration names targets: they are on their way to the engine while it has none.
+    names_targets: AtomicBool,
+}
+
+fn names_targets(scrapes: &[ScrapeConfig]) -> AtomicBool {
+    AtomicBool::new(scrapes.iter().any(|it| !it.targets.is_empty()))
 }
 
 impl Front {
@@ -291,6 +301,8 @@ impl Front {
         }
         self.receivers.store(Arc::new(receivers));
         self.core.reload(loaded.settings()).await;
+        let named = names_targets(&loaded.config.scrapes).into_inner();
+        self.names_targets.store(named, Ordering::Relaxed);
         self.scraper.reload(loaded.config.scrapes).await;
         Ok(())
     }
@@ -316,8 +328,9 @@ impl Desk for Front {
         // What is judged at the start, before any target was asked, is no answer about the service.
         let snapshot = self.core.snapshot.load();
         let asked = snapshot.targets.iter().any(|target| target.last.is_some());
+        let none = snapshot.targets.is_empty() && !self.names_targets.load(Ordering::Relaxed);
         match snapshot.verdict.evaluated_at {
-            Some(_) if asked || snapshot.targets.is_empty() => Ok(()),
+            Some(_) if asked || none => Ok(()),
             Some(_) | None => Err("nothing was evaluated yet".into()),
         }
     }
