@@ -1,6 +1,6 @@
 //! Aggregations: which elements make which group is decided when the plan is bound.
 
-use crate::model::{STALE, is_stale};
+use crate::model::{Labels, STALE, is_stale};
 
 use super::functions::{Kahan, Mean, counted, quantile};
 use super::layout::{Grouping, Groups, Layout};
@@ -24,6 +24,8 @@ pub(super) struct Aggregate {
     by_labels: Vec<u32>,
     /// Present elements, group by group.
     members: Vec<(u32, f64)>,
+    /// For `limit_ratio`, by element: where its labels' hash lies between 0 and 1.
+    places: Vec<f64>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(super) enum Operation {
     Quantile,
     Topk,
     Bottomk,
+    Limitk,
+    LimitRatio,
 }
 
 /// What a group has seen so far. One shape for all operations keeps the buffer's size fixed.
@@ -69,6 +73,7 @@ impl Aggregate {
             states: Vec::new(),
             by_labels: Vec::new(),
             members: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -96,6 +101,19 @@ impl Aggregate {
                 *order = Some(Vec::with_capacity(layout.len()));
                 return Ok(layout);
             }
+            Operation::Limitk => {
+                let numbers = 0..u32::try_from(layout.len()).unwrap_or(u32::MAX);
+                self.by_labels = numbers.collect();
+                self.by_labels
+                    .sort_by_cached_key(|i| layout.labels(*i as usize));
+                self.states = vec![State::default(); self.groups];
+                return Ok(layout);
+            }
+            Operation::LimitRatio => {
+                let labels = (0..layout.len()).map(|i| layout.labels(i));
+                self.places = labels.map(|labels| place(&labels)).collect();
+                return Ok(layout);
+            }
             Operation::Quantile => self.members.reserve_exact(layout.len()),
             _ => self.states = vec![State::default(); self.groups],
         }
@@ -118,6 +136,34 @@ impl Aggregate {
                 out.fill(STALE);
                 if let Some(order) = order {
                     self.pick(count_of(parameter)?, out, order);
+                }
+            }
+            Operation::Limitk => {
+                let k = counted(count_of(parameter)?);
+                out.fill(STALE);
+                self.states.fill(State::default());
+                for element in &self.by_labels {
+                    let element = *element as usize;
+                    let state = &mut self.states[self.group_of[element] as usize];
+                    let value = self.of.out[element];
+                    if !is_stale(value) && state.count < k {
+                        state.count += 1.0;
+                        out[element] = value;
+                    }
+                }
+            }
+            Operation::LimitRatio => {
+                if parameter.is_nan() {
+                    return Err(EvalError("ratio value is NaN".to_owned()));
+                }
+                let ratio = parameter.clamp(-1.0, 1.0);
+                for ((out, value), place) in out.iter_mut().zip(&self.of.out).zip(&self.places) {
+                    let taken = if ratio >= 0.0 {
+                        *place < ratio
+                    } else {
+                        *place >= 1.0 + ratio
+                    };
+                    *out = if taken { *value } else { STALE };
                 }
             }
             Operation::Quantile => self.quantiles(parameter, out),
@@ -247,6 +293,26 @@ impl State {
         self.value += delta / self.count;
         self.squares += delta * (value - self.value);
     }
+}
+
+/// Where a label set's hash lies between 0 and 1: Prometheus' hash of its own encoding, in which every text stands
+/// after its length, so that a `limit_ratio` takes the same series here as there.
+fn place(labels: &Labels) -> f64 {
+    let mut bytes = Vec::new();
+    for text in labels.iter().flat_map(|(name, value)| [name, value]) {
+        let len = text.len().to_le_bytes();
+        match text.len() {
+            0..255 => bytes.push(len[0]),
+            _ => bytes.extend([255, len[0], len[1], len[2]]),
+        }
+        bytes.extend(text.as_bytes());
+    }
+    #[allow(
+        clippy::cast_precision_loss,
+        reason = "as Prometheus: the hash as a float, by the largest one"
+    )]
+    let place = xxhash_rust::xxh64::xxh64(&bytes, 0) as f64 / u64::MAX as f64;
+    place
 }
 
 /// How many elements `topk` and `bottomk` take.

@@ -78,6 +78,9 @@ pub(super) struct Matching {
     pub cardinality: Cardinality,
     /// Labels that `group_left (…)` copies from the "one" side.
     pub include: Vec<String>,
+    /// What stands for an element that has no partner: `fill_left (…)`, `fill_right (…)`.
+    pub fill_left: Option<f64>,
+    pub fill_right: Option<f64>,
 }
 
 /// An arithmetic or comparison operator between two vectors.
@@ -102,6 +105,8 @@ struct Crowd {
     /// The result of `many[i]` with variant `v` stands at `first + i * variants + v`.
     first: u32,
     variants: u32,
+    /// With a fill: the result of `many[i]` alone stands at `alone + i`, that of `one[j]` alone behind them.
+    alone: u32,
 }
 
 /// Most elements a result may have. Far above what rules match; reached only by matches that would fail anyway.
@@ -142,7 +147,9 @@ impl Pairing {
         for (group, one_side) in one_members.into_iter().enumerate() {
             let many_side = many_members.get(group).cloned().unwrap_or_default();
             let first = number(labels.len());
-            if let ([m], [o]) = (&many_side[..], &one_side[..]) {
+            let (fill_many, fill_one) = self.fills();
+            let fills = fill_many.is_some() || fill_one.is_some();
+            if !fills && let ([m], [o]) = (&many_side[..], &one_side[..]) {
                 self.pairs.push((*m, *o, first));
                 labels.push(self.result(&many, *m, &one, *o));
                 continue;
@@ -165,17 +172,38 @@ impl Pairing {
                     labels.push(self.result(&many, *m, &one, *o));
                 }
             }
+            let alone = number(labels.len());
+            if fills {
+                let keys = |layout: &Layout, element: &u32| {
+                    let key = layout.key(*element as usize, &self.matching.grouping);
+                    Layout::new(vec![key], true)
+                };
+                for m in &many_side {
+                    labels.push(self.result(&many, *m, &keys(&many, m), 0));
+                }
+                for (o, _) in &one_side {
+                    labels.push(self.result(&keys(&one, o), 0, &one, *o));
+                }
+            }
             // A crowd without a "many" side still fails when two of its "one" side are present.
-            if !one_side.is_empty() && (one_side.len() > 1 || !many_side.is_empty()) {
+            let may_fail = one_side.len() > 1 || !many_side.is_empty();
+            if fills || (!one_side.is_empty() && may_fail) {
                 self.crowds.push(Crowd {
                     many: many_side,
                     one: one_side,
                     first,
                     variants: number(variants.len()),
+                    alone,
                 });
             }
         }
         Ok(Layout::new(labels, false))
+    }
+
+    /// What stands for a missing element of the "many" side, and of the "one" side. With `group_right` Prometheus
+    /// swaps the sides and not the fills, so that `fill_left` fills the "many" side there too.
+    fn fills(&self) -> (Option<f64>, Option<f64>) {
+        (self.matching.fill_left, self.matching.fill_right)
     }
 
     /// The labels of a match's result.
@@ -223,10 +251,12 @@ impl Pairing {
                 out[*element as usize] = compute(a, b);
             }
         }
-        if !self.crowds.is_empty() && many.iter().any(|value| !is_stale(*value)) {
+        let fills = self.fills();
+        let lone = fills.0.is_some() || many.iter().any(|value| !is_stale(*value));
+        if !self.crowds.is_empty() && lone {
             let single = self.matching.cardinality == Cardinality::OneToOne;
             for crowd in &self.crowds {
-                crowd.eval(many, one, single, &compute, out)?;
+                crowd.eval(many, one, single, fills, &compute, out)?;
             }
         }
         Ok(())
@@ -239,13 +269,14 @@ impl Crowd {
         many: &[f64],
         one: &[f64],
         single: bool,
+        (fill_many, fill_one): (Option<f64>, Option<f64>),
         compute: &impl Fn(f64, f64) -> f64,
         out: &mut [f64],
     ) -> Result<(), EvalError> {
-        let mut present = self.one.iter().filter(|(o, _)| !is_stale(one[*o as usize]));
-        let Some((o, variant)) = present.next() else {
-            return Ok(());
-        };
+        let mut present = (0u32..)
+            .zip(&self.one)
+            .filter(|(_, (o, _))| !is_stale(one[*o as usize]));
+        let partner = present.next();
         if present.next().is_some() {
             return Err(EvalError(
                 "found duplicate series for a match group; many-to-many matching not allowed: \
@@ -260,8 +291,18 @@ impl Crowd {
                 continue;
             }
             matches += 1;
-            let result = compute(value, one[*o as usize]);
-            out[(self.first + i * self.variants + variant) as usize] = result;
+            match (partner, fill_one) {
+                (Some((_, (o, variant))), _) => {
+                    let result = compute(value, one[*o as usize]);
+                    out[(self.first + i * self.variants + variant) as usize] = result;
+                }
+                (None, Some(fill)) => out[(self.alone + i) as usize] = compute(value, fill),
+                (None, None) => return Ok(()),
+            }
+        }
+        if let (0, Some((j, (o, _))), Some(fill)) = (matches, partner, fill_many) {
+            let element = self.alone as usize + self.many.len() + j as usize;
+            out[element] = compute(fill, one[*o as usize]);
         }
         if single && matches > 1 {
             return Err(EvalError(

@@ -16,6 +16,7 @@ pub struct Expr {
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
     reads_absence: bool,
+    dynamic: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ impl Expr {
             selectors: parsed.selectors,
             longest_range: parsed.longest_range,
             reads_absence: parsed.reads_absence,
+            dynamic: parsed.dynamic,
         })
     }
 
@@ -61,6 +63,11 @@ impl Expr {
     #[must_use]
     pub fn reads_absence(&self) -> bool {
         self.reads_absence
+    }
+
+    /// Whether labels of the result come from values.
+    pub(super) fn is_dynamic(&self) -> bool {
+        self.dynamic
     }
 
     /// By selector: the metric's name where it is fixed.

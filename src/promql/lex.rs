@@ -228,21 +228,11 @@ pub(super) fn find(text: &str, tokens: &[Token], word: &str) -> Option<Range<usi
 
 /// What the parser refused without saying where: a keyword that gated does not know yet, or two operands in a row.
 pub(super) fn explain(text: &str, tokens: &[Token], message: &str) -> ParseError {
-    let keywords = [
-        "smoothed",
-        "anchored",
-        "fill",
-        "fill_left",
-        "fill_right",
-        "info",
-    ];
+    let keywords = ["smoothed", "anchored"];
     for keyword in keywords {
         if let Some(span) = find(text, tokens, keyword) {
             return refused(keyword, Some(span));
         }
-    }
-    if let Some(span) = duration_expression(text, tokens) {
-        return refused("duration expressions", Some(span));
     }
     if let Some(name) = message.split('\'').nth(1)
         && message.starts_with("unknown function")
@@ -270,36 +260,6 @@ pub(super) fn explain(text: &str, tokens: &[Token], message: &str) -> ParseError
         other => other,
     };
     ParseError::new(message, None)
-}
-
-/// Arithmetic where a duration stands: `[5m+1m]`, `offset (…)`.
-fn duration_expression(text: &str, tokens: &[Token]) -> Option<Range<usize>> {
-    let is = |token: &Token, what: &str| &text[token.span.clone()] == what;
-    let mut range = None;
-    for (index, token) in tokens.iter().enumerate() {
-        if is(token, "[") {
-            range = Some(index);
-        } else if is(token, "]") {
-            range = None;
-        }
-        let inside = range.is_some_and(|open| open < index);
-        if inside && (matches!(token.piece, Piece::Operator | Piece::Word | Piece::Open)) {
-            return Some(token.span.clone());
-        }
-        let next = tokens.get(index + 1..).unwrap_or(&[]);
-        if text[token.span.clone()].eq_ignore_ascii_case("offset") {
-            let unsigned = match next {
-                [sign, rest @ ..] if sign.piece == Piece::Operator => rest,
-                rest => rest,
-            };
-            if let Some(first) = unsigned.first()
-                && first.piece != Piece::Number
-            {
-                return Some(first.span.clone());
-            }
-        }
-    }
-    None
 }
 
 pub(super) fn refused(feature: &str, span: Option<Range<usize>>) -> ParseError {

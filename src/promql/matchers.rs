@@ -66,7 +66,7 @@ impl Matchers {
 }
 
 impl Test {
-    fn holds(&self, value: &str) -> bool {
+    pub fn holds(&self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => wanted == value,
             Self::NotEqual(unwanted) => unwanted != value,

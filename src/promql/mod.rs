@@ -3,10 +3,11 @@
 //! `lex` bounds a text and points into it; `parse` turns it into a tree of nodes that the planner can carry out whole;
 //! binding a node to the window resolves selectors to series and grouping to indexes, and from then on evaluation is
 //! arithmetic over `f64` arrays. An absent element is the staleness marker, which no arithmetic yields.
-//! Deliberately absent: subqueries, `@`, native histograms and whatever else `Expr::parse` refuses by name.
+//! Deliberately absent: native histograms, `anchored` and `smoothed`, and whatever else `Expr::parse` refuses by name.
 
 mod aggregate;
 mod binary;
+mod dynamic;
 mod expr;
 mod functions;
 mod layout;
@@ -15,6 +16,8 @@ mod matchers;
 mod node;
 mod parse;
 mod plan;
+mod range;
+mod rewrite;
 mod scalar;
 mod select;
 #[cfg(test)]
@@ -24,6 +27,14 @@ pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;
 pub use plan::{EvalError, Output, Plan, Vector};
+
+/// A number as a label's value holds it: shortest, without an exponent.
+fn written(value: f64) -> String {
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    value.to_string()
+}
 
 /// How far back an instant selector looks for its newest sample, in milliseconds.
 const LOOKBACK: i64 = 5 * 60 * 1000;

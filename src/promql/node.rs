@@ -7,11 +7,13 @@ use crate::store::{SeriesAt, Window};
 
 use super::aggregate::Aggregate;
 use super::binary::{Pairing, SetOperation, WithScalar};
-use super::functions::{HistogramQuantile, Map, Relabel};
+use super::dynamic::{CountValues, Info};
+use super::functions::{Buckets, Map, Relabel};
 use super::layout::{Layout, Twins};
 use super::plan::EvalError;
+use super::range::OverRange;
 use super::scalar::Scalar;
-use super::select::{OverRange, Selector};
+use super::select::Selector;
 
 /// An instant vector in the making: how it is computed and, by element, its value or STALE where it is absent.
 #[derive(Clone, Debug)]
@@ -34,7 +36,9 @@ pub(super) enum Kind {
     Pairing(Box<Pairing>),
     Set(Box<SetOperation>),
     Aggregate(Box<Aggregate>),
-    HistogramQuantile(Box<HistogramQuantile>),
+    Buckets(Box<Buckets>),
+    CountValues(Box<CountValues>),
+    Info(Box<Info>),
     Relabel(Box<Relabel>),
     Absent {
         of: Box<Node>,
@@ -45,12 +49,30 @@ pub(super) enum Kind {
         of: Box<Node>,
         descending: bool,
     },
+    /// `sort_by_label`: the order is known once the labels are.
+    SortByLabel {
+        of: Box<Node>,
+        by: Vec<String>,
+        descending: bool,
+        sorted: Vec<u32>,
+    },
+}
+
+/// When a plan is evaluated, in milliseconds.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    pub at: i64,
+    /// Of the whole query: `@ start()` and `@ end()`. For an instant one both are its moment.
+    pub start: i64,
+    pub end: i64,
+    /// Of a range query, and of a subquery that gives none.
+    pub step: i64,
 }
 
 /// When, over what, and with which reusable memory a plan is evaluated.
 pub(super) struct Moment<'a> {
     pub window: &'a Window,
-    pub at: i64,
+    pub times: Times,
     /// One series' samples in a range.
     pub samples: &'a mut Vec<(i64, f64)>,
 }
@@ -61,13 +83,38 @@ impl Moment<'_> {
         reason = "milliseconds stay below 2^53 for 285 000 years"
     )]
     pub fn seconds(&self) -> f64 {
-        self.at as f64 / 1000.0
+        self.times.at as f64 / 1000.0
+    }
+}
+
+/// The moment that a selector or a subquery counts from, before its offset.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pin {
+    Now,
+    /// `@ start()`
+    Start,
+    /// `@ end()`
+    End,
+    /// `@ 1700000000`, in milliseconds.
+    At(i64),
+}
+
+impl Pin {
+    pub fn of(self, times: Times) -> i64 {
+        match self {
+            Self::Now => times.at,
+            Self::Start => times.start,
+            Self::End => times.end,
+            Self::At(at) => at,
+        }
     }
 }
 
 /// What binding learns beside the layouts.
 pub(super) struct Binding<'a> {
     pub window: &'a Window,
+    /// For what is evaluated while binding, because its labels come from values.
+    pub times: Times,
     pub targets: Vec<TargetId>,
     pub matched: Vec<SeriesAt>,
 }
@@ -123,7 +170,13 @@ impl Node {
             }
             Kind::Set(operation) => operation.bind(binding)?,
             Kind::Aggregate(aggregate) => aggregate.bind(binding, &mut self.order)?,
-            Kind::HistogramQuantile(quantile) => quantile.bind(binding)?,
+            Kind::Buckets(buckets) => {
+                let layout = buckets.bind(binding)?;
+                self.twins = Twins::of((0..layout.len()).map(|i| layout.labels(i)));
+                layout
+            }
+            Kind::CountValues(counted) => counted.bind(binding)?,
+            Kind::Info(info) => info.bind(binding)?,
             Kind::Relabel(relabel) => {
                 let layout = relabel.bind(binding)?;
                 self.twins = Twins::of((0..layout.len()).map(|i| layout.labels(i)));
@@ -140,6 +193,17 @@ impl Node {
             Kind::Sort { of, .. } => {
                 let layout = of.bind(binding)?;
                 self.order = Some(Vec::with_capacity(layout.len()));
+                layout
+            }
+            Kind::SortByLabel {
+                of,
+                by,
+                descending,
+                sorted,
+            } => {
+                let layout = of.bind(binding)?;
+                self.order = Some(Vec::with_capacity(layout.len()));
+                *sorted = sorted_by_label(&layout, by, *descending);
                 layout
             }
         };
@@ -160,7 +224,9 @@ impl Node {
             Kind::Pairing(pairing) => pairing.eval(moment, out)?,
             Kind::Set(operation) => operation.eval(moment, out)?,
             Kind::Aggregate(aggregate) => aggregate.eval(moment, out, self.order.as_mut())?,
-            Kind::HistogramQuantile(quantile) => quantile.eval(moment, out)?,
+            Kind::Buckets(buckets) => buckets.eval(moment, out)?,
+            Kind::CountValues(counted) => out.copy_from_slice(&counted.counts),
+            Kind::Info(info) => out.copy_from_slice(&info.values),
             Kind::Relabel(relabel) => {
                 relabel.of.eval(moment)?;
                 out.copy_from_slice(&relabel.of.out);
@@ -179,6 +245,15 @@ impl Node {
                 out.copy_from_slice(&of.out);
                 if let Some(order) = &mut self.order {
                     sort(order, out, *descending);
+                }
+            }
+            Kind::SortByLabel { of, sorted, .. } => {
+                of.eval(moment)?;
+                out.copy_from_slice(&of.out);
+                if let Some(order) = &mut self.order {
+                    order.clear();
+                    let present = sorted.iter().filter(|i| !is_stale(out[**i as usize]));
+                    order.extend(present);
                 }
             }
         }
@@ -201,6 +276,49 @@ fn sort(order: &mut Vec<u32>, values: &[f64], descending: bool) {
         let by_value = by_value.unwrap_or_else(|| x.is_nan().cmp(&y.is_nan()));
         by_value.then(a.cmp(b))
     });
+}
+
+/// Elements by the values of labels in the order of the natural numbers in them, then by all their labels.
+fn sorted_by_label(layout: &Layout, by: &[String], descending: bool) -> Vec<u32> {
+    let mut sorted: Vec<u32> = (0..).take(layout.len()).collect();
+    sorted.sort_by(|a, b| {
+        let (a, b) = (*a as usize, *b as usize);
+        let differ = by
+            .iter()
+            .map(|label| natural(layout.get(a, label), layout.get(b, label)))
+            .find(|order| order.is_ne());
+        let order = differ.unwrap_or_else(|| layout.labels(a).cmp(&layout.labels(b)));
+        if descending { order.reverse() } else { order }
+    });
+    sorted
+}
+
+/// Texts with runs of digits compared as numbers: `a2` before `a10`.
+fn natural(left: &str, right: &str) -> std::cmp::Ordering {
+    fn chunk(text: &str) -> (bool, &str, &str) {
+        let digits = text.starts_with(|c: char| c.is_ascii_digit());
+        let end = text.find(|c: char| c.is_ascii_digit() != digits);
+        let (head, tail) = text.split_at(end.unwrap_or(text.len()));
+        (digits, head, tail)
+    }
+    let (mut rest, mut other_rest) = (left, right);
+    while !rest.is_empty() && !other_rest.is_empty() {
+        let (digits, head, tail) = chunk(rest);
+        let (other_digits, other, other_tail) = chunk(other_rest);
+        let order = if digits && other_digits {
+            let (number, of) = (head.trim_start_matches('0'), other.trim_start_matches('0'));
+            number.len().cmp(&of.len()).then_with(|| number.cmp(of))
+        } else {
+            head.cmp(other)
+        };
+        if order.is_ne() {
+            return order;
+        }
+        (rest, other_rest) = (tail, other_tail);
+    }
+    rest.len()
+        .cmp(&other_rest.len())
+        .then_with(|| left.cmp(right))
 }
 
 pub(super) fn bind_scalar(scalar: &mut Scalar, binding: &mut Binding<'_>) -> Result<(), EvalError> {

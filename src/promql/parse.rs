@@ -3,14 +3,14 @@
 //! The tree that comes out is typed by construction (what is not a scalar here is a vector) and holds only what a plan
 //! can carry out whole; everything else is refused by its name.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use promql_parser::label::{MatchOp, Matcher as ParsedMatcher};
 use promql_parser::parser::token::{self, TokenType};
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{
-    self, AggregateExpr, BinModifier, BinaryExpr, Call, LabelModifier, Offset,
-    VectorMatchCardinality, VectorSelector,
+    self, AggregateExpr, AtModifier, BinModifier, BinaryExpr, Call, LabelModifier, Offset,
+    SubqueryExpr, VectorMatchCardinality, VectorSelector,
 };
 use regex::Regex;
 
@@ -20,14 +20,17 @@ use crate::model::{Labels, time};
 use super::LOOKBACK;
 use super::aggregate::{Aggregate, Operation};
 use super::binary::{Cardinality, Matching, Pairing, SetOp, SetOperation, WithScalar};
+use super::dynamic::{CountValues, Info};
 use super::expr::Root;
-use super::functions::{self, Function, HistogramQuantile, Map, Relabel, Rewrite};
+use super::functions::{self, Asked, Buckets, Function, Map, Relabel, Rewrite};
 use super::layout::Grouping;
 use super::lex::{self, ParseError, Token};
 use super::matchers::{Matcher, Matchers, Test};
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Pin};
+use super::range::{OverRange, STEPS_MAX, Source, Subquery};
+use super::rewrite;
 use super::scalar::{Op, Scalar};
-use super::select::{OverRange, Selector};
+use super::select::Selector;
 
 /// What a text reads as: its tree, its selectors with the history each needs, and its longest range.
 pub(super) struct Parsed {
@@ -35,19 +38,25 @@ pub(super) struct Parsed {
     pub selectors: Vec<(Matchers, Duration)>,
     pub longest_range: Duration,
     pub reads_absence: bool,
+    /// Labels come from values.
+    pub dynamic: bool,
 }
 
 /// # Errors
 /// See [`super::Expr::parse`].
 pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
     let tokens = lex::tokens(text)?;
-    let parsed = parser::parse(text).map_err(|message| lex::explain(text, &tokens, &message))?;
+    let readable = rewrite::rewritten(text, &tokens)?;
+    let parsed = parser::parse(readable.as_deref().unwrap_or(text))
+        .map_err(|message| lex::explain(text, &tokens, &message))?;
     let mut reader = Reader {
         text,
         tokens,
         selectors: Vec::new(),
         longest_range: Duration::ZERO,
         reads_absence: false,
+        dynamic: false,
+        outer: None,
     };
     let root = reader.root(&parsed)?;
     Ok(Parsed {
@@ -55,6 +64,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
         selectors: reader.selectors,
         longest_range: reader.longest_range,
         reads_absence: reader.reads_absence,
+        dynamic: reader.dynamic,
     })
 }
 
@@ -64,6 +74,9 @@ struct Reader<'a> {
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
     reads_absence: bool,
+    dynamic: bool,
+    /// How far back the subqueries around this place look, in milliseconds.
+    outer: Option<i64>,
 }
 
 #[allow(
@@ -98,18 +111,11 @@ impl Reader<'_> {
                 "a string is not a value to judge",
                 Some(0..self.text.len()),
             )),
-            ValueType::Matrix => Err(match bare(expr) {
-                parser::Expr::Subquery(_) => self.subquery(),
-                _ => ParseError::new(
-                    "a range has many values; put a function around it, such as rate(…)",
-                    Some(0..self.text.len()),
-                ),
-            }),
+            ValueType::Matrix => Err(ParseError::new(
+                "a range has many values; put a function around it, such as rate(…)",
+                Some(0..self.text.len()),
+            )),
         }
-    }
-
-    fn subquery(&self) -> ParseError {
-        lex::refused("a subquery", lex::find(self.text, &self.tokens, ":"))
     }
 
     fn scalar(&mut self, expr: &parser::Expr) -> Result<Scalar, ParseError> {
@@ -127,6 +133,17 @@ impl Reader<'_> {
             }
             parser::Expr::Call(call) => match call.func.name {
                 "time" => Ok(Scalar::Time),
+                "pi" => Ok(Scalar::Number(std::f64::consts::PI)),
+                "start" => Ok(Scalar::Query(|times| times.start)),
+                "end" => Ok(Scalar::Query(|times| times.end)),
+                "range" => Ok(Scalar::Query(|times| times.end - times.start)),
+                "max_of" | "min_of" => Ok(Scalar::Extreme {
+                    most: call.func.name == "max_of",
+                    sides: Box::new((
+                        self.scalar_argument(call, 0)?,
+                        self.scalar_argument(call, 1)?,
+                    )),
+                }),
                 "scalar" => Ok(Scalar::Of(Box::new(self.argument(call, 0)?))),
                 other => Err(self.refused(other)),
             },
@@ -151,10 +168,10 @@ impl Reader<'_> {
             parser::Expr::Binary(binary) => self.binary(binary),
             parser::Expr::Aggregate(aggregate) => self.aggregate(aggregate),
             parser::Expr::Call(call) => self.call(call),
-            parser::Expr::Subquery(_) => Err(self.subquery()),
             parser::Expr::Extension(_) => Err(self.refused("extensions")),
             parser::Expr::NumberLiteral(_)
             | parser::Expr::StringLiteral(_)
+            | parser::Expr::Subquery(_)
             | parser::Expr::MatrixSelector(_) => {
                 Err(ParseError::new("expected an instant vector", None))
             }
@@ -166,26 +183,43 @@ impl Reader<'_> {
         selector: &VectorSelector,
         range: Option<Duration>,
     ) -> Result<Selector, ParseError> {
-        if selector.at.is_some() {
-            return Err(self.refused("@"));
-        }
-        let offset = match &selector.offset {
-            None => 0,
-            Some(Offset::Pos(offset)) => time::millis(*offset),
-            Some(Offset::Neg(offset)) => -time::millis(*offset),
-        };
+        let offset = offset(selector.offset.as_ref());
         let matchers = self.matchers(selector)?;
         let history = match range {
             Some(range) => time::millis(range).saturating_add(offset),
-            None if offset <= 0 => 0,
+            None if offset <= 0 && self.outer.is_none() && selector.at.is_none() => 0,
             None => LOOKBACK.saturating_add(offset),
         };
+        let history = history.saturating_add(self.outer.unwrap_or(0));
         let history = Duration::from_millis(u64::try_from(history).unwrap_or(0));
-        if range.is_some() {
+        if range.is_some() || self.outer.is_some() {
             self.longest_range = self.longest_range.max(history);
         }
         self.selectors.push((matchers.clone(), history));
-        Ok(Selector::new(matchers, offset))
+        Ok(Selector::new(matchers, pin(selector.at.as_ref()), offset))
+    }
+
+    /// What a subquery's steps need is looked back for from each of them.
+    fn subquery(&mut self, subquery: &SubqueryExpr) -> Result<Subquery, ParseError> {
+        let offset = offset(subquery.offset.as_ref());
+        let range = time::millis(subquery.range);
+        let step = subquery.step.map(time::millis);
+        if let Some(step) = step.filter(|step| *step > 0 && range / step > STEPS_MAX) {
+            return Err(self.wrong(
+                format!("a subquery of {} steps; {STEPS_MAX} at most", range / step),
+                ":",
+            ));
+        }
+        let before = self.outer;
+        let dynamic = std::mem::replace(&mut self.dynamic, false);
+        let back = range.saturating_add(offset);
+        self.outer = Some(before.unwrap_or(0).saturating_add(back).max(0));
+        let of = self.vector(&subquery.expr);
+        self.outer = before;
+        let within = self.dynamic;
+        self.dynamic |= dynamic;
+        let pin = pin(subquery.at.as_ref());
+        Ok(Subquery::new(of?, pin, offset, step, within))
     }
 
     fn matchers(&self, selector: &VectorSelector) -> Result<Matchers, ParseError> {
@@ -196,7 +230,8 @@ impl Reader<'_> {
             name: selector.name.clone(),
             others: Vec::new(),
         };
-        for matcher in &selector.matchers.matchers {
+        let written = |it: &&ParsedMatcher| it.name != rewrite::INFO_MARKER;
+        for matcher in selector.matchers.matchers.iter().filter(written) {
             let test = self.test(matcher)?;
             match test {
                 Test::Equal(name)
@@ -241,7 +276,12 @@ impl Reader<'_> {
             return self.over_range(call, function);
         }
         if let Some(function) = Function::named(name) {
-            let of = self.argument(call, 0)?;
+            let of = if call.args.args.is_empty() {
+                // Of the calendar's functions, whose argument may be left out.
+                Node::new(Kind::Vector(Scalar::Time))
+            } else {
+                self.argument(call, 0)?
+            };
             let parameters = call.args.args.iter().skip(1);
             let parameters: Result<Vec<Scalar>, ParseError> =
                 parameters.map(|p| self.scalar(p)).collect();
@@ -264,7 +304,10 @@ impl Reader<'_> {
                     .expect("it is among the range functions");
                 let of = self.over_range(call, present)?;
                 let labels = match &of.kind {
-                    Kind::Range(over) => over.selector.matchers.equalities(),
+                    Kind::Range(over) => match &over.source {
+                        Source::Series(selector) => selector.matchers.equalities(),
+                        Source::Steps(_) => Labels::empty(),
+                    },
                     _ => Labels::empty(),
                 };
                 self.reads_absence = true;
@@ -286,16 +329,53 @@ impl Reader<'_> {
                 of: Box::new(self.argument(call, 0)?),
                 descending: name == "sort_desc",
             }),
-            "histogram_quantile" => {
-                let quantile = self.scalar_argument(call, 0)?;
-                let of = self.argument(call, 1)?;
-                node(Kind::HistogramQuantile(Box::new(HistogramQuantile::new(
-                    quantile, of,
-                ))))
+            "histogram_quantile" | "histogram_quantiles" | "histogram_fraction" => {
+                self.buckets(call)
             }
+            "sort_by_label" | "sort_by_label_desc" => {
+                let of = Box::new(self.argument(call, 0)?);
+                let labels = 1..call.args.args.len();
+                let by: Result<Vec<String>, ParseError> =
+                    labels.map(|index| self.text(call, index)).collect();
+                node(Kind::SortByLabel {
+                    of,
+                    by: by?,
+                    descending: name == "sort_by_label_desc",
+                    sorted: Vec::new(),
+                })
+            }
+            "info" => self.info(call),
             "label_replace" | "label_join" => self.relabel(call),
             other => Err(self.refused(other)),
         }
+    }
+
+    /// The functions of classic histograms.
+    fn buckets(&mut self, call: &Call) -> Result<Node, ParseError> {
+        let name = call.func.name;
+        let (asked, of) = match name {
+            "histogram_quantile" => {
+                let quantile = self.scalar_argument(call, 0)?;
+                (Asked::Quantile(quantile), self.argument(call, 1)?)
+            }
+            "histogram_fraction" => {
+                let lower = self.scalar_argument(call, 0)?;
+                let upper = self.scalar_argument(call, 1)?;
+                (Asked::Fraction { lower, upper }, self.argument(call, 2)?)
+            }
+            _ => {
+                let of = self.argument(call, 0)?;
+                let label = self.text(call, 1)?;
+                let mut all = Vec::new();
+                for argument in call.args.args.iter().skip(2) {
+                    let quantile = self.scalar(argument)?.constant();
+                    let wanted = || self.wrong(format!("`{name}` wants numbers"), name);
+                    all.push(quantile.ok_or_else(wanted)?);
+                }
+                (Asked::Quantiles { label, all }, of)
+            }
+        };
+        node(Kind::Buckets(Box::new(Buckets::new(asked, of))))
     }
 
     fn over_range(
@@ -303,21 +383,37 @@ impl Reader<'_> {
         call: &Call,
         function: &'static functions::RangeFunction,
     ) -> Result<Node, ParseError> {
-        let parameter = match call.args.args.len() {
-            2 => Some(self.scalar_argument(call, 0)?),
-            _ => None,
-        };
-        match call.args.args.last().map(|arg| bare(arg)) {
-            Some(parser::Expr::MatrixSelector(matrix)) => {
-                let selector = self.selector(&matrix.vs, Some(matrix.range))?;
-                node(Kind::Range(Box::new(OverRange {
-                    function,
-                    selector,
-                    range: time::millis(matrix.range),
-                    parameter,
-                })))
+        let mut parameters = Vec::new();
+        let mut source = None;
+        for argument in &call.args.args {
+            match bare(argument) {
+                parser::Expr::MatrixSelector(matrix) => {
+                    let selector = self.selector(&matrix.vs, Some(matrix.range))?;
+                    source = Some((Source::Series(selector), matrix.range));
+                }
+                parser::Expr::Subquery(subquery) => {
+                    let steps = Source::Steps(Box::new(self.subquery(subquery)?));
+                    source = Some((steps, subquery.range));
+                }
+                other => parameters.push(self.scalar(other)?),
             }
-            _ => Err(self.subquery()),
+        }
+        let Some((source, range)) = source else {
+            return Err(self.missing(call));
+        };
+        node(Kind::Range(Box::new(OverRange {
+            function,
+            source,
+            range: time::millis(range),
+            parameters,
+        })))
+    }
+
+    /// The string at `index`.
+    fn text(&self, call: &Call, index: usize) -> Result<String, ParseError> {
+        match call.args.args.get(index).map(|argument| bare(argument)) {
+            Some(parser::Expr::StringLiteral(text)) => Ok(text.val.clone()),
+            _ => Err(self.missing(call)),
         }
     }
 
@@ -391,6 +487,9 @@ impl Reader<'_> {
             token::T_QUANTILE => Operation::Quantile,
             token::T_TOPK => Operation::Topk,
             token::T_BOTTOMK => Operation::Bottomk,
+            token::T_LIMITK => Operation::Limitk,
+            token::T_LIMIT_RATIO => Operation::LimitRatio,
+            token::T_COUNT_VALUES => return self.count_values(aggregate),
             _ => return Err(self.operator(aggregate.op)),
         };
         let parameter = match &aggregate.param {
@@ -404,15 +503,67 @@ impl Reader<'_> {
         ))))
     }
 
+    /// `info(v, {…})`: the second argument chooses info series and their labels; without a name they are `target_info`.
+    fn info(&mut self, call: &Call) -> Result<Node, ParseError> {
+        let of = self.argument(call, 0)?;
+        let mut matchers = match call.args.args.get(1).map(|argument| bare(argument)) {
+            None => Matchers::default(),
+            Some(parser::Expr::VectorSelector(selector)) => self.matchers(selector)?,
+            Some(_) => {
+                return Err(self.wrong("`info` wants a selector to choose labels by", "info"));
+            }
+        };
+        let (mut names, data): (Vec<Matcher>, Vec<Matcher>) = std::mem::take(&mut matchers.others)
+            .into_iter()
+            .partition(|matcher| matcher.label == NAME);
+        let chooses = matchers.name.is_some() || !names.is_empty();
+        let spares = chooses || call.args.args.len() < 2;
+        if !chooses {
+            matchers.name = Some("target_info".to_owned());
+        }
+        let says_not = |it: &Matcher| matches!(it.test, Test::NotEqual(_) | Test::MatchesNot(_));
+        if matchers.name.is_none() && !names.is_empty() && names.iter().all(says_not) {
+            // Whoever says only which info series not to take means the others that are called so.
+            names.push(Matcher {
+                label: NAME.to_owned(),
+                test: Test::Matches(self.regex(".+_info", None)?),
+            });
+        }
+        matchers.others = names;
+        let path = call.args.args.first().and_then(|it| path_to_selector(it));
+        let path = path.unwrap_or_default();
+        let back = path.iter().map(|(_, offset)| *offset).sum::<i64>();
+        let back = back.saturating_add(self.outer.unwrap_or(0) + LOOKBACK);
+        let history = Duration::from_millis(u64::try_from(back).unwrap_or(0));
+        self.selectors.push((matchers.clone(), history));
+        self.dynamic = true;
+        let infos = Selector::new(matchers, Pin::Now, 0);
+        node(Kind::Info(Box::new(Info::new(
+            of,
+            path,
+            (infos, spares),
+            data,
+        ))))
+    }
+
+    fn count_values(&mut self, aggregate: &AggregateExpr) -> Result<Node, ParseError> {
+        let label = match aggregate.param.as_deref().map(bare) {
+            Some(parser::Expr::StringLiteral(text)) => text.val.clone(),
+            _ => return Err(self.wrong("`count_values` wants the name of a label", "count_values")),
+        };
+        if label.is_empty() {
+            return Err(self.wrong(format!("invalid label name {label:?}"), "count_values"));
+        }
+        let grouping = grouping(aggregate.modifier.as_ref(), Grouping::By(Vec::new()));
+        let of = self.vector(&aggregate.expr)?;
+        self.dynamic = true;
+        node(Kind::CountValues(Box::new(CountValues::new(
+            grouping, label, of,
+        ))))
+    }
+
     fn binary(&mut self, binary: &BinaryExpr) -> Result<Node, ParseError> {
         let modifier = binary.modifier.as_ref();
-        if modifier.is_some_and(|m| m.fill_values.lhs.is_some() || m.fill_values.rhs.is_some()) {
-            let words = ["fill", "fill_left", "fill_right"];
-            let written = words
-                .iter()
-                .find(|w| lex::find(self.text, &self.tokens, w).is_some());
-            return Err(self.refused(written.unwrap_or(&"fill")));
-        }
         let return_bool = modifier.is_some_and(|m| m.return_bool);
         let scalar = |side: &parser::Expr| side.value_type() == ValueType::Scalar;
         let set = match binary.op.id() {
@@ -457,10 +608,60 @@ impl Reader<'_> {
             grouping: matching(modifier),
             cardinality,
             include,
+            fill_left: modifier.and_then(|modifier| modifier.fill_values.lhs),
+            fill_right: modifier.and_then(|modifier| modifier.fill_values.rhs),
         };
         let (left, right) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
         let pairing = Pairing::new(op, return_bool, matching, left, right);
         node(Kind::Pairing(Box::new(pairing)))
+    }
+}
+
+/// Milliseconds; negative looks ahead.
+fn offset(offset: Option<&Offset>) -> i64 {
+    match offset {
+        None => 0,
+        Some(Offset::Pos(offset)) => time::millis(*offset),
+        Some(Offset::Neg(offset)) => -time::millis(*offset),
+    }
+}
+
+fn pin(at: Option<&AtModifier>) -> Pin {
+    match at {
+        None => Pin::Now,
+        Some(AtModifier::Start) => Pin::Start,
+        Some(AtModifier::End) => Pin::End,
+        Some(AtModifier::At(at)) => Pin::At(match at.duration_since(UNIX_EPOCH) {
+            Ok(after) => time::millis(after),
+            Err(before) => -time::millis(before.duration()),
+        }),
+    }
+}
+
+/// `@` and offset of the subqueries and the selector on the way to an expression's first selector.
+fn path_to_selector(expr: &parser::Expr) -> Option<Vec<(Pin, i64)>> {
+    let first = |all: &[Box<parser::Expr>]| all.iter().find_map(|it| path_to_selector(it));
+    match expr {
+        parser::Expr::VectorSelector(it) => {
+            Some(vec![(pin(it.at.as_ref()), offset(it.offset.as_ref()))])
+        }
+        parser::Expr::MatrixSelector(it) => Some(vec![(
+            pin(it.vs.at.as_ref()),
+            offset(it.vs.offset.as_ref()),
+        )]),
+        parser::Expr::Subquery(it) => {
+            let mut path = vec![(pin(it.at.as_ref()), offset(it.offset.as_ref()))];
+            path.extend(path_to_selector(&it.expr)?);
+            Some(path)
+        }
+        parser::Expr::Paren(it) => path_to_selector(&it.expr),
+        parser::Expr::Unary(it) => path_to_selector(&it.expr),
+        parser::Expr::Aggregate(it) => path_to_selector(&it.expr),
+        parser::Expr::Binary(it) => path_to_selector(&it.lhs).or_else(|| path_to_selector(&it.rhs)),
+        parser::Expr::Call(it) => first(&it.args.args),
+        parser::Expr::NumberLiteral(_)
+        | parser::Expr::StringLiteral(_)
+        | parser::Expr::Extension(_) => None,
     }
 }
 

@@ -1,10 +1,15 @@
 //! A compiled expression, bound to the window's series and kept up to date with them.
 
-use crate::model::{Labels, TargetId, Timestamp, is_stale};
+use std::time::Duration;
+
+use crate::model::{Labels, TargetId, Timestamp, is_stale, time};
 use crate::store::Window;
 
 use super::expr::{Expr, Root};
-use super::node::{Binding, Moment, bind_scalar};
+use super::node::{Binding, Moment, Times, bind_scalar};
+
+/// Milliseconds between the steps of a subquery that gives none.
+const DEFAULT_STEP: i64 = 60_000;
 
 /// What fails at run time: many-to-many matches and the like.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,10 @@ pub struct Plan {
     targets: Vec<TargetId>,
     matched: usize,
     samples: Vec<(i64, f64)>,
+    /// Milliseconds: of subqueries that give none.
+    step: i64,
+    /// Labels come from values: bound anew at every evaluation.
+    dynamic: bool,
 }
 
 /// An instant result. Only what is present is listed.
@@ -74,7 +83,16 @@ impl Plan {
             targets: Vec::new(),
             matched: 0,
             samples: Vec::new(),
+            step: DEFAULT_STEP,
+            dynamic: expr.is_dynamic(),
         }
+    }
+
+    /// With another step for the subqueries that give none: Prometheus' global evaluation interval, 1 minute unless said.
+    #[must_use]
+    pub fn stepping(mut self, step: Duration) -> Self {
+        self.step = time::millis(step).max(1);
+        self
     }
 
     /// The value at `at`. In the steady state (no series born or gone) it allocates nothing and reads no label.
@@ -82,13 +100,35 @@ impl Plan {
     /// # Errors
     /// As Prometheus: vector matches that are not one-to-one where they must be, and the like.
     pub fn eval(&mut self, window: &Window, at: Timestamp) -> Result<Output<'_>, EvalError> {
-        self.refresh(window);
+        self.eval_within(window, at, (at, at))
+    }
+
+    /// As [`Plan::eval`], for one moment of a query from `whole.0` to `whole.1`, which `@ start()` and `@ end()` mean.
+    ///
+    /// # Errors
+    /// As [`Plan::eval`].
+    pub fn eval_within(
+        &mut self,
+        window: &Window,
+        at: Timestamp,
+        whole: (Timestamp, Timestamp),
+    ) -> Result<Output<'_>, EvalError> {
+        let times = Times {
+            at: at.millis(),
+            start: whole.0.millis(),
+            end: whole.1.millis(),
+            step: self.step,
+        };
+        if self.dynamic {
+            self.generation = None;
+        }
+        self.refresh_at(window, times);
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
         let mut moment = Moment {
             window,
-            at: at.millis(),
+            times,
             samples: &mut self.samples,
         };
         match &mut self.root {
@@ -106,6 +146,17 @@ impl Plan {
 
     /// Binds the plan to the window's series where they changed; answers whether it did. `eval` calls it.
     pub fn refresh(&mut self, window: &Window) -> bool {
+        let long_ago = i64::MIN / 4;
+        let times = Times {
+            at: long_ago,
+            start: long_ago,
+            end: long_ago,
+            step: self.step,
+        };
+        self.refresh_at(window, times)
+    }
+
+    fn refresh_at(&mut self, window: &Window, times: Times) -> bool {
         let generation = window.generation();
         if self.generation == Some(generation) {
             return false;
@@ -126,13 +177,14 @@ impl Plan {
         for (name, seen) in &mut self.watched {
             *seen = version(name);
         }
-        self.bind(window);
+        self.bind(window, times);
         true
     }
 
-    fn bind(&mut self, window: &Window) {
+    fn bind(&mut self, window: &Window, times: Times) {
         let mut binding = Binding {
             window,
+            times,
             targets: Vec::new(),
             matched: Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! Scalars and the arithmetic that scalars and vectors share.
 
-use super::node::{Moment, Node};
+use super::node::{Moment, Node, Times};
 use super::plan::EvalError;
 
 /// An expression that gives one number at a moment.
@@ -8,9 +8,16 @@ use super::plan::EvalError;
 pub(super) enum Scalar {
     Number(f64),
     Time,
+    /// `start()`, `end()`, `step()`, `range()`: of the query, in seconds.
+    Query(fn(Times) -> i64),
     /// `scalar(v)`: the value of the only element, else NaN.
     Of(Box<Node>),
     Negate(Box<Scalar>),
+    /// `max_of` and `min_of`.
+    Extreme {
+        most: bool,
+        sides: Box<(Scalar, Scalar)>,
+    },
     /// Comparisons give 0 or 1.
     Binary(Op, Box<(Scalar, Scalar)>),
 }
@@ -81,7 +88,22 @@ impl Scalar {
         Ok(match self {
             Self::Number(number) => *number,
             Self::Time => moment.seconds(),
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "milliseconds stay below 2^53 for 285 000 years"
+            )]
+            Self::Query(of) => of(moment.times) as f64 / 1000.0,
             Self::Negate(inner) => -inner.eval(moment)?,
+            Self::Extreme { most, sides } => {
+                let (a, b) = (sides.0.eval(moment)?, sides.1.eval(moment)?);
+                if a.is_nan() || b.is_nan() {
+                    f64::NAN
+                } else if *most {
+                    a.max(b)
+                } else {
+                    a.min(b)
+                }
+            }
             Self::Binary(op, sides) => {
                 let left = sides.0.eval(moment)?;
                 op.apply(left, sides.1.eval(moment)?)
@@ -97,13 +119,22 @@ impl Scalar {
         })
     }
 
+    /// The number, where it is one.
+    pub fn constant(&self) -> Option<f64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Negate(inner) => inner.constant().map(|number| -number),
+            _ => None,
+        }
+    }
+
     /// The vectors inside, for binding.
     pub fn vectors<'a>(&'a mut self, see: &mut dyn FnMut(&'a mut Node)) {
         match self {
-            Self::Number(_) | Self::Time => {}
+            Self::Number(_) | Self::Time | Self::Query(_) => {}
             Self::Of(vector) => see(vector),
             Self::Negate(inner) => inner.vectors(see),
-            Self::Binary(_, sides) => {
+            Self::Binary(_, sides) | Self::Extreme { sides, .. } => {
                 sides.0.vectors(see);
                 sides.1.vectors(see);
             }

@@ -6,23 +6,21 @@ use crate::model::{Labels, STALE, TargetId, is_stale};
 use crate::store::{Block, SeriesAt, Window};
 
 use super::LOOKBACK;
-use super::functions::{RangeFunction, Span, rate};
 use super::layout::Layout;
 use super::matchers::Matchers;
-use super::node::{Binding, Moment, bind_scalar};
-use super::plan::EvalError;
-use super::scalar::Scalar;
+use super::node::{Binding, Moment, Pin};
 
 /// A selector and, once bound, its series.
 #[derive(Clone, Debug)]
 pub(super) struct Selector {
     pub matchers: Matchers,
+    pub pin: Pin,
     /// Milliseconds; negative looks ahead.
     pub offset: i64,
-    segments: Vec<Segment>,
+    pub segments: Vec<Segment>,
     /// Elements whose samples carry their own timestamps or come from several places (a target that was replaced by one
     /// with the same labels): read one by one.
-    scattered: Vec<(u32, Vec<SeriesAt>)>,
+    pub scattered: Vec<(u32, Vec<SeriesAt>)>,
 }
 
 /// Elements `first..` that stand in one block.
@@ -30,7 +28,7 @@ pub(super) struct Selector {
 pub(super) struct Segment {
     target: TargetId,
     block: u16,
-    first: usize,
+    pub first: usize,
     pub columns: Columns,
 }
 
@@ -65,9 +63,10 @@ impl Columns {
 }
 
 impl Selector {
-    pub fn new(matchers: Matchers, offset: i64) -> Self {
+    pub fn new(matchers: Matchers, pin: Pin, offset: i64) -> Self {
         Self {
             matchers,
+            pin,
             offset,
             segments: Vec::new(),
             scattered: Vec::new(),
@@ -131,6 +130,11 @@ impl Selector {
         Layout::new(kept, self.matchers.name().is_some())
     }
 
+    /// The newest moment that it looks at.
+    pub fn until(&self, moment: &Moment<'_>) -> i64 {
+        self.pin.of(moment.times).saturating_sub(self.offset)
+    }
+
     /// By element, the newest sample within the lookback.
     pub fn newest(&self, moment: &Moment<'_>, out: &mut [f64]) {
         self.newest_with(moment, out, None);
@@ -146,7 +150,7 @@ impl Selector {
         reason = "milliseconds stay below 2^53 for 285 000 years"
     )]
     fn newest_with(&self, moment: &Moment<'_>, out: &mut [f64], times: Option<()>) {
-        let until = moment.at - self.offset;
+        let until = self.until(moment);
         let after = until - LOOKBACK;
         for segment in &self.segments {
             let out = &mut out[segment.first..segment.first + segment.columns.len()];
@@ -201,7 +205,7 @@ fn newest_at(window: &Window, at: SeriesAt, after: i64, until: i64) -> Option<(i
 }
 
 /// The samples of one series in `(after, until]`, oldest first, without markers.
-fn gather(
+pub(super) fn gather(
     window: &Window,
     places: &[SeriesAt],
     after: i64,
@@ -228,7 +232,7 @@ fn gather(
 }
 
 impl Segment {
-    fn block<'a>(&self, window: &'a Window) -> Option<&'a Block> {
+    pub fn block<'a>(&self, window: &'a Window) -> Option<&'a Block> {
         window.block(self.target, self.block)
     }
 }
@@ -266,78 +270,4 @@ fn segments(plain: &[(usize, SeriesAt)]) -> Vec<Segment> {
         }
     }
     segments
-}
-
-/// A function over each series' samples in a range.
-#[derive(Clone, Debug)]
-pub(super) struct OverRange {
-    pub function: &'static RangeFunction,
-    pub selector: Selector,
-    /// Milliseconds.
-    pub range: i64,
-    /// The quantile of `quantile_over_time`.
-    pub parameter: Option<Scalar>,
-}
-
-impl OverRange {
-    pub fn bind(&mut self, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
-        if let Some(parameter) = &mut self.parameter {
-            bind_scalar(parameter, binding)?;
-        }
-        Ok(self.selector.bind(binding))
-    }
-
-    pub fn eval(&mut self, moment: &mut Moment<'_>, out: &mut [f64]) -> Result<(), EvalError> {
-        let parameter = match &mut self.parameter {
-            Some(parameter) => parameter.eval(moment)?,
-            None => 0.0,
-        };
-        let until = moment.at - self.selector.offset;
-        let span = Span {
-            after: until - self.range,
-            until,
-            parameter,
-        };
-        let (window, samples) = (moment.window, &mut *moment.samples);
-        for segment in &self.selector.segments {
-            let out = &mut out[segment.first..segment.first + segment.columns.len()];
-            let Some(block) = segment.block(window) else {
-                out.fill(STALE);
-                continue;
-            };
-            let mut one = |index: usize| {
-                let column = segment.columns.get(index);
-                let rows = block.between(span.after, span.until);
-                samples.clear();
-                samples.extend(
-                    rows.map(|row| (row.at, row.get(column)))
-                        .filter(|(_, value)| !is_stale(*value)),
-                );
-                self.compute(samples, &span)
-            };
-            match &self.function.extrapolation {
-                Some(kind) => {
-                    let rows = block.between(span.after, span.until);
-                    rate::columns(*kind, &rows, &segment.columns, &span, out, &mut one);
-                }
-                None => {
-                    for (index, out) in out.iter_mut().enumerate() {
-                        *out = one(index);
-                    }
-                }
-            }
-        }
-        for (element, places) in &self.selector.scattered {
-            gather(window, places, span.after, span.until, samples);
-            out[*element as usize] = self.compute(samples, &span);
-        }
-        Ok(())
-    }
-
-    fn compute(&self, samples: &mut [(i64, f64)], span: &Span) -> f64 {
-        if samples.is_empty() {
-            return STALE;
-        }
-        (self.function.compute)(samples, span).unwrap_or(STALE)
-    }
 }

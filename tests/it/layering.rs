@@ -64,6 +64,8 @@ const HOMES: &[(&str, &[&str])] = &[
 
 /// The only file that reads a clock.
 const CLOCK: &str = "run/clock.rs";
+/// The parser crate gives the moment of `@` as a `SystemTime`, which only its distance from the epoch makes a number.
+const EPOCH: &str = "promql/parse.rs";
 
 #[test]
 fn every_file_keeps_to_the_import_table() {
@@ -261,7 +263,8 @@ fn words(
                 );
             }
         }
-        if path != CLOCK && reads_clock(found, timer) {
+        let epoch = path == EPOCH && found.text().ends_with("::UNIX_EPOCH");
+        if path != CLOCK && !epoch && reads_clock(found, timer) {
             at(
                 found.line,
                 format!("only {CLOCK} reads a clock, not `{}` here", found.text()),

@@ -1,4 +1,4 @@
-//! `histogram_quantile` over classic buckets.
+//! Quantiles and fractions of classic histograms, from their buckets.
 
 use crate::model::{STALE, is_stale};
 
@@ -6,33 +6,52 @@ use crate::promql::layout::{Grouping, Groups, Layout};
 use crate::promql::node::{Binding, Moment, Node, bind_scalar};
 use crate::promql::plan::EvalError;
 use crate::promql::scalar::Scalar;
+use crate::promql::written;
 
 /// Series that differ only in `le` make one histogram; series without a readable `le` are left out.
 #[derive(Clone, Debug)]
-pub(in crate::promql) struct HistogramQuantile {
-    quantile: Scalar,
+pub(in crate::promql) struct Buckets {
+    asked: Asked,
     of: Node,
     /// Upper bounds and elements, histogram after histogram, ascending in each.
-    buckets: Vec<(f64, u32)>,
+    bounds: Vec<(f64, u32)>,
     /// Where each histogram's buckets end.
     ends: Vec<usize>,
     /// One histogram's bounds and counts.
     scratch: Vec<(f64, f64)>,
 }
 
-impl HistogramQuantile {
-    pub fn new(quantile: Scalar, of: Node) -> Self {
+/// What is asked of every histogram.
+#[derive(Clone, Debug)]
+pub(in crate::promql) enum Asked {
+    /// `histogram_quantile`
+    Quantile(Scalar),
+    /// `histogram_quantiles`: several, told apart by a label.
+    Quantiles { label: String, all: Vec<f64> },
+    /// `histogram_fraction`: the share of observations between two values.
+    Fraction { lower: Scalar, upper: Scalar },
+}
+
+impl Buckets {
+    pub fn new(asked: Asked, of: Node) -> Self {
         Self {
-            quantile,
+            asked,
             of,
-            buckets: Vec::new(),
+            bounds: Vec::new(),
             ends: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
     pub fn bind(&mut self, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
-        bind_scalar(&mut self.quantile, binding)?;
+        match &mut self.asked {
+            Asked::Quantile(quantile) => bind_scalar(quantile, binding)?,
+            Asked::Quantiles { .. } => {}
+            Asked::Fraction { lower, upper } => {
+                bind_scalar(lower, binding)?;
+                bind_scalar(upper, binding)?;
+            }
+        }
         let layout = self.of.bind(binding)?;
         let grouping = Grouping::Without(vec!["le".to_owned()]);
         let mut groups = Groups::default();
@@ -48,23 +67,56 @@ impl HistogramQuantile {
             let element = u32::try_from(element).expect("series are numbered in 32 bits");
             members[group].push((bound, element));
         }
-        self.buckets.clear();
+        self.bounds.clear();
         self.ends.clear();
         for mut histogram in members {
             histogram.sort_by(|a, b| a.0.total_cmp(&b.0));
-            self.buckets.append(&mut histogram);
-            self.ends.push(self.buckets.len());
+            self.bounds.append(&mut histogram);
+            self.ends.push(self.bounds.len());
+        }
+        if let Asked::Quantiles { label, all } = &self.asked {
+            let labels = all.iter().flat_map(|quantile| {
+                let written = written(*quantile);
+                groups.labels.iter().map(move |it| it.with(label, &written))
+            });
+            return Ok(Layout::new(labels.collect(), true));
         }
         Ok(Layout::new(groups.labels, true))
     }
 
     pub fn eval(&mut self, moment: &mut Moment<'_>, out: &mut [f64]) -> Result<(), EvalError> {
-        let quantile = self.quantile.eval(moment)?;
-        self.of.eval(moment)?;
+        match &mut self.asked {
+            Asked::Quantile(quantile) => {
+                let quantile = quantile.eval(moment)?;
+                self.of.eval(moment)?;
+                self.each(out, |buckets| bucket_quantile(quantile, buckets));
+            }
+            Asked::Fraction { lower, upper } => {
+                let (lower, upper) = (lower.eval(moment)?, upper.eval(moment)?);
+                self.of.eval(moment)?;
+                self.each(out, |buckets| bucket_fraction(lower, upper, buckets));
+            }
+            Asked::Quantiles { all, .. } => {
+                let all = std::mem::take(all);
+                self.of.eval(moment)?;
+                let width = self.ends.len().max(1);
+                for (quantile, out) in all.iter().zip(out.chunks_mut(width)) {
+                    self.each(out, |buckets| bucket_quantile(*quantile, buckets));
+                }
+                if let Asked::Quantiles { all: place, .. } = &mut self.asked {
+                    *place = all;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// By histogram, what `answer` says of its buckets.
+    fn each(&mut self, out: &mut [f64], mut answer: impl FnMut(&mut [(f64, f64)]) -> f64) {
         let mut start = 0;
         for (out, end) in out.iter_mut().zip(&self.ends) {
             self.scratch.clear();
-            for (bound, element) in &self.buckets[start..*end] {
+            for (bound, element) in &self.bounds[start..*end] {
                 let count = self.of.out[*element as usize];
                 if !is_stale(count) {
                     coalesce(&mut self.scratch, *bound, count);
@@ -74,10 +126,9 @@ impl HistogramQuantile {
             *out = if self.scratch.is_empty() {
                 STALE
             } else {
-                bucket_quantile(quantile, &mut self.scratch)
+                answer(&mut self.scratch)
             };
         }
-        Ok(())
     }
 }
 
@@ -138,6 +189,48 @@ fn bucket_quantile(q: f64, buckets: &mut [(f64, f64)]) -> f64 {
         rank -= counted;
     }
     start + (end - start) * (rank / count)
+}
+
+/// Prometheus' `BucketFraction`: linear within a bucket, NaN without `+Inf`.
+fn bucket_fraction(lower: f64, upper: f64, buckets: &[(f64, f64)]) -> f64 {
+    let (infinite, count) = *buckets
+        .last()
+        .expect("histograms without buckets are absent");
+    if infinite != f64::INFINITY || count == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    (rank(upper, buckets) - rank(lower, buckets)) / count
+}
+
+/// How many observations lie below `value`.
+fn rank(value: f64, buckets: &[(f64, f64)]) -> f64 {
+    let mut below = 0.0;
+    for (index, (end, count)) in buckets.iter().enumerate() {
+        let start = match index.checked_sub(1) {
+            Some(before) => buckets[before].0,
+            // The first bucket of positive values begins at zero.
+            None if *end > 0.0 => 0.0,
+            None => f64::NEG_INFINITY,
+        };
+        if start >= value {
+            return below;
+        }
+        if *end > value {
+            if start == f64::NEG_INFINITY || *end == f64::INFINITY {
+                return if start == f64::NEG_INFINITY {
+                    below
+                } else {
+                    *count
+                };
+            }
+            return below + (count - below) * (value - start) / (end - start);
+        }
+        below = *count;
+    }
+    below
 }
 
 /// Cumulative counts never fall: what falls is raised to the bucket before it, and what differs by rounding alone

@@ -2,6 +2,7 @@
 
 use crate::model::{STALE, is_stale};
 
+use super::calendar;
 use crate::promql::layout::Layout;
 use crate::promql::node::{Binding, Moment, Node, bind_scalar};
 use crate::promql::plan::EvalError;
@@ -15,7 +16,7 @@ pub(in crate::promql) struct Map {
     pub parameters: Vec<Scalar>,
 }
 
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+#[derive(Copy, Clone, Debug)]
 pub(in crate::promql) enum Function {
     Negate,
     Abs,
@@ -31,6 +32,8 @@ pub(in crate::promql) enum Function {
     Log2,
     Log10,
     Sgn,
+    /// Of one argument, in the standard library's words.
+    Plain(fn(f64) -> f64),
     /// `timestamp()` of anything but a selector: the moment of evaluation.
     Time,
 }
@@ -51,6 +54,28 @@ impl Function {
             "log2" => Self::Log2,
             "log10" => Self::Log10,
             "sgn" => Self::Sgn,
+            "sin" => Self::Plain(f64::sin),
+            "cos" => Self::Plain(f64::cos),
+            "tan" => Self::Plain(f64::tan),
+            "asin" => Self::Plain(f64::asin),
+            "acos" => Self::Plain(f64::acos),
+            "atan" => Self::Plain(f64::atan),
+            "sinh" => Self::Plain(f64::sinh),
+            "cosh" => Self::Plain(f64::cosh),
+            "tanh" => Self::Plain(f64::tanh),
+            "asinh" => Self::Plain(f64::asinh),
+            "acosh" => Self::Plain(f64::acosh),
+            "atanh" => Self::Plain(f64::atanh),
+            "deg" => Self::Plain(|radians| radians * 180.0 / std::f64::consts::PI),
+            "rad" => Self::Plain(|degrees| degrees * std::f64::consts::PI / 180.0),
+            "minute" => Self::Plain(calendar::minute),
+            "hour" => Self::Plain(calendar::hour),
+            "day_of_week" => Self::Plain(calendar::day_of_week),
+            "day_of_month" => Self::Plain(calendar::day_of_month),
+            "day_of_year" => Self::Plain(calendar::day_of_year),
+            "days_in_month" => Self::Plain(calendar::days_in_month),
+            "month" => Self::Plain(calendar::month),
+            "year" => Self::Plain(calendar::year),
             _ => return None,
         })
     }
@@ -100,6 +125,7 @@ impl Map {
             Function::Clamp => each(values, out, |v| larger(a, smaller(b, v))),
             Function::ClampMin => each(values, out, |v| larger(a, v)),
             Function::ClampMax => each(values, out, |v| smaller(a, v)),
+            Function::Plain(function) => each(values, out, function),
             Function::Time => {
                 let now = moment.seconds();
                 each(values, out, |_| now);

@@ -1,12 +1,13 @@
 //! The functions that gated evaluates, by name. What is not listed is refused when an expression is parsed.
 
+mod calendar;
 mod histogram;
 mod labels;
 mod map;
 mod over_time;
 pub(super) mod rate;
 
-pub(super) use histogram::HistogramQuantile;
+pub(super) use histogram::{Asked, Buckets};
 pub(super) use labels::{Relabel, Rewrite};
 pub(super) use map::each;
 pub(super) use map::{Function, Map};
@@ -18,8 +19,10 @@ pub(super) use rate::{Extrapolation, counted};
 pub(super) struct Span {
     pub after: i64,
     pub until: i64,
-    /// The scalar argument of `quantile_over_time`.
-    pub parameter: f64,
+    /// The moment of evaluation, before `@` and `offset`.
+    pub at: i64,
+    /// The scalar arguments.
+    pub parameters: [f64; 2],
 }
 
 /// From one series' samples in a range.
@@ -81,6 +84,14 @@ const RANGE_FUNCTIONS: &[RangeFunction] = &[
     plain("stddev_over_time", over_time::stddev),
     plain("stdvar_over_time", over_time::stdvar),
     plain("present_over_time", over_time::present),
+    plain("mad_over_time", over_time::mad),
+    plain("ts_of_first_over_time", over_time::ts_of_first),
+    plain("ts_of_last_over_time", over_time::ts_of_last),
+    plain("ts_of_max_over_time", over_time::ts_of_max),
+    plain("ts_of_min_over_time", over_time::ts_of_min),
+    plain("predict_linear", rate::predict_linear),
+    plain("double_exponential_smoothing", over_time::smoothed),
+    keeping("first_over_time", over_time::first),
     keeping("last_over_time", over_time::last),
 ];
 

@@ -132,6 +132,75 @@ pub(super) fn last(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     samples.last().map(|(_, value)| *value)
 }
 
+pub(super) fn first(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+    samples.first().map(|(_, value)| *value)
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "milliseconds stay below 2^53 for 285 000 years"
+)]
+fn seconds(at: i64) -> f64 {
+    at as f64 / 1000.0
+}
+
+pub(super) fn ts_of_first(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+    samples.first().map(|(at, _)| seconds(*at))
+}
+
+pub(super) fn ts_of_last(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+    samples.last().map(|(at, _)| seconds(*at))
+}
+
+/// The last of equal ones; NaN only where nothing else is there.
+pub(super) fn ts_of_max(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+    let best = samples.iter().reduce(|best, sample| {
+        let better = sample.1 >= best.1 || best.1.is_nan();
+        if better { sample } else { best }
+    });
+    best.map(|(at, _)| seconds(*at))
+}
+
+/// The last of equal ones; NaN only where nothing else is there.
+pub(super) fn ts_of_min(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+    let best = samples.iter().reduce(|best, sample| {
+        let better = sample.1 <= best.1 || best.1.is_nan();
+        if better { sample } else { best }
+    });
+    best.map(|(at, _)| seconds(*at))
+}
+
+/// The median of the distances from the median.
+pub(super) fn mad(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
+    if samples.iter().any(|(_, value)| value.is_nan()) {
+        return Some(f64::NAN);
+    }
+    let median = quantile(0.5, samples, |sample| sample.1);
+    for (_, value) in samples.iter_mut() {
+        *value = (*value - median).abs();
+    }
+    Some(quantile(0.5, samples, |sample| sample.1))
+}
+
+/// Holt's double exponential smoothing: the first parameter weighs new values, the second the trend.
+pub(super) fn smoothed(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
+    let [level, trend] = span.parameters;
+    let [(_, first), (_, second), ..] = *samples else {
+        return None;
+    };
+    let (mut before, mut smooth) = (0.0, first);
+    let mut slope = second - first;
+    for (index, (_, value)) in samples.iter().enumerate().skip(1) {
+        let raw = level * value;
+        if index > 1 {
+            slope = trend * (smooth - before) + (1.0 - trend) * slope;
+        }
+        before = smooth;
+        smooth = raw + (1.0 - level) * (smooth + slope);
+    }
+    Some(smooth)
+}
+
 pub(super) fn stdvar(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
     let mut count = 0.0;
     let [mut mean, mut squares] = [Kahan::default(); 2];
@@ -149,7 +218,7 @@ pub(super) fn stddev(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
 }
 
 pub(super) fn quantile_of(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
-    Some(quantile(span.parameter, samples, |sample| sample.1))
+    Some(quantile(span.parameters[0], samples, |sample| sample.1))
 }
 
 /// The q-quantile with linear interpolation; NaN sorts below everything. Reorders `items`.

@@ -293,15 +293,32 @@ pub(in crate::promql) fn idelta(samples: &mut [(i64, f64)], _: &Span) -> Option<
 
 /// Per second, by simple linear regression around the first sample.
 pub(in crate::promql) fn deriv(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
-    let [(origin, first), _, ..] = *samples else {
+    let origin = samples.first()?.0;
+    regression(samples, origin).map(|(slope, _)| slope)
+}
+
+/// What the regression line reads so many seconds after the moment of evaluation.
+pub(in crate::promql) fn predict_linear(samples: &mut [(i64, f64)], span: &Span) -> Option<f64> {
+    let (slope, now) = regression(samples, span.at)?;
+    Some(slope * span.parameters[0] + now)
+}
+
+/// Slope per second and the value at `origin`.
+fn regression(samples: &[(i64, f64)], origin: i64) -> Option<(f64, f64)> {
+    let [(_, first), _, ..] = *samples else {
         return None;
     };
     if samples.iter().all(|(_, value)| *value == first) {
-        return Some(if first.is_infinite() { f64::NAN } else { 0.0 });
+        let known = if first.is_infinite() {
+            (f64::NAN, f64::NAN)
+        } else {
+            (0.0, first)
+        };
+        return Some(known);
     }
     let mut n = 0.0;
     let [mut x, mut y, mut xy, mut xx] = [super::over_time::Kahan::default(); 4];
-    for (at, value) in samples.iter() {
+    for (at, value) in samples {
         let t = seconds(origin, *at);
         n += 1.0;
         x.add(t);
@@ -310,7 +327,8 @@ pub(in crate::promql) fn deriv(samples: &mut [(i64, f64)], _: &Span) -> Option<f
         xx.add(t * t);
     }
     let (x, y, xy, xx) = (x.sum(), y.sum(), xy.sum(), xx.sum());
-    Some((xy - x * y / n) / (xx - x * x / n))
+    let slope = (xy - x * y / n) / (xx - x * x / n);
+    Some((slope, y / n - slope * x / n))
 }
 
 pub(in crate::promql) fn changes(samples: &mut [(i64, f64)], _: &Span) -> Option<f64> {
@@ -343,7 +361,8 @@ mod tests {
         Span {
             after,
             until,
-            parameter: 0.0,
+            at: until,
+            parameters: [0.0; 2],
         }
     }
 

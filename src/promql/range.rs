@@ -1,0 +1,275 @@
+//! Functions over ranges: of a selector's samples, or of what a subquery gave at its steps.
+
+use crate::model::{STALE, is_stale};
+
+use super::functions::{RangeFunction, Span, rate};
+use super::layout::{Groups, Layout};
+use super::node::{Binding, Moment, Node, Pin, Times, bind_scalar};
+use super::plan::EvalError;
+use super::scalar::Scalar;
+use super::select::{Selector, gather};
+
+/// Most steps of one subquery, so that no expression holds the engine up for long.
+pub(super) const STEPS_MAX: i64 = 11_000;
+
+/// A function over each series' samples in a range.
+#[derive(Clone, Debug)]
+pub(super) struct OverRange {
+    pub function: &'static RangeFunction,
+    pub source: Source,
+    /// Milliseconds.
+    pub range: i64,
+    /// The scalar arguments, in their order.
+    pub parameters: Vec<Scalar>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Series(Selector),
+    Steps(Box<Subquery>),
+}
+
+impl OverRange {
+    pub fn bind(&mut self, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
+        for parameter in &mut self.parameters {
+            bind_scalar(parameter, binding)?;
+        }
+        match &mut self.source {
+            Source::Series(selector) => Ok(selector.bind(binding)),
+            Source::Steps(subquery) => subquery.bind(self.range, binding),
+        }
+    }
+
+    pub fn eval(&mut self, moment: &mut Moment<'_>, out: &mut [f64]) -> Result<(), EvalError> {
+        let mut parameters = [0.0; 2];
+        for (value, parameter) in parameters.iter_mut().zip(&mut self.parameters) {
+            *value = parameter.eval(moment)?;
+        }
+        if self.function.name == "double_exponential_smoothing" {
+            for (what, factor) in ["smoothing", "trend"].iter().zip(parameters) {
+                if !(factor > 0.0 && factor < 1.0) {
+                    return Err(EvalError(format!(
+                        "invalid {what} factor. Expected: 0 < factor < 1, got: {factor}"
+                    )));
+                }
+            }
+        }
+        let until = match &self.source {
+            Source::Series(selector) => selector.until(moment),
+            Source::Steps(subquery) => subquery.until(moment.times),
+        };
+        let span = Span {
+            after: until.saturating_sub(self.range),
+            until,
+            at: moment.times.at,
+            parameters,
+        };
+        match &mut self.source {
+            Source::Series(selector) => over_series(self.function, selector, &span, moment, out),
+            Source::Steps(subquery) => {
+                if !subquery.dynamic {
+                    subquery.walk(self.range, moment)?;
+                }
+                for (element, out) in out.iter_mut().enumerate() {
+                    subquery.samples(element, moment.samples);
+                    *out = compute(self.function, moment.samples, &span);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn compute(function: &RangeFunction, samples: &mut [(i64, f64)], span: &Span) -> f64 {
+    if samples.is_empty() {
+        return STALE;
+    }
+    (function.compute)(samples, span).unwrap_or(STALE)
+}
+
+fn over_series(
+    function: &RangeFunction,
+    selector: &Selector,
+    span: &Span,
+    moment: &mut Moment<'_>,
+    out: &mut [f64],
+) {
+    let (window, samples) = (moment.window, &mut *moment.samples);
+    for segment in &selector.segments {
+        let out = &mut out[segment.first..segment.first + segment.columns.len()];
+        let Some(block) = segment.block(window) else {
+            out.fill(STALE);
+            continue;
+        };
+        let mut one = |index: usize| {
+            let column = segment.columns.get(index);
+            let rows = block.between(span.after, span.until);
+            samples.clear();
+            samples.extend(
+                rows.map(|row| (row.at, row.get(column)))
+                    .filter(|(_, value)| !is_stale(*value)),
+            );
+            compute(function, samples, span)
+        };
+        match &function.extrapolation {
+            Some(kind) => {
+                let rows = block.between(span.after, span.until);
+                rate::columns(*kind, &rows, &segment.columns, span, out, &mut one);
+            }
+            None => {
+                for (index, out) in out.iter_mut().enumerate() {
+                    *out = one(index);
+                }
+            }
+        }
+    }
+    for (element, places) in &selector.scattered {
+        gather(window, places, span.after, span.until, samples);
+        out[*element as usize] = compute(function, samples, span);
+    }
+}
+
+/// An expression evaluated at every multiple of its step within a range.
+#[derive(Clone, Debug)]
+pub(super) struct Subquery {
+    pub of: Node,
+    pub pin: Pin,
+    /// Milliseconds; negative looks ahead.
+    pub offset: i64,
+    /// Milliseconds; `None`: that of the moment.
+    pub step: Option<i64>,
+    /// Its labels depend on its values, so that it is bound anew at every step.
+    pub dynamic: bool,
+    /// By element of `of`: the series of the range it belongs to. Two elements that carry equal labels at different
+    /// steps are one series.
+    series: Vec<u32>,
+    width: usize,
+    /// The steps, and what every series was at each, row after row.
+    steps: Vec<i64>,
+    values: Vec<f64>,
+}
+
+impl Subquery {
+    pub fn new(of: Node, pin: Pin, offset: i64, step: Option<i64>, dynamic: bool) -> Self {
+        Self {
+            of,
+            pin,
+            offset,
+            step,
+            dynamic,
+            series: Vec::new(),
+            width: 0,
+            steps: Vec::new(),
+            values: Vec::new(),
+        }
+    }
+
+    fn until(&self, times: Times) -> i64 {
+        self.pin.of(times).saturating_sub(self.offset)
+    }
+
+    /// The first step, how many there are, and how far they are apart.
+    fn plan(&self, range: i64, times: Times) -> Result<(i64, i64, i64), EvalError> {
+        let until = self.until(times);
+        let step = self.step.unwrap_or(times.step).max(1);
+        let after = until.saturating_sub(range);
+        let first = (after.div_euclid(step) + 1) * step;
+        let count = (until - first).div_euclid(step) + 1;
+        if count > STEPS_MAX {
+            return Err(EvalError(format!(
+                "a subquery of {count} steps; {STEPS_MAX} at most: give it a longer step"
+            )));
+        }
+        Ok((first, count.max(0), step))
+    }
+
+    fn bind(&mut self, range: i64, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
+        let mut groups = Groups::default();
+        if self.dynamic {
+            return self.bind_every_step(range, binding, groups);
+        }
+        let layout = self.of.bind(binding)?;
+        self.series = (0..layout.len())
+            .map(|element| groups.number(layout.labels(element)))
+            .collect();
+        self.width = groups.len();
+        let (_, count, _) = self.plan(range, binding.times)?;
+        let steps = usize::try_from(count).unwrap_or(0) + 1;
+        self.steps.reserve(steps);
+        self.values.reserve(steps * self.width);
+        Ok(Layout::new(groups.labels, false))
+    }
+
+    /// Evaluates every step of the range.
+    fn walk(&mut self, range: i64, moment: &mut Moment<'_>) -> Result<(), EvalError> {
+        let (first, count, step) = self.plan(range, moment.times)?;
+        self.steps.clear();
+        self.values.clear();
+        for index in 0..count {
+            let at = first + index * step;
+            let mut then = Moment {
+                window: moment.window,
+                times: Times { at, ..moment.times },
+                samples: &mut *moment.samples,
+            };
+            self.of.eval(&mut then)?;
+            let row = self.values.len();
+            self.steps.push(at);
+            self.values.resize(row + self.width, STALE);
+            for (value, series) in self.of.out.iter().zip(&self.series) {
+                if !is_stale(*value) {
+                    self.values[row + *series as usize] = *value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_every_step(
+        &mut self,
+        range: i64,
+        binding: &mut Binding<'_>,
+        mut groups: Groups,
+    ) -> Result<Layout, EvalError> {
+        let (first, count, step) = self.plan(range, binding.times)?;
+        let outer = binding.times;
+        let mut rows = Vec::new();
+        self.steps.clear();
+        for index in 0..count {
+            binding.times.at = first + index * step;
+            let layout = self.of.bind(binding)?;
+            binding.eval(&mut self.of)?;
+            let row: Vec<(u32, f64)> = self
+                .of
+                .present()
+                .map(|(element, value)| (groups.number(layout.labels(element)), value))
+                .collect();
+            self.steps.push(binding.times.at);
+            rows.push(row);
+        }
+        binding.times = outer;
+        self.width = groups.len();
+        self.values.clear();
+        self.values.resize(self.steps.len() * self.width, STALE);
+        for (step, row) in rows.iter().enumerate() {
+            for (series, value) in row {
+                self.values[step * self.width + *series as usize] = *value;
+            }
+        }
+        Ok(Layout::new(groups.labels, false))
+    }
+
+    /// One series' samples over the steps, oldest first.
+    fn samples(&self, series: usize, samples: &mut Vec<(i64, f64)>) {
+        let rows = self.values.chunks_exact(self.width.max(1));
+        let values = rows.map(|row| row[series]);
+        samples.clear();
+        samples.extend(
+            self.steps
+                .iter()
+                .copied()
+                .zip(values)
+                .filter(|(_, value)| !is_stale(*value)),
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! Valid `PromQL` that the parser crate cannot read, written so that it can. Spans of faults stay those of the text as
+//! it was written: only the parser sees what comes out here.
+//!
+//! - Arithmetic where a duration stands (`[5m + 1m]`, `offset (2 * 30s)`) becomes the duration. `step()` and `range()`
+//!   in it are refused: they are known only when a query runs.
+//! - The selector of `info(v, {…})` may match the empty text; a marker in it keeps the parser from refusing that.
+
+use std::ops::Range;
+
+use super::lex::{self, ParseError, Piece, Token};
+
+/// The label of the marker in `info`'s selector.
+pub(super) const INFO_MARKER: &str = "__gated_info__";
+
+/// The text for the parser; `None` where it can stay as it is.
+///
+/// # Errors
+/// A duration that is not one.
+pub(super) fn rewritten(text: &str, tokens: &[Token]) -> Result<Option<String>, ParseError> {
+    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    let mut brackets: Vec<usize> = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        match &text[token.span.clone()] {
+            "[" => {
+                let close = partner(text, tokens, index);
+                ranges(text, &tokens[index + 1..close], &mut changes)?;
+            }
+            "(" => brackets.push(index),
+            ")" => {
+                brackets.pop();
+            }
+            "{" if is_info(text, tokens, &brackets, index) => {
+                let close = tokens
+                    .get(index + 1)
+                    .is_some_and(|it| it.piece == Piece::Close);
+                let comma = if close { "" } else { "," };
+                let at = token.span.end;
+                changes.push((at..at, format!("{INFO_MARKER}!=\"\"{comma}")));
+            }
+            word if word.eq_ignore_ascii_case("offset") => {
+                let rest = &tokens[index + 1..];
+                offset(text, rest, &mut changes)?;
+            }
+            _ => {}
+        }
+    }
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    changes.sort_by_key(|(span, _)| span.start);
+    for (span, new) in changes {
+        out.push_str(&text[at..span.start]);
+        out.push_str(&new);
+        at = span.end;
+    }
+    out.push_str(&text[at..]);
+    Ok(Some(out))
+}
+
+/// The token that closes the bracket at `open`; brackets match, or the text would not have come this far.
+fn partner(text: &str, tokens: &[Token], open: usize) -> usize {
+    let mut depth = 0;
+    for (index, token) in tokens.iter().enumerate().skip(open) {
+        match token.piece {
+            Piece::Open => depth += 1,
+            Piece::Close => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return index;
+        }
+    }
+    debug_assert!(text.is_empty(), "brackets match");
+    tokens.len()
+}
+
+/// Whether the brace at `index` opens the second argument of `info`.
+fn is_info(text: &str, tokens: &[Token], brackets: &[usize], index: usize) -> bool {
+    let word = |index: usize| &text[tokens[index].span.clone()];
+    let Some(open) = brackets.last().filter(|open| **open > 0) else {
+        return false;
+    };
+    word(open - 1) == "info" && index > 0 && word(index - 1) == ","
+}
+
+/// The range and the step within square brackets.
+fn ranges(
+    text: &str,
+    inside: &[Token],
+    changes: &mut Vec<(Range<usize>, String)>,
+) -> Result<(), ParseError> {
+    let colon = inside.iter().position(|it| &text[it.span.clone()] == ":");
+    let (range, step) = match colon {
+        Some(colon) => (&inside[..colon], &inside[colon + 1..]),
+        None => (inside, &[][..]),
+    };
+    for part in [range, step] {
+        if part.len() > 1 {
+            let span = part[0].span.start..part[part.len() - 1].span.end;
+            let seconds = Arithmetic::new(text, part).whole()?;
+            if seconds <= 0.0 {
+                return Err(ParseError::new(
+                    "duration must be greater than 0",
+                    Some(span),
+                ));
+            }
+            changes.push((span, written(seconds)));
+        }
+    }
+    Ok(())
+}
+
+/// What follows `offset`: a number with or without a sign is the parser's; brackets are ours.
+fn offset(
+    text: &str,
+    rest: &[Token],
+    changes: &mut Vec<(Range<usize>, String)>,
+) -> Result<(), ParseError> {
+    let signed = usize::from(rest.first().is_some_and(|it| it.piece == Piece::Operator));
+    let opens = rest
+        .get(signed)
+        .is_some_and(|it| &text[it.span.clone()] == "(");
+    if !opens {
+        return Ok(());
+    }
+    let close = partner(text, rest, signed);
+    let part = &rest[..=close.min(rest.len() - 1)];
+    let span = part[0].span.start..part[part.len() - 1].span.end;
+    let seconds = Arithmetic::new(text, part).whole()?;
+    changes.push((span, written(seconds)));
+    Ok(())
+}
+
+fn written(seconds: f64) -> String {
+    format!("{}ms", (seconds * 1000.0).round())
+}
+
+/// Arithmetic over durations and numbers, in seconds.
+struct Arithmetic<'a> {
+    text: &'a str,
+    tokens: &'a [Token],
+    at: usize,
+}
+
+impl<'a> Arithmetic<'a> {
+    fn new(text: &'a str, tokens: &'a [Token]) -> Self {
+        Self {
+            text,
+            tokens,
+            at: 0,
+        }
+    }
+
+    fn whole(mut self) -> Result<f64, ParseError> {
+        let value = self.sum(0)?;
+        match self.tokens.get(self.at) {
+            None if value.is_finite() => Ok(value),
+            None => Err(ParseError::new(
+                "this is no finite duration",
+                self.tokens.first().map(|it| it.span.clone()),
+            )),
+            Some(token) => Err(self.unexpected(Some(token))),
+        }
+    }
+
+    fn unexpected(&self, token: Option<&Token>) -> ParseError {
+        let token = token.or(self.tokens.last());
+        match token.map(|it| (it.piece, it.span.clone())) {
+            Some((Piece::Word, span)) => {
+                let word = self.text[span.clone()].to_owned();
+                lex::refused(&format!("{word} in duration expressions"), Some(span))
+            }
+            Some((_, span)) => ParseError::new("this is no duration", Some(span)),
+            None => ParseError::new("a duration is missing", None),
+        }
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let token = self.tokens.get(self.at)?;
+        self.at += 1;
+        Some(&self.text[token.span.clone()])
+    }
+
+    fn peek(&self) -> Option<&'a str> {
+        let token = self.tokens.get(self.at)?;
+        Some(&self.text[token.span.clone()])
+    }
+
+    /// Operators of at least this strength, from the left; `^` from the right.
+    fn sum(&mut self, least: u8) -> Result<f64, ParseError> {
+        let mut left = self.operand()?;
+        while let Some((op, strength)) = self.peek().and_then(strength) {
+            if strength < least {
+                break;
+            }
+            self.at += 1;
+            let right = self.sum(if op == '^' { strength } else { strength + 1 })?;
+            left = match op {
+                '+' => left + right,
+                '-' => left - right,
+                '*' => left * right,
+                '/' => left / right,
+                '%' => left % right,
+                _ => left.powf(right),
+            };
+        }
+        Ok(left)
+    }
+
+    fn operand(&mut self) -> Result<f64, ParseError> {
+        let token = self.tokens.get(self.at);
+        match (self.next(), token.map(|it| it.piece)) {
+            (Some("-"), _) => Ok(-self.sum(3)?),
+            (Some("+"), _) => self.sum(3),
+            (Some("("), _) => {
+                let value = self.sum(0)?;
+                match self.next() {
+                    Some(")") => Ok(value),
+                    _ => Err(self.unexpected(self.tokens.get(self.at.saturating_sub(1)))),
+                }
+            }
+            (Some(number), Some(Piece::Number)) => {
+                seconds(number).ok_or_else(|| self.unexpected(token))
+            }
+            _ => Err(self.unexpected(token)),
+        }
+    }
+}
+
+fn strength(word: &str) -> Option<(char, u8)> {
+    Some(match word {
+        "+" => ('+', 1),
+        "-" => ('-', 1),
+        "*" => ('*', 2),
+        "/" => ('/', 2),
+        "%" => ('%', 2),
+        "^" => ('^', 4),
+        _ => return None,
+    })
+}
+
+/// `1h30m`, or a number of seconds.
+fn seconds(text: &str) -> Option<f64> {
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    let (mut total, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit());
+        let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
+        let each = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            "w" => 604_800.0,
+            "y" => 31_536_000.0,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * each;
+        rest = tail;
+    }
+    Some(total)
+}
