@@ -5,6 +5,7 @@ mod discovery;
 pub mod exposition;
 pub mod metrics;
 mod scrape;
+pub mod script;
 
 pub use scrape::config::{
     BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,

@@ -1,0 +1,297 @@
+//! promtool's series notation (`1+1x10`, `_`, `stale`): what a rule test's input looks like at each interval.
+
+use std::time::Duration;
+
+use crate::model::Labels;
+use crate::model::STALE;
+
+/// More samples of one series than any test needs: what is longer is a slip of the pen.
+const SAMPLES_MAX: usize = 1_000_000;
+
+/// By interval from the start: a value (the staleness marker for `stale`), or no sample.
+pub type Samples = Vec<Option<f64>>;
+
+/// Why a text is not a series.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ScriptError(String);
+
+/// A label set as a selector of equalities writes it: `name{label="value"}`, `{label="value"}`, `{}`.
+///
+/// # Errors
+/// What is no label set.
+pub fn labels(text: &str) -> Result<Labels, ScriptError> {
+    let wrong = |why: &str| ScriptError(format!("`{text}` is not a series: {why}"));
+    let (name, rest) = match text.find('{') {
+        Some(brace) => text.split_at(brace),
+        None => (text, "{}"),
+    };
+    let name = name.trim();
+    if name.contains(|c: char| c.is_whitespace() || c == '"') {
+        return Err(wrong("a name has no blanks"));
+    }
+    let inside = rest
+        .trim()
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'))
+        .ok_or_else(|| wrong("the braces are not closed"))?;
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    if !name.is_empty() {
+        pairs.push((crate::model::labels::NAME.to_owned(), name.to_owned()));
+    }
+    let mut rest = inside.trim_start();
+    while !rest.is_empty() {
+        let (label, after) = label_name(rest).ok_or_else(|| wrong("a label's name is missing"))?;
+        let after = after.trim_start();
+        let value = match after.strip_prefix('=') {
+            Some(value) => value.trim_start(),
+            // A quoted name alone is the metric's.
+            None if rest.starts_with(['"', '\'']) => {
+                pairs.push((crate::model::labels::NAME.to_owned(), label));
+                rest = comma(after).ok_or_else(|| wrong("a comma is missing"))?;
+                continue;
+            }
+            None => return Err(wrong("write label=\"value\"")),
+        };
+        let (value, after) = quoted(value).ok_or_else(|| wrong("a value stands in quotes"))?;
+        if pairs.iter().any(|(known, _)| *known == label) {
+            return Err(wrong(&format!("`{label}` stands there twice")));
+        }
+        pairs.push((label, value));
+        rest = comma(after).ok_or_else(|| wrong("a comma is missing"))?;
+    }
+    Ok(Labels::new(pairs))
+}
+
+fn comma(rest: &str) -> Option<&str> {
+    let rest = rest.trim_start();
+    match rest.strip_prefix(',') {
+        Some(rest) => Some(rest.trim_start()),
+        None => rest.is_empty().then_some(rest),
+    }
+}
+
+fn label_name(text: &str) -> Option<(String, &str)> {
+    if text.starts_with(['"', '\'']) {
+        return quoted(text);
+    }
+    let end = text.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    let (name, rest) = text.split_at(end.unwrap_or(text.len()));
+    (!name.is_empty()).then(|| (name.to_owned(), rest))
+}
+
+/// A string in double, single or back quotes, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let quote = text
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    let mut value = String::new();
+    let mut chars = text.char_indices().skip(1);
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' if quote != '`' => value.push(match chars.next()?.1 {
+                'n' => '\n',
+                't' => '\t',
+                'r' => '\r',
+                other => other,
+            }),
+            _ if c == quote => return Some((value, &text[at + c.len_utf8()..])),
+            _ => value.push(c),
+        }
+    }
+    None
+}
+
+/// By interval: values of `1 2 3`, `1+2x3`, `_x5`, `stale`.
+///
+/// # Errors
+/// What is no such list, and native histograms, which gated does not hold.
+pub fn values(text: &str) -> Result<Samples, ScriptError> {
+    if text.contains("{{") {
+        return Err(ScriptError(
+            "native histograms are not evaluated by gated".to_owned(),
+        ));
+    }
+    let mut values = Vec::new();
+    for item in text.split_whitespace() {
+        let wrong = || {
+            ScriptError(format!(
+                "`{item}` is no value; write 1, 1+2x3, _, _x3 or stale"
+            ))
+        };
+        match item.split_once('x') {
+            None if item == "_" => values.push(None),
+            None if item == "stale" => values.push(Some(STALE)),
+            None => values.push(Some(number(item).ok_or_else(wrong)?)),
+            Some((start, times)) => {
+                let times: usize = times.parse().map_err(|_| wrong())?;
+                if values.len().saturating_add(times) > SAMPLES_MAX {
+                    return Err(ScriptError(format!(
+                        "`{item}`: more than {SAMPLES_MAX} samples of a series"
+                    )));
+                }
+                if start == "_" {
+                    values.extend(vec![None; times]);
+                    continue;
+                }
+                let (mut value, step) = progression(start).ok_or_else(wrong)?;
+                for _ in 0..=times {
+                    values.push(Some(value));
+                    value += step;
+                }
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// `1+2` or `1-2` or `1`; signs of exponents and of the first number are not the step's.
+fn progression(text: &str) -> Option<(f64, f64)> {
+    let sign = text.char_indices().skip(1).find(|(at, c)| {
+        let exponent = text[..*at].ends_with(['e', 'E']);
+        (*c == '+' || *c == '-') && !exponent
+    });
+    match sign {
+        Some((at, _)) => Some((number(&text[..at])?, number(&text[at..])?)),
+        None => Some((number(text)?, 0.0)),
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    let unsigned = text.trim_start_matches(['+', '-']);
+    if let Some(hex) = unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
+        #[allow(
+            clippy::cast_precision_loss,
+            reason = "as Go reads a hexadecimal float"
+        )]
+        let value = u64::from_str_radix(hex, 16).ok()? as f64;
+        return Some(if text.starts_with('-') { -value } else { value });
+    }
+    text.parse().ok()
+}
+
+/// A duration as Prometheus writes it: `1h30m`, `5m`, `1d`, `250ms`, `0`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 7] = [
+        ("y", 365 * 86_400_000),
+        ("w", 7 * 86_400_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut millis, mut rest, mut largest) = (0u64, text, 0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit());
+        let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
+        let place = UNITS.iter().position(|(name, _)| *name == unit)?;
+        // Each unit at most once, the largest first.
+        if place < largest {
+            return None;
+        }
+        largest = place + 1;
+        let each = number.parse::<u64>().ok()?.checked_mul(UNITS[place].1)?;
+        millis = millis.checked_add(each)?;
+        rest = tail;
+    }
+    (!text.is_empty()).then(|| Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_promtools() {
+        let shown = |text: &str| {
+            let one = |value: &Option<f64>| match value {
+                None => "_".to_owned(),
+                Some(value) if crate::model::is_stale(*value) => "stale".to_owned(),
+                Some(value) => value.to_string(),
+            };
+            match values(text) {
+                Ok(values) => values.iter().map(one).collect::<Vec<_>>().join(" "),
+                Err(error) => error.to_string(),
+            }
+        };
+        for (text, expected) in [
+            ("", ""),
+            (
+                "1 _ stale -2.5 1e3 NaN -Inf",
+                "1 _ stale -2.5 1000 NaN -inf",
+            ),
+            ("1+2x3", "1 3 5 7"),
+            ("-1-1x2", "-1 -2 -3"),
+            ("1x2 _x2 1e-1+1x1", "1 1 1 _ _ 0.1 1.1"),
+            ("0x3", "0 0 0 0"),
+            ("1 b", "`b` is no value; write 1, 1+2x3, _, _x3 or stale"),
+            ("1x", "`1x` is no value; write 1, 1+2x3, _, _x3 or stale"),
+            (
+                "{{count:1}}",
+                "native histograms are not evaluated by gated",
+            ),
+            (
+                "1x9999999",
+                "`1x9999999`: more than 1000000 samples of a series",
+            ),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn series_are_label_sets() {
+        for (text, expected) in [
+            ("up", "up"),
+            ("up{}", "up"),
+            ("{}", "{}"),
+            ("a{b=\"c\", d='e}',}", "a{b=\"c\",d=\"e}\"}"),
+            ("{__name__=\"a\",b=\"x\\\"y\"}", "a{b=\"x\\\"y\"}"),
+            ("{\"a.b\", c=\"d\"}", "a.b{c=\"d\"}"),
+        ] {
+            let read = labels(text).unwrap();
+            let again = labels(&read.to_string()).unwrap();
+            assert_eq!(read, again, "{text}");
+            assert_eq!(read.to_string(), expected, "{text}");
+        }
+        for text in [
+            "a{",
+            "a{b}",
+            "a{b=c}",
+            "a b",
+            "a{b=\"c\" d=\"e\"}",
+            "a{b=\"1\",b=\"2\"}",
+        ] {
+            assert!(labels(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_prometheus_own() {
+        for (text, millis) in [
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("1h30m", Some(5_400_000)),
+            ("1d", Some(86_400_000)),
+            ("1w2d3ms", Some(777_600_003)),
+            ("250ms", Some(250)),
+            ("", None),
+            ("5", None),
+            ("1m1h", None),
+            ("1m1m", None),
+            ("-5m", None),
+            ("5 m", None),
+        ] {
+            let expected = millis.map(Duration::from_millis);
+            assert_eq!(duration(text), expected, "{text}");
+        }
+    }
+}
