@@ -100,7 +100,18 @@ impl Engine {
                 note,
             }];
         }
-        if trigger.action != Action::Rollback {
+        self.guards_for(trigger.action, None, phase, phase_armed)
+    }
+
+    /// As [`Engine::guards`], for what asks for `action` and was so before the rollout had settled, at this moment.
+    pub(super) fn guards_for(
+        &self,
+        action: Action,
+        predates: Option<Timestamp>,
+        phase: &str,
+        phase_armed: bool,
+    ) -> Vec<GuardAnswer> {
+        if action != Action::Rollback {
             return Vec::new();
         }
         let current = self.rollouts.current();
@@ -117,6 +128,7 @@ impl Engine {
             phase,
             phase_armed,
             irreversible: current.is_some_and(|rollout| rollout.irreversible),
+            predates,
             returned_from: self.rollouts.returned_from(),
             held: self.held.as_deref(),
             decided: decided.map(DecisionId::as_str),
@@ -334,7 +346,7 @@ fn reason(
 }
 
 /// In whole seconds; below one, in milliseconds.
-fn whole(duration: std::time::Duration) -> humantime::FormattedDuration {
+pub(super) fn whole(duration: std::time::Duration) -> humantime::FormattedDuration {
     use std::time::Duration;
     humantime::format_duration(match duration.as_secs() {
         0 => Duration::from_millis(u64::from(duration.subsec_millis())),

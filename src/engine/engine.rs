@@ -18,6 +18,7 @@ use super::TargetInfo;
 use super::VerdictState;
 use super::alerts::AlertBook;
 use super::deliver::Outbox;
+use super::groups::GroupWatch;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
 use super::versions::VersionWatch;
@@ -56,6 +57,11 @@ pub struct Engine {
     /// What tells signals apart over a reload, in the order of `signals`.
     pub(super) signal_names: Vec<String>,
     pub(super) triggers: Vec<TriggerWatch>,
+    pub(super) groups: Vec<GroupWatch>,
+    /// Targets of the window handed out to rules so far.
+    pub(super) rule_targets: u32,
+    pub(super) groups_shown: Arc<[super::GroupState]>,
+    pub(super) started_at: Timestamp,
     pub(super) versions: Option<VersionWatch>,
     pub(super) rollouts: Rollouts,
     pub(super) decisions: Vec<Arc<Decision>>,
@@ -116,6 +122,10 @@ impl Engine {
             signals: Vec::new(),
             signal_names: Vec::new(),
             triggers: Vec::new(),
+            groups: Vec::new(),
+            rule_targets: 0,
+            groups_shown: Arc::new([]),
+            started_at: at,
             versions: None,
             rollouts,
             decided: restored
@@ -139,7 +149,7 @@ impl Engine {
             held: restored.held,
             settings,
         };
-        engine.compile();
+        engine.compile(at);
         engine.restore_triggers(restored.triggers);
         engine.settle_until = engine.settling(at);
         engine.tell_configured(at, out);
@@ -162,6 +172,7 @@ impl Engine {
         [
             self.settle_until,
             self.next_phase_boundary(),
+            self.next_group_slot(),
             self.next_blindness(),
             self.outbox.next_attempt(),
             self.settings
@@ -215,6 +226,9 @@ impl Engine {
         {
             self.phases_at = at;
             self.judge(at, None, out);
+        }
+        if self.next_group_slot().is_some_and(|slot| slot <= at) {
+            self.eval_groups(at, out);
         }
         self.tell_blindness(at, out);
         self.attempt_due(at, out);

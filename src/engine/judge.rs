@@ -9,6 +9,7 @@ use super::Record;
 use super::RestoredTrigger;
 use super::engine::Engine;
 use super::engine::behind;
+use super::groups::is_rule;
 use super::signals::SignalWatch;
 use crate::model::Reading;
 use crate::model::TargetId;
@@ -119,6 +120,10 @@ impl Engine {
                 .expect("only asked of bare expressions"),
         };
         let known = |id: TargetId| {
+            if is_rule(id) {
+                let since = window.watched_since(id);
+                return Some(Behind { up: true, since });
+            }
             let (real, is_companion) = behind(id);
             let target = targets.get(&real)?;
             let last = target.last.as_ref()?;

@@ -9,6 +9,7 @@ mod effect;
     reason = "the engine is what this room is about"
 )]
 mod engine;
+mod groups;
 mod hint;
 mod input;
 mod interest;
@@ -31,6 +32,8 @@ pub use settings::{
     RolloutPolicy, Settings, ToldRollout,
 };
 pub use snapshot::{
-    Check, LastScrape, Outcome, Role, ScrapeState, SignalState, Snapshot, TriggerState,
-    VerdictState, WouldFire,
+    AlertingState, Check, GroupState, LastScrape, Outcome, Role, RuleState, ScrapeState,
+    SignalState, Snapshot, TriggerState, VerdictState, WouldFire,
 };
+
+pub use crate::rules::{AlertState, Health, RuleAlert};

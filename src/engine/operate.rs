@@ -207,7 +207,7 @@ impl Engine {
     /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.
     pub(super) fn reload(&mut self, settings: Arc<Settings>, at: Timestamp, out: &mut Vec<Effect>) {
         self.settings = settings;
-        self.compile();
+        self.compile(at);
         let ids: Vec<_> = self.targets.keys().copied().collect();
         for id in ids {
             self.bear_synthetic(id);
@@ -219,7 +219,7 @@ impl Engine {
     }
 
     /// Compiles the settings' expressions, keeping what is known of signals and triggers that stayed alike.
-    pub(super) fn compile(&mut self) {
+    pub(super) fn compile(&mut self, at: Timestamp) {
         let rules = Arc::clone(&self.settings.rules);
         let mut before: BTreeMap<String, SignalWatch> = std::mem::take(&mut self.signal_names)
             .into_iter()
@@ -260,10 +260,20 @@ impl Engine {
             .chain(bare)
             .chain(&version_expr)
             .flat_map(Expr::selectors);
+        let grouped = rules.groups.iter().flat_map(|group| {
+            let offset = group.query_offset.unwrap_or_default();
+            let selectors = group.rules.iter().flat_map(|rule| rule.expr.selectors());
+            selectors.map(move |(matchers, span)| match offset {
+                Duration::ZERO => (matchers, span),
+                offset => (matchers, span.max(Expr::LOOKBACK) + offset),
+            })
+        });
+        let selectors = selectors.chain(grouped);
         // A little more than the rules look back, so that a scrape that is late does not cut a range short.
         let margin = Duration::from_secs(1);
         let selectors = selectors.map(|(matchers, span)| (matchers, span + margin));
         self.interest = Arc::new(Interest::new(selectors, self.settings.retain));
+        self.compile_groups(at);
     }
 }
 

@@ -58,14 +58,18 @@ impl Engine {
         if self.settings.preview.is_some() {
             return None;
         }
+        self.settled_at().filter(|until| *until > at)
+    }
+
+    /// When the rollout in progress has settled, or will have.
+    pub(super) fn settled_at(&self) -> Option<Timestamp> {
         let rollout = self.rollouts.current()?;
         let from = if rollout.told {
             rollout.started_at
         } else {
             rollout.seen_at
         };
-        let until = from + self.settings.judging.settle;
-        (until > at).then_some(until)
+        Some(from + self.settings.judging.settle)
     }
 
     /// The rollout has settled: triggers start afresh and are judged from here on.

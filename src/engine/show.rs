@@ -166,6 +166,7 @@ impl Engine {
                 checks.push(self.check_trigger(t, trigger, &median));
             }
         }
+        checks.extend(self.group_checks());
         checks
     }
 
@@ -399,6 +400,7 @@ impl Engine {
                 .collect(),
             signals: self.signals_shown(),
             triggers: self.triggers_shown(&active),
+            groups: Arc::clone(&self.groups_shown),
             alerts: self.alerts_shown().into(),
             rollouts: self.rollouts.all().iter().cloned().map(Arc::new).collect(),
             decisions: self.decisions[newest..]

@@ -19,6 +19,7 @@ pub struct Snapshot {
     pub targets: Vec<ScrapeState>,
     pub signals: Vec<SignalState>,
     pub triggers: Vec<TriggerState>,
+    pub groups: Arc<[GroupState]>,
     /// Firing now (and the Watchdog).
     pub alerts: Arc<[Alert]>,
     /// Oldest first.
@@ -89,6 +90,40 @@ pub struct TriggerState {
     /// Since when the condition has held.
     pub active_at: Option<Timestamp>,
     pub fired_at: Option<Timestamp>,
+}
+
+/// A group of Prometheus' rules after its last evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupState {
+    pub name: String,
+    pub file: String,
+    pub interval: Duration,
+    /// 0 for none.
+    pub limit: usize,
+    pub evaluated_at: Option<Timestamp>,
+    pub rules: Vec<RuleState>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleState {
+    pub name: String,
+    pub expr: String,
+    pub labels: BTreeMap<String, String>,
+    pub health: super::Health,
+    pub evaluated_at: Option<Timestamp>,
+    /// `None` for a recording rule.
+    pub alerting: Option<AlertingState>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertingState {
+    /// `for`
+    pub hold: Duration,
+    pub keep_firing_for: Duration,
+    /// As written.
+    pub annotations: BTreeMap<String, String>,
+    /// Pending and firing.
+    pub alerts: Vec<super::RuleAlert>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

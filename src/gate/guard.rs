@@ -2,6 +2,7 @@
 
 use crate::model::Guard;
 use crate::model::GuardAnswer;
+use crate::model::Timestamp;
 
 /// What the guards are asked about.
 #[derive(Copy, Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Facts<'a> {
     pub phase: &'a str,
     pub phase_armed: bool,
     pub irreversible: bool,
+    /// What asks for the rollback was so before the rollout had settled, at this moment.
+    pub predates: Option<Timestamp>,
     /// A rollback was decided for this rollout before, with this id.
     pub decided: Option<&'a str>,
     /// The version that this rollout's took the place of by a rollback.
@@ -30,11 +33,12 @@ type Question = fn(Facts<'_>) -> Result<String, String>;
 /// Every guard's answer up to the first that refuses.
 #[must_use]
 pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
-    let guards: [(Guard, Question); 8] = [
+    let guards: [(Guard, Question); 9] = [
         (Guard::NoRollout, in_progress),
         (Guard::Superseded, running),
         (Guard::NotArmed, phase_armed),
         (Guard::Irreversible, reversible),
+        (Guard::Predates, began_after),
         (Guard::AlreadyDecided, undecided),
         (Guard::RolledBack, not_returned_to),
         (Guard::Store, not_held),
@@ -83,6 +87,15 @@ fn reversible(facts: Facts<'_>) -> Result<String, String> {
         Err("the rollout is marked irreversible".into())
     } else {
         Ok("the rollout can be undone".into())
+    }
+}
+
+fn began_after(facts: Facts<'_>) -> Result<String, String> {
+    match facts.predates {
+        None => Ok("it began after the rollout had settled".into()),
+        Some(settled) => Err(format!(
+            "it was active before the rollout settled at {settled}"
+        )),
     }
 }
 
@@ -139,6 +152,7 @@ mod tests {
         phase: "watch",
         phase_armed: true,
         irreversible: false,
+        predates: None,
         decided: None,
         returned_from: None,
         held: None,
@@ -180,6 +194,14 @@ mod tests {
                     ..YES
                 },
                 Some(Guard::Irreversible),
+            ),
+            (
+                Facts {
+                    predates: Some(Timestamp::EPOCH),
+                    decided: Some("dec_1"),
+                    ..YES
+                },
+                Some(Guard::Predates),
             ),
             (
                 Facts {

@@ -26,6 +26,9 @@ pub(super) enum Root {
 }
 
 impl Expr {
+    /// How far back an instant selector looks for its newest sample.
+    pub const LOOKBACK: Duration = Duration::from_millis(super::LOOKBACK.unsigned_abs());
+
     /// # Errors
     /// What does not parse, is over 4 KiB or 500 tokens, has wrong types, or uses what gated does not evaluate (by name).
     pub fn parse(text: &str) -> Result<Self, ParseError> {

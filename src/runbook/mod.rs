@@ -3,6 +3,7 @@
 mod condition;
 mod fault;
 mod file;
+mod group;
 mod lint;
 mod phase;
 mod quantity;
@@ -14,6 +15,7 @@ mod threshold;
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};
 pub use file::{RulesText, load, load_with};
+pub use group::{AlertRule, GroupRule, GroupRuleKind, RuleGroup};
 pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
 pub use reader::Env;
 pub(crate) use reader::{Item, Reader, Section, Text};

@@ -13,6 +13,8 @@ pub struct Rules {
     pub signals: Vec<Signal>,
     /// In the order of the files.
     pub phases: Vec<Phase>,
+    /// Prometheus' rule groups, in the order of the files.
+    pub groups: Vec<super::RuleGroup>,
 }
 
 /// From which moment a file's phases count.

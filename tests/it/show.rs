@@ -229,6 +229,7 @@ pub fn sample() -> Snapshot {
             signal(p95, Unit::Seconds, Reading::Value(0.62)),
             signal("cpu", Unit::Ratio, Reading::Stale),
         ],
+        groups: Arc::new([]),
         triggers: vec![
             trigger("latency", Outcome::Firing),
             trigger("slow", Outcome::Pending),
