@@ -12,6 +12,7 @@ mod live;
 pub mod logging;
 mod metrics;
 pub mod remote;
+pub mod rule_test;
 pub mod show;
 mod tell;
 pub mod token;

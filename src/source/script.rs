@@ -158,7 +158,9 @@ fn progression(text: &str) -> Option<(f64, f64)> {
     }
 }
 
-fn number(text: &str) -> Option<f64> {
+/// A value as the notation writes it, `NaN`, `Inf` and hexadecimal ones too.
+#[must_use]
+pub fn number(text: &str) -> Option<f64> {
     let unsigned = text.trim_start_matches(['+', '-']);
     if let Some(hex) = unsigned.strip_prefix("0x").or(unsigned.strip_prefix("0X")) {
         #[allow(
@@ -203,6 +205,16 @@ pub fn duration(text: &str) -> Option<Duration> {
         rest = tail;
     }
     (!text.is_empty()).then(|| Duration::from_millis(millis))
+}
+
+/// The files that a pattern stands for, in the order of their names; `*` and `?` count in its last part only.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn expanded(pattern: &std::path::Path) -> std::io::Result<Vec<std::path::PathBuf>> {
+    let mut found = super::discovery::expand(pattern)?;
+    found.sort();
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ mod ledger;
 mod notation;
 mod peers;
 mod promql;
+mod rule_tests;
 mod rules_files;
 mod scrape;
 mod scrape_pages;

@@ -1,0 +1,47 @@
+//! `gated test`: promtool's own unit tests, and those of the projects that write theirs for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect;
+use gated::run::rule_test;
+
+fn data(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(folder)
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(data(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|it| it == "yml"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Every case passes but those that hold native histograms, which are refused by name.
+#[test]
+fn unit_tests_written_for_promtool_pass() {
+    let mut shown = String::new();
+    for path in files("unittest") {
+        let outcomes = rule_test::run(&[path.clone()], None, &|_| None);
+        let outcome = &outcomes[0];
+        let passed = outcome.tests.iter().filter(|it| it.failures.is_empty());
+        let name = path.file_name().unwrap().to_str().unwrap();
+        shown += &format!(
+            "{name}: {} of {} passed\n",
+            passed.count(),
+            outcome.tests.len()
+        );
+        if let Some(why) = &outcome.refused {
+            shown += &format!("  refused: {why}\n");
+        }
+        for test in outcome.tests.iter().filter(|it| !it.failures.is_empty()) {
+            shown += &format!("  {}: {}\n", test.name, test.failures.join("; "));
+        }
+    }
+    expect![[]].assert_eq(&shown);
+}
