@@ -188,6 +188,9 @@ pub enum Command {
     /// Check files without running: exit 0 sound, 1 faults
     #[command(subcommand, after_help = CHECK_EXAMPLES)]
     Check(Check),
+    /// Run unit tests of rules, as promtool writes them: exit 0 passed, 1 failed
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(Test),
     /// Tell a running gated of a release, or list what it knows
     #[command(subcommand, after_help = ROLLOUT_EXAMPLES)]
     Rollout(Rollout),
@@ -201,6 +204,14 @@ Examples:
   gated check rules rules/*.toml
   curl -s http://127.0.0.1:8080/metrics | gated check metrics";
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  gated test tests/*.yml
+  gated test --run 'disk' --junit result.xml tests/node.yml
+
+A file names its rules in rule_files, gives input_series in the notation of
+promtool, and says what alert_rule_test and promql_expr_test expect.";
+
 const ROLLOUT_EXAMPLES: &str = "\
 Examples:
   gated rollout start --version 1.4.2 --previous 1.4.1
@@ -209,6 +220,21 @@ Examples:
 
 gated must be running on --listen; the token is found beside its database, or
 where [server] token_file says.";
+
+#[derive(Args, Clone, Debug)]
+pub struct Test {
+    /// Files of tests
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Run only tests whose name this regular expression matches
+    #[arg(long, value_name = "REGEX", value_parser = regex::Regex::new)]
+    pub run: Option<regex::Regex>,
+
+    /// Write the outcome to this file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Check {
@@ -341,7 +367,7 @@ mod tests {
         command.build();
         let mut seen = Vec::new();
         walk(&mut command, &mut seen);
-        let expected = "gated check config rules metrics rollout start finish list demo";
+        let expected = "gated check config rules metrics test rollout start finish list demo";
         assert_eq!(seen.join(" "), expected);
         let help = command.render_long_help().to_string();
         for text in ["gated demo", "curl -f", "exit 0 go", "GATED_CONFIG"] {

@@ -17,6 +17,7 @@ use super::cli::Check;
 use super::cli::Cli;
 use super::cli::Command;
 use super::cli::PageFormat;
+use super::cli::Test;
 use super::cli::colour;
 use super::clock::Clock;
 use super::config::environment;
@@ -26,6 +27,7 @@ use super::live::Live;
 use super::live::StartError;
 use super::logging;
 use super::remote::Daemon;
+use super::rule_test;
 use super::show;
 use super::token;
 use super::watch::Watch;
@@ -81,6 +83,7 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
         .context("cannot start the runtime")?;
     match &cli.command {
         Some(Command::Check(which)) => Ok(checked(cli, which)),
+        Some(Command::Test(test)) => tested(test),
         Some(Command::Rollout(command)) => runtime.block_on(rollout(cli, command)),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
         None if cli.look.dry_run => runtime.block_on(dry(cli, clock)),
@@ -105,6 +108,28 @@ fn files(cli: &Cli) -> Files {
 fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// On a thread of its own: expressions recurse.
+fn tested(test: &Test) -> anyhow::Result<u8> {
+    let run = || rule_test::run(&test.files, test.run.as_ref(), &environment);
+    let outcomes = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+        let running = thread.spawn_scoped(scope, run)?;
+        match running.join() {
+            Ok(outcomes) => Ok(outcomes),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+    .map_err(|error: std::io::Error| error)
+    .context("cannot start a thread")?;
+    if let Some(path) = &test.junit {
+        std::fs::write(path, rule_test::junit(&outcomes))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    let report = rule_test::report(&outcomes);
+    print(&report.text);
+    Ok(report.code)
 }
 
 fn checked(cli: &Cli, which: &Check) -> u8 {

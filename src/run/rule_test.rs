@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error as _};
 
 use crate::model::{Labels, Slot, TargetId, Timestamp, is_stale};
 use crate::promql::{Expr, Output, Plan};
-use crate::rules::{AlertState, AlertTiming, Group, GroupRule, RuleKind, World};
+use crate::rules::{AlertState, AlertTiming, Group, GroupRule, RuleAlerts, RuleKind, World};
 use crate::runbook::{Env, GroupRuleKind, RuleGroup};
 use crate::source::script;
 use crate::store::Window;
@@ -19,7 +19,7 @@ use crate::store::Window;
 use super::check::Report;
 
 /// Nothing that a test loads or records is forgotten.
-const EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+const EVER: Duration = Duration::from_secs(1000 * 365 * 86_400);
 /// The window's targets that stand for rules; those of input series are numbered from zero.
 const RULES_FROM: u32 = 1 << 30;
 /// Evaluations of one test: far above what promtool would run in minutes.
@@ -68,6 +68,7 @@ struct InputSeries {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AlertTest {
+    #[serde(default)]
     eval_time: Span,
     alertname: String,
     #[serde(default)]
@@ -87,6 +88,7 @@ struct ExpectedAlert {
 #[serde(deny_unknown_fields)]
 struct ExprTest {
     expr: String,
+    #[serde(default)]
     eval_time: Span,
     #[serde(default)]
     exp_samples: Vec<ExpectedSample>,
@@ -104,7 +106,7 @@ struct ExpectedSample {
 }
 
 /// A duration as Prometheus writes it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Span(Duration);
 
 impl<'de> Deserialize<'de> for Span {
@@ -470,7 +472,7 @@ impl<'a> Bench<'a> {
                 RuleKind::Alert { alerts, .. } => Some(alerts),
                 RuleKind::Record => None,
             })
-            .flat_map(|alerts| alerts.iter())
+            .flat_map(RuleAlerts::iter)
             .filter(|alert| alert.state == AlertState::Firing)
             .map(|alert| (texts(&alert.labels), alert.annotations.clone()))
             .collect();

@@ -50,20 +50,21 @@ struct Rule {
 enum Text {
     Integer(i64),
     Float(f64),
-    Text(String),
+    Written(String),
 }
+
+const UNITS: [(&str, u64); 7] = [
+    ("ms", 1),
+    ("s", 1000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+    ("w", 604_800_000),
+    ("y", 31_536_000_000),
+];
 
 fn millis(text: Option<&String>) -> Result<Option<Duration>, String> {
     let Some(text) = text else { return Ok(None) };
-    const UNITS: [(&str, u64); 7] = [
-        ("ms", 1),
-        ("s", 1000),
-        ("m", 60_000),
-        ("h", 3_600_000),
-        ("d", 86_400_000),
-        ("w", 604_800_000),
-        ("y", 31_536_000_000),
-    ];
     let wrong = || format!("`{text}` is no duration");
     if text == "0" {
         return Ok(Some(Duration::ZERO));
@@ -100,7 +101,7 @@ pub fn rule_groups(path: &str, text: &str) -> Result<Vec<RuleGroup>, String> {
             let expr = match rule.expr {
                 Text::Integer(number) => number.to_string(),
                 Text::Float(number) => number.to_string(),
-                Text::Text(text) => text,
+                Text::Written(text) => text,
             };
             let expr = Expr::parse(&expr)
                 .map_err(|error| format!("{path}: {}: {expr}: {error}", group.name))?;
