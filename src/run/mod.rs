@@ -8,6 +8,7 @@ mod core;
 pub mod demo;
 mod dry_run;
 mod entry;
+mod gated_test;
 mod live;
 pub mod logging;
 mod metrics;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
@@ -12,11 +13,12 @@ use serde::de::{Deserializer, Error as _};
 use crate::model::{Labels, Slot, TargetId, Timestamp, is_stale};
 use crate::promql::{Expr, Output, Plan};
 use crate::rules::{AlertState, AlertTiming, Group, GroupRule, RuleAlerts, RuleKind, World};
-use crate::runbook::{Env, GroupRuleKind, RuleGroup};
+use crate::runbook::{Env, GroupRuleKind, RuleGroup, Rules, load_with};
 use crate::source::script;
 use crate::store::Window;
 
 use super::check::Report;
+use super::gated_test::{self, GatedTest};
 
 /// Nothing that a test loads or records is forgotten.
 const EVER: Duration = Duration::from_secs(1000 * 365 * 86_400);
@@ -56,11 +58,12 @@ struct TestGroup {
     #[serde(default)]
     external_url: String,
     start_timestamp: Option<Moment>,
+    gated_test: Option<GatedTest>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct InputSeries {
+pub(super) struct InputSeries {
     series: String,
     values: Scalar,
 }
@@ -107,7 +110,7 @@ struct ExpectedSample {
 
 /// A duration as Prometheus writes it.
 #[derive(Clone, Copy, Default)]
-struct Span(Duration);
+pub(super) struct Span(pub Duration);
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -121,7 +124,7 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 /// What YAML may write as a number or as a text, as text.
-struct Scalar(String);
+pub(super) struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -141,7 +144,7 @@ impl<'de> Deserialize<'de> for Scalar {
 }
 
 /// A start: RFC 3339 or Unix seconds.
-struct Moment(Timestamp);
+pub(super) struct Moment(pub Timestamp);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -282,7 +285,7 @@ fn run_file(path: &Path, only: Option<&Regex>, env: Env<'_>) -> FileOutcome {
         tests: Vec::new(),
     };
     let loaded = load(path, env);
-    let (file, groups) = match loaded {
+    let (file, rules) = match loaded {
         Ok(loaded) => loaded,
         Err(why) => {
             outcome.refused = Some(why);
@@ -293,14 +296,32 @@ fn run_file(path: &Path, only: Option<&Regex>, env: Env<'_>) -> FileOutcome {
     for test in file.tests.iter().filter(chosen) {
         outcome.tests.push(Outcome {
             name: test.name.clone(),
-            failures: Bench::new(&file, test, &groups).map_or_else(|why| vec![why], Bench::run),
+            failures: run_test(&file, test, &rules),
         });
     }
     outcome
 }
 
-/// A test file and the groups of its rule files, in the order in which they are evaluated.
-fn load(path: &Path, env: Env<'_>) -> Result<(TestFile, Vec<RuleGroup>), String> {
+fn run_test(file: &TestFile, test: &TestGroup, rules: &Arc<Rules>) -> Vec<String> {
+    let mut failures = match Bench::new(file, test, &rules.groups) {
+        Ok(bench) => bench.run(),
+        Err(why) => return vec![why],
+    };
+    if let Some(block) = &test.gated_test {
+        let interval = test.interval.or(file.evaluation_interval);
+        let interval = interval.map_or(Duration::from_secs(60), |it| it.0);
+        let time = (interval, test.start_timestamp.as_ref());
+        let input = &test.input_series;
+        match gated_test::run(block, rules, input, time, &test.external_labels) {
+            Ok(more) => failures.extend(more),
+            Err(why) => failures.push(why),
+        }
+    }
+    failures
+}
+
+/// A test file and its rules, the groups, in the order in which they are evaluated.
+fn load(path: &Path, env: Env<'_>) -> Result<(TestFile, Arc<Rules>), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let options = serde_saphyr::options! {
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
@@ -317,15 +338,7 @@ fn load(path: &Path, env: Env<'_>) -> Result<(TestFile, Vec<RuleGroup>), String>
         }
         files.extend(found);
     }
-    let _ = env;
-    let mut groups = Vec::new();
-    for path in &files {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-        groups.extend(crate::runbook::rule_groups(
-            &path.display().to_string(),
-            &text,
-        )?);
-    }
+    let mut rules = rules_of(&files, env)?;
     for (place, name) in file.group_eval_order.iter().enumerate() {
         if file.group_eval_order[..place].contains(name) {
             return Err(format!("group_eval_order: `{name}` stands there twice"));
@@ -333,8 +346,42 @@ fn load(path: &Path, env: Env<'_>) -> Result<(TestFile, Vec<RuleGroup>), String>
     }
     // As promtool: what the order does not name comes with its first.
     let place = |name: &String| file.group_eval_order.iter().position(|it| it == name);
-    groups.sort_by_key(|group| place(&group.name).unwrap_or(0));
-    Ok((file, groups))
+    let first = |group: &RuleGroup| place(&group.name).unwrap_or(0);
+    rules.groups.sort_by_key(first);
+    Ok((file, Arc::new(rules)))
+}
+
+fn rules_of(files: &[PathBuf], env: Env<'_>) -> Result<Rules, String> {
+    let (yaml, toml): (Vec<PathBuf>, Vec<PathBuf>) = files
+        .iter()
+        .cloned()
+        .partition(|path| path.extension().is_none_or(|it| it != "toml"));
+    let mut rules = Rules::default();
+    if !toml.is_empty() {
+        let sources = super::config::read_rules(&toml).map_err(|error| error.to_string())?;
+        let loaded = load_with(&sources, env, None);
+        rules = loaded.map_err(|faults| faults.render(false))?.0;
+    }
+    for path in &yaml {
+        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let groups = crate::runbook::rule_groups(&path.display().to_string(), &text)?;
+        rules.groups.extend(groups);
+    }
+    Ok(rules)
+}
+
+/// Series and their samples by interval.
+pub(super) fn loaded_series(
+    input: &[InputSeries],
+) -> Result<Vec<(Labels, script::Samples)>, String> {
+    let wrong = |error: script::ScriptError| format!("input_series: {error}");
+    input
+        .iter()
+        .map(|it| {
+            let labels = script::labels(&it.series).map_err(wrong)?;
+            Ok((labels, script::values(&it.values.0).map_err(wrong)?))
+        })
+        .collect()
 }
 
 /// One test while it runs.
@@ -365,10 +412,8 @@ impl<'a> Bench<'a> {
         }
         let mut window = Window::default();
         let mut series = Vec::new();
-        for (id, input) in (0..).zip(&test.input_series) {
-            let wrong = |error: script::ScriptError| format!("input_series: {error}");
-            let labels = script::labels(&input.series).map_err(wrong)?;
-            series.push(script::values(&input.values.0).map_err(wrong)?);
+        for (id, (labels, samples)) in (0..).zip(loaded_series(&test.input_series)?) {
+            series.push(samples);
             let target = TargetId(id);
             window.add_target(target, interval);
             window.born(target, Slot(0), labels, EVER);
