@@ -43,6 +43,10 @@ pub enum Record {
     Delivery(Box<Delivery>),
     /// A trigger began or stopped firing: what a restart needs so that nobody is called twice.
     Trigger(super::RestoredTrigger),
+    /// An alert of a Prometheus rule with a long `for` is active, again said once a minute.
+    Alert(super::RestoredAlert),
+    /// It is active no longer.
+    AlertGone(super::RestoredAlert),
     /// A trigger is inactive again.
     TriggerGone {
         name: String,

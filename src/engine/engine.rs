@@ -85,6 +85,8 @@ pub struct Engine {
     pub(super) unrecorded: Vec<Record>,
     /// Why no rollback is decided, whatever the settings say: see [`Restored`].
     pub(super) held: Option<String>,
+    /// Alerts that were active before the restart.
+    pub(super) alerts_before: Vec<super::RestoredAlert>,
 }
 
 impl Engine {
@@ -147,6 +149,7 @@ impl Engine {
             samples: 0,
             unrecorded: Vec::new(),
             held: restored.held,
+            alerts_before: restored.alerts,
             settings,
         };
         engine.compile(at);

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::Alert;
 use super::Effect;
 use super::GroupState;
+use super::Record;
+use super::RestoredAlert;
 use super::RuleState;
 use super::decide::whole;
 use super::engine::Engine;
@@ -22,6 +24,7 @@ use crate::model::Timestamp;
 use crate::model::Unit;
 use crate::rules::AlertState;
 use crate::rules::AlertTiming;
+use crate::rules::FOR_GRACE;
 use crate::rules::Group;
 use crate::rules::GroupRule;
 use crate::rules::RuleAlert;
@@ -35,6 +38,8 @@ use crate::runbook::RuleGroup;
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
 /// Alerts that no `[alertmanager]` sets the rhythm of.
 const RESEND_DEFAULT: Duration = Duration::from_secs(60);
+/// The ledger hears this often that an alert is still active.
+const SEEN_EVERY: Duration = Duration::from_secs(60);
 /// In front of the numbers of the window's targets that stand for rules. Scraped targets are numbered from zero.
 const RULE_BIT: u32 = 1 << 30;
 
@@ -46,6 +51,8 @@ pub(super) struct GroupWatch {
     asks: Vec<Option<AlertRule>>,
     /// What was decided for alerts that fire on, by rule and labels.
     handled: BTreeMap<(usize, Labels), Handled>,
+    /// What the ledger knows of active alerts, by rule and labels, and when it was told last.
+    recorded: BTreeMap<(usize, String), RestoredAlert>,
     /// Evaluations since gated started: state is restored after the second.
     evaluations: u32,
 }
@@ -53,6 +60,74 @@ pub(super) struct GroupWatch {
 /// Whether a target of the window stands for a rule.
 pub(super) const fn is_rule(id: TargetId) -> bool {
     id.0 & RULE_BIT != 0 && id.0 >> 31 == 0
+}
+
+impl GroupWatch {
+    /// Takes over what was active before a restart.
+    fn restore(&mut self, before: &[RestoredAlert], at: Timestamp) {
+        let (name, file) = (self.group.name.clone(), self.group.file.clone());
+        let own: Vec<&RestoredAlert> = before
+            .iter()
+            .filter(|it| it.group == name && it.file == file)
+            .collect();
+        let down_at = own.iter().map(|it| it.seen_at).max();
+        let active_at = |rule: &str, labels: &Labels| {
+            let labels = labels.to_string();
+            let found = own.iter().find(|it| it.rule == rule && it.labels == labels);
+            found.map(|it| it.active_at)
+        };
+        self.group.restore(&active_at, down_at, at);
+        for it in own {
+            let rules = self.group.rules.iter();
+            if let Some(place) = rules.enumerate().find(|(_, rule)| rule.name == it.rule) {
+                let key = (place.0, it.labels.clone());
+                self.recorded.insert(key, it.clone());
+            }
+        }
+    }
+
+    /// Tells the ledger which alerts are active whose state a restart would restore.
+    fn record_alerts(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.evaluations < 2 {
+            return;
+        }
+        let mut active = std::collections::BTreeSet::new();
+        for (place, rule) in self.group.rules.iter().enumerate() {
+            let RuleKind::Alert { timing, alerts, .. } = &rule.kind else {
+                continue;
+            };
+            if timing.hold < FOR_GRACE {
+                continue;
+            }
+            for alert in alerts.active() {
+                let key = (place, alert.labels.to_string());
+                let known = self.recorded.get(&key);
+                active.insert(key.clone());
+                if known.is_some_and(|it| {
+                    it.active_at == alert.active_at && at.since(it.seen_at) < SEEN_EVERY
+                }) {
+                    continue;
+                }
+                let record = RestoredAlert {
+                    file: self.group.file.clone(),
+                    group: self.group.name.clone(),
+                    rule: rule.name.clone(),
+                    labels: key.1.clone(),
+                    active_at: alert.active_at,
+                    seen_at: at,
+                };
+                self.recorded.insert(key, record.clone());
+                out.push(Effect::Record(Record::Alert(record)));
+            }
+        }
+        self.recorded.retain(|key, record| {
+            let stays = active.contains(key);
+            if !stays {
+                out.push(Effect::Record(Record::AlertGone(record.clone())));
+            }
+            stays
+        });
+    }
 }
 
 impl Engine {
@@ -66,6 +141,7 @@ impl Engine {
                 group,
                 asks,
                 handled: BTreeMap::new(),
+                recorded: BTreeMap::new(),
                 evaluations: 0,
             };
             let alike =
@@ -75,6 +151,7 @@ impl Engine {
                 watch.evaluations = old.evaluations;
                 // Rules may have other places now; whoever was told is told again at worst.
                 watch.handled = old.handled;
+                watch.recorded = old.recorded;
                 let targets: Vec<TargetId> = old.group.targets().collect();
                 watch.group.carry_on(old.group);
                 for target in targets {
@@ -159,9 +236,9 @@ impl Engine {
             self.evaluations += watch.group.rules.len() as u64;
             self.evaluation_failures += watch.group.unhealthy().count() as u64;
             if watch.evaluations == 2 {
-                let before = |_: &str| BTreeMap::new();
-                watch.group.restore(&before, None, slot);
+                watch.restore(&self.alerts_before, slot);
             }
+            watch.record_alerts(slot, out);
             evaluated.push((index, slot));
         }
         self.groups = groups;

@@ -28,8 +28,8 @@ pub use engine::Engine;
 pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 pub use interest::Interest;
 pub use settings::{
-    Alerting, Judging, Receiver, Restored, RestoredTrigger, RollbackMode, RollbackPolicy,
-    RolloutPolicy, Settings, ToldRollout,
+    Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredTrigger, RollbackMode,
+    RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
 };
 pub use snapshot::{
     AlertingState, Check, GroupState, LastScrape, Outcome, Role, RuleState, ScrapeState,

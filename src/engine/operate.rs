@@ -196,7 +196,11 @@ impl Engine {
                         self.unrecorded.push(Record::Delivery(delivery));
                     }
                 }
-                stays @ (Record::Rollout(_) | Record::Trigger(_) | Record::TriggerGone { .. }) => {
+                stays @ (Record::Rollout(_)
+                | Record::Trigger(_)
+                | Record::TriggerGone { .. }
+                | Record::Alert(_)
+                | Record::AlertGone(_)) => {
                     self.unrecorded.push(stays);
                 }
             }

@@ -130,8 +130,22 @@ pub struct Restored {
     /// Oldest first, settled ones included as far back as the decisions go.
     pub deliveries: Vec<Delivery>,
     pub triggers: Vec<RestoredTrigger>,
+    pub alerts: Vec<RestoredAlert>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,
+}
+
+/// A pending or firing alert of a Prometheus rule, as recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredAlert {
+    pub file: String,
+    pub group: String,
+    pub rule: String,
+    /// As they are shown.
+    pub labels: String,
+    pub active_at: Timestamp,
+    /// When it was last so: at most a minute before gated ended.
+    pub seen_at: Timestamp,
 }
 
 /// A firing trigger, as recorded.

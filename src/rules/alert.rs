@@ -12,7 +12,7 @@ const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
 /// An alert that is sent is valid for this many intervals, or re-send delays where they are longer.
 const VALID_FOR: u32 = 4;
 /// No state is restored for a shorter `for`, and none fires sooner than this after a restart.
-const GRACE: Duration = Duration::from_secs(10 * 60);
+pub const FOR_GRACE: Duration = Duration::from_secs(10 * 60);
 /// What ended longer ago than this is not restored.
 const OUTAGE_MAX: Duration = Duration::from_secs(3600);
 
@@ -141,30 +141,30 @@ impl RuleAlerts {
         });
     }
 
-    /// What was active before a restart, as far as it may be restored at `at`: `before` are the active alerts of old,
-    /// by labels, with when each became active; `down_at` is when they were last known to be.
+    /// What was active before a restart, as far as it may be restored at `at`: `before` knows since when an alert with
+    /// these labels was active; `down_at` is when that was last so.
     pub fn restore(
         &mut self,
-        before: &BTreeMap<Labels, Timestamp>,
+        before: &dyn Fn(&Labels) -> Option<Timestamp>,
         down_at: Timestamp,
         timing: AlertTiming,
         at: Timestamp,
     ) {
-        if timing.hold < GRACE || at.since(down_at) > OUTAGE_MAX {
+        if timing.hold < FOR_GRACE || at.since(down_at) > OUTAGE_MAX {
             return;
         }
         for alert in self.0.values_mut().filter(|alert| alert.is_active()) {
-            let Some(active_at) = before.get(&alert.labels) else {
+            let Some(active_at) = before(&alert.labels) else {
                 continue;
             };
-            let spent = down_at.since(*active_at);
+            let spent = down_at.since(active_at);
             let remaining = timing.hold.saturating_sub(spent);
             alert.active_at = if remaining.is_zero() {
-                *active_at
-            } else if remaining < GRACE {
-                at + GRACE - timing.hold
+                active_at
+            } else if remaining < FOR_GRACE {
+                at + FOR_GRACE - timing.hold
             } else {
-                *active_at + at.since(down_at)
+                active_at + at.since(down_at)
             };
         }
     }
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn what_was_active_before_a_restart_goes_on() {
         let labels = sample(1.0).remove(0).labels;
-        let before = BTreeMap::from([(labels, at(0))]);
+        let before = |of: &Labels| (*of == labels).then_some(at(0));
         for (hold, down_at, expected) in [
             // Less than the grace is left: it fires ten minutes from now at the soonest.
             (1800, 1500, 2000 + 600 - 1800),

@@ -162,10 +162,10 @@ impl Group {
         self.evaluated_at = Some(at);
     }
 
-    /// Takes over what was active before a restart: see [`RuleAlerts::restore`]. `before` answers for an alert's name.
+    /// Takes over what was active before a restart: see [`RuleAlerts::restore`]. `before` answers for a rule's name.
     pub fn restore(
         &mut self,
-        before: &dyn Fn(&str) -> BTreeMap<Labels, Timestamp>,
+        before: &dyn Fn(&str, &Labels) -> Option<Timestamp>,
         down_at: Option<Timestamp>,
         at: Timestamp,
     ) {
@@ -178,7 +178,8 @@ impl Group {
             } = &mut rule.kind
             {
                 if let Some(down_at) = down_at {
-                    alerts.restore(&before(&rule.name), down_at, *timing, at);
+                    let known = |labels: &Labels| before(&rule.name, labels);
+                    alerts.restore(&known, down_at, *timing, at);
                 }
                 *restored = true;
             }

@@ -7,6 +7,7 @@ mod group;
 mod reading;
 mod state;
 
+pub use alert::FOR_GRACE;
 pub use alert::{AlertSample, AlertState, AlertTiming, RuleAlert, RuleAlerts};
 pub use condition::{Judged, Truth, judge, signals_of, thresholds_of};
 pub use group::{Group, GroupRule, Health, RuleKind, World};

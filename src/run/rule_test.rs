@@ -424,7 +424,7 @@ impl<'a> Bench<'a> {
             .map(|group| compiled(group, step, &mut next))
             .collect();
         for group in &mut made {
-            group.restore(&|_| BTreeMap::new(), None, Timestamp::EPOCH);
+            group.restore(&|_, _| None, None, Timestamp::EPOCH);
         }
         Ok(Self {
             test,

@@ -201,7 +201,7 @@ fn pending_and_firing_and_resolved() {
             "3 5 0x2 9 0x3 11 0x12 15 0x11 0x20 19 0x15 9 0x19 15 0x24 0x20 8 0x15",
         )],
         0,
-        &expect![[r#"
+        &expect![[r"
             00:00: nothing is active
             02:00: SimpleAlert pending since 02:00; description: SimpleAlert is firing; summary: The value is {{$value}} {{.Value}}
             08:00: SimpleAlert firing since 02:00; description: SimpleAlert is firing; summary: The value is {{$value}} {{.Value}}
@@ -227,7 +227,7 @@ fn pending_and_firing_and_resolved() {
             33:30:   sent SimpleAlert, began 28:30, ended 00:00 ago
             35:00:   sent SimpleAlert, began 28:30, ended 01:30 ago
             36:30:   sent SimpleAlert, began 28:30, ended 03:00 ago
-        "#]],
+        "]],
     );
 }
 
@@ -247,11 +247,11 @@ fn pending_and_resolved_and_always_inactive() {
             ),
         ],
         10 * 60_000,
-        &expect![[r#"
+        &expect![[r"
             00:00: nothing is active
             02:00: PendingAlert pending since 02:00; description: SimpleAlert is firing
             05:00: nothing is active
-        "#]],
+        "]],
     );
 }
 
@@ -341,7 +341,7 @@ fn new_alerts_in_order() {
             (&series("two"), "1 0x31 11 0x32 9 0x20"),
         ],
         0,
-        &expect![[r#"
+        &expect![[r"
             00:00: nothing is active
             02:00: Rule1 (one) pending since 02:00; description: This should produce more alerts later
             05:00: Rule1 (one) firing since 02:00; description: This should produce more alerts later
@@ -383,6 +383,6 @@ fn new_alerts_in_order() {
             22:30:   sent Rule1 (two), began 11:00, ended 06:00 ago
             22:30:   sent Rule2, began 11:00, ended 06:00 ago
             23:00:   sent Rule1 (one), began 05:00, ended 04:30 ago
-        "#]],
+        "]],
     );
 }

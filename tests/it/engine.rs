@@ -849,3 +849,122 @@ fn the_same_inputs_give_the_same_effects_whatever_the_wakes() {
     assert_eq!(once, replay(1));
     assert_eq!(once, replay(7));
 }
+
+/// A rule of Prometheus beside gated's own, in a group that is evaluated every 10 s.
+fn with_alert(rule: &str) -> gated::engine::Settings {
+    let text = format!("groups:\n- name: g\n  interval: 10s\n  rules:\n  - {rule}\n");
+    let mut with = settings(RULES);
+    let mut rules = (*with.rules).clone();
+    rules.groups = gated::runbook::rule_groups("rules.yml", &text).unwrap();
+    rules.phases[0].triggers.clear();
+    with.rules = Arc::new(rules);
+    with
+}
+
+const ASKS: &str = "{alert: Errors, expr: 'sum(rate(http_requests_total{status=~\"5..\"}[15s])) > 1', for: 20s, labels: {gated_do: rollback, severity: page}, annotations: {summary: too many}}";
+
+#[test]
+fn an_alert_of_prometheus_may_ask_for_a_rollback_under_the_same_guards() {
+    let mut world = World::new(with_alert(ASKS));
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(200);
+    // It was active before the rollout had settled, so nobody knows whether the rollout is to blame.
+    assert_eq!(world.decided(), ["escalate Errors (predates)"]);
+
+    let mut world = World::new(with_alert(ASKS));
+    world.rounds(60);
+    world.deploy("2.0.0", 0.0);
+    world.rounds(60);
+    assert_eq!(world.verdict().verdict, Verdict::Go);
+    world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+    world.rounds(60);
+    assert_eq!(world.decided(), ["rollback Errors"]);
+    let decision = &world.decisions()[0];
+    assert_eq!(
+        (
+            decision.severity,
+            decision.phase.as_str(),
+            world.verdict().verdict
+        ),
+        (gated::model::Severity::P1, "watch", Verdict::NoGo)
+    );
+    assert!(
+        decision.reason.ends_with("(too many)"),
+        "{}",
+        decision.reason
+    );
+    assert_eq!(world.sent_to("deployer").len(), 1);
+    world.instances.iter_mut().for_each(|it| it.errors = 0.0);
+    world.rounds(120);
+    assert_eq!(world.decided().len(), 1);
+}
+
+#[test]
+fn a_rule_that_fails_makes_the_verdict_unknown_and_keeps_its_state() {
+    let rule = "{alert: A, expr: 'http_requests_total{status=\"200\"} - ignoring (instance) http_requests_total{status=\"200\"} > 0'}";
+    let mut world = World::new(with_alert(rule));
+    world.rounds(60);
+    world.deploy("2.0.0", 0.0);
+    world.rounds(120);
+    let verdict = world.verdict();
+    assert_eq!(verdict.verdict, Verdict::Unknown, "{verdict:?}");
+    let why = "A: found duplicate series for a match group";
+    assert!(verdict.reasons[0].starts_with(why), "{:?}", verdict.reasons);
+    assert_eq!(world.decided(), [""; 0]);
+}
+
+#[test]
+fn a_signal_reads_what_a_rule_records() {
+    let mut with = with_alert(
+        "{record: 'job:errors:rate', expr: 'sum(rate(http_requests_total{status=~\"5..\"}[15s]))'}",
+    );
+    let text = RULES.replace(
+        "expr = 'sum(rate(http_requests_total[15s]))'",
+        "expr = 'job:errors:rate'",
+    );
+    let mut rules = (*settings(&text).rules).clone();
+    rules.groups.clone_from(&with.rules.groups);
+    with.rules = Arc::new(rules);
+    let mut world = World::new(with);
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(60);
+    let snapshot = world.snapshot();
+    let signal = snapshot
+        .signals
+        .iter()
+        .find(|it| it.name == "throughput")
+        .unwrap();
+    let value = signal
+        .reading
+        .value()
+        .unwrap_or_else(|| panic!("{signal:?}"));
+    assert!((value - 3.0).abs() < 0.5, "{value}");
+}
+
+#[test]
+fn a_long_for_outlives_a_restart() {
+    let rule = "{alert: Slow, expr: 'sum(rate(http_requests_total[15s])) > 1', for: 20m}";
+    let mut world = World::new(with_alert(rule));
+    world.rounds(900);
+    let before = world.ledger();
+    assert_eq!(before.alerts.len(), 1);
+    let down = i64::try_from(Duration::from_secs(120).as_millis()).unwrap();
+    let mut again = World::restored(with_alert(rule), before, world.now + down);
+    let active = |world: &World| {
+        let groups = world.snapshot().groups;
+        let alert = groups[0].rules[0]
+            .alerting
+            .as_ref()
+            .unwrap()
+            .alerts
+            .first()
+            .cloned();
+        alert.map(|it| world.at().since(it.active_at).as_secs())
+    };
+    again.rounds(80);
+    // A quarter of an hour before, the time away not counted; and not sooner than ten minutes after the start.
+    let held = active(&again).unwrap();
+    assert!((640..=700).contains(&held), "{held}");
+}

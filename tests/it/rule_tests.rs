@@ -27,7 +27,7 @@ fn files(folder: &str) -> Vec<PathBuf> {
 fn unit_tests_written_for_promtool_pass() {
     let mut shown = String::new();
     for path in files("unittest") {
-        let outcomes = rule_test::run(&[path.clone()], None, &|_| None);
+        let outcomes = rule_test::run(std::slice::from_ref(&path), None, &|_| None);
         let outcome = &outcomes[0];
         let passed = outcome.tests.iter().filter(|it| it.failures.is_empty());
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -44,4 +44,17 @@ fn unit_tests_written_for_promtool_pass() {
         }
     }
     expect![[]].assert_eq(&shown);
+}
+
+#[test]
+fn the_shipped_rules_do_what_their_tests_say() {
+    let file = data("../scripts/rollout.yml");
+    let outcomes = rule_test::run(&[file], None, &|_| None);
+    let report = rule_test::report(&outcomes);
+    assert_eq!(
+        (report.code, outcomes[0].tests.len()),
+        (0, 4),
+        "{}",
+        report.text
+    );
 }

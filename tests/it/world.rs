@@ -352,6 +352,16 @@ impl World {
                     restored.deliveries.push(*it);
                 }
                 Record::Trigger(it) => restored.triggers.push(it),
+                Record::Alert(it) => {
+                    let same = |known: &gated::engine::RestoredAlert| {
+                        (&known.rule, &known.labels) == (&it.rule, &it.labels)
+                    };
+                    restored.alerts.retain(|known| !same(known));
+                    restored.alerts.push(it);
+                }
+                Record::AlertGone(it) => restored
+                    .alerts
+                    .retain(|known| (&known.rule, &known.labels) != (&it.rule, &it.labels)),
                 Record::TriggerGone { name, series } => {
                     restored
                         .triggers

@@ -225,6 +225,8 @@ impl Ledger {
                 }
                 Record::Trigger(it) => rows::put_trigger(&tx, it)?,
                 Record::TriggerGone { name, series } => rows::drop_trigger(&tx, name, series)?,
+                Record::Alert(it) => rows::put_alert(&tx, it)?,
+                Record::AlertGone(it) => rows::drop_alert(&tx, it)?,
             }
         }
         Ok(tx.commit()?)

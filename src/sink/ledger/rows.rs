@@ -8,7 +8,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Restored, RestoredTrigger};
+use crate::engine::{Restored, RestoredAlert, RestoredTrigger};
 use crate::model::{
     Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer,
     NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
@@ -274,6 +274,31 @@ pub(super) fn drop_trigger(tx: &Transaction<'_>, name: &str, series: &str) -> ru
         .map(drop)
 }
 
+pub(super) fn put_alert(tx: &Transaction<'_>, it: &RestoredAlert) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO alerts (file, rule_group, rule, labels, active_at, seen_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (file, rule_group, rule, labels) DO UPDATE SET active_at = ?5, seen_at = ?6",
+    )?
+    .execute(params![
+        it.file,
+        it.group,
+        it.rule,
+        it.labels,
+        it.active_at,
+        it.seen_at
+    ])
+    .map(drop)
+}
+
+pub(super) fn drop_alert(tx: &Transaction<'_>, it: &RestoredAlert) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "DELETE FROM alerts WHERE file = ?1 AND rule_group = ?2 AND rule = ?3 AND labels = ?4",
+    )?
+    .execute(params![it.file, it.group, it.rule, it.labels])
+    .map(drop)
+}
+
 /// Everything, oldest first.
 pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
     Ok(Restored {
@@ -287,6 +312,7 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
             delivery,
         )?,
         triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
+        alerts: all(db, "SELECT * FROM alerts ORDER BY seq", alert)?,
         held: None,
     })
 }
@@ -388,6 +414,17 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         attempts: row.get("attempts")?,
         last_error: row.get("last_error")?,
         state,
+    })
+}
+
+fn alert(row: &Row<'_>) -> rusqlite::Result<RestoredAlert> {
+    Ok(RestoredAlert {
+        file: row.get("file")?,
+        group: row.get("rule_group")?,
+        rule: row.get("rule")?,
+        labels: row.get("labels")?,
+        active_at: row.get("active_at")?,
+        seen_at: row.get("seen_at")?,
     })
 }
 

@@ -7,7 +7,8 @@ use rusqlite::{Connection, TransactionBehavior};
 const APPLICATION_ID: i64 = 0x6761_7464;
 
 /// Step n brings `user_version` from n to n + 1. Released steps never change.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
 CREATE TABLE rollouts (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -80,7 +81,20 @@ CREATE TABLE quarantines (
     confirmed_at TEXT,
     confirmed_by TEXT
 ) STRICT;
-"];
+",
+    "
+CREATE TABLE alerts (
+    seq INTEGER PRIMARY KEY,
+    file TEXT NOT NULL,
+    rule_group TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    active_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    UNIQUE (file, rule_group, rule, labels)
+) STRICT;
+",
+];
 
 /// The schema that this gated writes.
 #[allow(clippy::cast_possible_wrap, reason = "there are a handful of steps")]
