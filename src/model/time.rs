@@ -94,6 +94,40 @@ impl FromStr for Timestamp {
 #[error("`{0}` is not a time; write RFC 3339 (2026-12-01T00:00:00Z) or Unix seconds")]
 pub struct NotATime(String);
 
+/// A duration as Prometheus writes it: `1h30m`, `5m`, `1d`, `250ms`, `0`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    const UNITS: [(&str, u64); 7] = [
+        ("y", 365 * 86_400_000),
+        ("w", 7 * 86_400_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    if text == "0" {
+        return Some(Duration::ZERO);
+    }
+    let (mut millis, mut rest, mut next) = (0u64, text, 0);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| c.is_ascii_digit());
+        let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
+        let place = UNITS.iter().position(|(name, _)| *name == unit)?;
+        // Each unit at most once, the largest first.
+        if place < next {
+            return None;
+        }
+        next = place + 1;
+        let each = number.parse::<u64>().ok()?.checked_mul(UNITS[place].1)?;
+        millis = millis.checked_add(each)?;
+        rest = tail;
+    }
+    (!text.is_empty()).then(|| Duration::from_millis(millis))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,5 +150,26 @@ mod tests {
             (b.since(a), a.since(b)),
             (Duration::from_millis(4), Duration::ZERO)
         );
+    }
+
+    #[test]
+    fn durations_are_prometheus_own() {
+        for (text, millis) in [
+            ("0", Some(0)),
+            ("0s", Some(0)),
+            ("1h30m", Some(5_400_000)),
+            ("1d", Some(86_400_000)),
+            ("1w2d3ms", Some(777_600_003)),
+            ("250ms", Some(250)),
+            ("", None),
+            ("5", None),
+            ("1m1h", None),
+            ("1m1m", None),
+            ("-5m", None),
+            ("5 m", None),
+        ] {
+            let expected = millis.map(Duration::from_millis);
+            assert_eq!(duration(text), expected, "{text}");
+        }
     }
 }

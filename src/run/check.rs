@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Config, Unread, read_config, read_rules};
 use crate::model::Timestamp;
-use crate::runbook::{Env, Fault, Faults, Grade, Rules, load_with};
+use crate::runbook::{Env, Fault, Faults, Grade, GroupRuleKind, Rules, load_with};
 use crate::source::exposition::{Fate, Format, Limits, PageError, Reader};
 
 /// A page is larger than any target's; more is not read.
@@ -264,7 +264,20 @@ fn size(rules: &Rules) -> String {
     let signals = counted(rules.signals.len(), "signal");
     let triggers = rules.phases.iter().map(|it| it.triggers.len()).sum();
     let phases = counted(rules.phases.len(), "phase");
-    format!("{signals}, {phases}, {}", counted(triggers, "trigger"))
+    let mut size = format!("{signals}, {phases}, {}", counted(triggers, "trigger"));
+    if !rules.groups.is_empty() {
+        let all = || rules.groups.iter().flat_map(|group| &group.rules);
+        let alerts = all().filter(|rule| matches!(rule.kind, GroupRuleKind::Alert(_)));
+        let alerts = alerts.count();
+        let _ = write!(
+            size,
+            "; {}, {}, {}",
+            counted(rules.groups.len(), "group"),
+            counted(alerts, "alerting rule"),
+            counted(all().count() - alerts, "recording rule")
+        );
+    }
+    size
 }
 
 fn counted(count: usize, noun: &str) -> String {

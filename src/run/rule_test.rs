@@ -10,7 +10,7 @@ use regex::Regex;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use crate::model::{Labels, Slot, TargetId, Timestamp, is_stale};
+use crate::model::{Labels, Slot, TargetId, Timestamp, is_stale, time};
 use crate::promql::{Expr, Output, Plan};
 use crate::rules::{AlertState, AlertTiming, Group, GroupRule, RuleAlerts, RuleKind, World};
 use crate::runbook::{Env, GroupRuleKind, RuleGroup, Rules, load_with};
@@ -115,7 +115,7 @@ pub(super) struct Span(pub Duration);
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let Scalar(text) = Scalar::deserialize(from)?;
-        script::duration(&text).map(Self).ok_or_else(|| {
+        time::duration(&text).map(Self).ok_or_else(|| {
             D::Error::custom(format!(
                 "`{text}` is no duration; write 30s, 5m, 1h30m or 0"
             ))
@@ -352,22 +352,9 @@ fn load(path: &Path, env: Env<'_>) -> Result<(TestFile, Arc<Rules>), String> {
 }
 
 fn rules_of(files: &[PathBuf], env: Env<'_>) -> Result<Rules, String> {
-    let (yaml, toml): (Vec<PathBuf>, Vec<PathBuf>) = files
-        .iter()
-        .cloned()
-        .partition(|path| path.extension().is_none_or(|it| it != "toml"));
-    let mut rules = Rules::default();
-    if !toml.is_empty() {
-        let sources = super::config::read_rules(&toml).map_err(|error| error.to_string())?;
-        let loaded = load_with(&sources, env, None);
-        rules = loaded.map_err(|faults| faults.render(false))?.0;
-    }
-    for path in &yaml {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-        let groups = crate::runbook::rule_groups(&path.display().to_string(), &text)?;
-        rules.groups.extend(groups);
-    }
-    Ok(rules)
+    let sources = super::config::read_rules(files).map_err(|error| error.to_string())?;
+    let loaded = load_with(&sources, env, None);
+    Ok(loaded.map_err(|faults| faults.render(false))?.0)
 }
 
 /// Series and their samples by interval.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::condition::{condition, signal_help, threshold};
 use super::fault::{Fault, Faults, Grade, Place, Source};
 use super::lint::{self, Placed};
+use super::prometheus;
 use super::quantity::Wrong;
 use super::reader::{Env, Reader, Section, Text};
 use super::{Clock, Hold, NoData, Phase, Rules, Signal, Target, Trigger, When};
@@ -41,9 +42,17 @@ pub fn load_with(
         rules: Rules::default(),
         placed: Placed::default(),
     };
-    let roots: Vec<_> = (0..files.len()).filter_map(|it| reader.root(it)).collect();
+    let of_prometheus = |it: &usize| super::is_rule_file(&files[*it].path);
+    let (yaml, toml): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(of_prometheus);
+    let roots: Vec<_> = toml.into_iter().filter_map(|it| reader.root(it)).collect();
     loading.files(roots);
-    let Loading { rules, placed, .. } = loading;
+    let Loading {
+        mut rules, placed, ..
+    } = loading;
+    for source in yaml {
+        let groups = prometheus::groups(&reader, source, &files[source]);
+        rules.groups.extend(groups);
+    }
     lint::lint(&reader, &rules, &placed, interval);
     let faults = Faults {
         sources: files.to_vec(),

@@ -12,13 +12,14 @@ mod reader;
 mod signal;
 mod syntax;
 mod threshold;
+mod yaml;
 
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};
 pub use file::{RulesText, load, load_with};
 pub use group::{AlertRule, GroupRule, GroupRuleKind, RuleGroup};
 pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
-pub use prometheus::rule_groups;
+pub use prometheus::is_rule_file;
 pub use reader::Env;
 pub(crate) use reader::{Item, Reader, Section, Text};
 pub use signal::Signal;

@@ -31,7 +31,8 @@ impl<'e> Reader<'e> {
     pub fn new(sources: &'e [Source], env: Env<'e>) -> Self {
         let mut faults = Vec::new();
         let mut broken = Vec::new();
-        for (source, Source { text, .. }) in sources.iter().enumerate() {
+        let toml = |it: &(usize, &Source)| !super::is_rule_file(&it.1.path);
+        for (source, Source { text, .. }) in sources.iter().enumerate().filter(toml) {
             let (_, errors) = DeTable::parse_recoverable(text);
             let errors = errors
                 .iter()

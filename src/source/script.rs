@@ -1,7 +1,5 @@
 //! promtool's series notation (`1+1x10`, `_`, `stale`): what a rule test's input looks like at each interval.
 
-use std::time::Duration;
-
 use crate::model::Labels;
 use crate::model::STALE;
 
@@ -173,40 +171,6 @@ pub fn number(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// A duration as Prometheus writes it: `1h30m`, `5m`, `1d`, `250ms`, `0`.
-#[must_use]
-pub fn duration(text: &str) -> Option<Duration> {
-    const UNITS: [(&str, u64); 7] = [
-        ("y", 365 * 86_400_000),
-        ("w", 7 * 86_400_000),
-        ("d", 86_400_000),
-        ("h", 3_600_000),
-        ("m", 60_000),
-        ("s", 1000),
-        ("ms", 1),
-    ];
-    if text == "0" {
-        return Some(Duration::ZERO);
-    }
-    let (mut millis, mut rest, mut largest) = (0u64, text, 0);
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let (number, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| c.is_ascii_digit());
-        let (unit, tail) = tail.split_at(end.unwrap_or(tail.len()));
-        let place = UNITS.iter().position(|(name, _)| *name == unit)?;
-        // Each unit at most once, the largest first.
-        if place < largest {
-            return None;
-        }
-        largest = place + 1;
-        let each = number.parse::<u64>().ok()?.checked_mul(UNITS[place].1)?;
-        millis = millis.checked_add(each)?;
-        rest = tail;
-    }
-    (!text.is_empty()).then(|| Duration::from_millis(millis))
-}
-
 /// The files that a pattern stands for, in the order of their names; `*` and `?` count in its last part only.
 ///
 /// # Errors
@@ -283,27 +247,6 @@ mod tests {
             "a{b=\"1\",b=\"2\"}",
         ] {
             assert!(labels(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_are_prometheus_own() {
-        for (text, millis) in [
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("1h30m", Some(5_400_000)),
-            ("1d", Some(86_400_000)),
-            ("1w2d3ms", Some(777_600_003)),
-            ("250ms", Some(250)),
-            ("", None),
-            ("5", None),
-            ("1m1h", None),
-            ("1m1m", None),
-            ("-5m", None),
-            ("5 m", None),
-        ] {
-            let expected = millis.map(Duration::from_millis);
-            assert_eq!(duration(text), expected, "{text}");
         }
     }
 }

@@ -11,7 +11,7 @@ use gated::engine::{
 };
 use gated::model::{Labels, Slot, TargetId, Timestamp};
 use gated::rules::Group;
-use gated::runbook::{Rules, rule_groups};
+use gated::runbook::Rules;
 use gated::source::script;
 
 use crate::world;
@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 
 /// One group of the suite's rules, and when its clock is at a slot.
 fn only(group: &str) -> (Settings, i64) {
-    let mut groups = rule_groups("rules.yaml", RULES).unwrap();
+    let mut groups = world::groups(RULES);
     groups.retain(|it| it.name == group);
     let mut settings = world::settings("clock = \"rollout\"\n");
     settings.rules = Arc::new(Rules {
@@ -31,7 +31,7 @@ fn only(group: &str) -> (Settings, i64) {
     });
     settings.labels.clear();
     settings.external_url = Some("http://gated.example".into());
-    let shift = Group::shift_of(group, "rules.yaml", INTERVAL);
+    let shift = Group::shift_of(group, "rules.yml", INTERVAL);
     (
         settings,
         world::START + i64::try_from(shift.as_millis()).unwrap(),

@@ -57,7 +57,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus_parse", &["source/exposition/"]),
     ("promql_parser", &["promql/parse.rs"]),
     ("rusqlite", &["sink/ledger/"]),
-    ("serde_saphyr", &["source/discovery/"]),
+    // Three kinds of file are YAML, and none of them is another's: targets, Prometheus' rules, tests of rules.
+    (
+        "serde_saphyr",
+        &["source/discovery/", "runbook/yaml.rs", "run/rule_test.rs"],
+    ),
     // Two kinds of file are TOML, rules files and the configuration; both are read through one reader.
     ("toml", &["runbook/reader.rs", "runbook/reader/"]),
 ];

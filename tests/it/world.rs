@@ -64,6 +64,16 @@ do = "escalate"
 severity = "P1"
 "#;
 
+/// Prometheus' rule groups of a text.
+pub fn groups(text: &str) -> Vec<gated::runbook::RuleGroup> {
+    let source = Source {
+        path: "rules.yml".into(),
+        text: text.into(),
+    };
+    let rules = load(&[source]).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    rules.groups
+}
+
 pub fn settings(rules: &str) -> Settings {
     let source = Source {
         path: "rules.toml".into(),

@@ -18,9 +18,7 @@ pub enum Unread {
     Io { path: String, error: io::Error },
     #[error("{0} is larger than 4 MiB: no file of rules")]
     TooLarge(String),
-    #[error("{0} is a Prometheus rule file: rule groups are not in this version")]
-    RuleGroups(String),
-    #[error("{0} holds no rules: there is no *.toml in it")]
+    #[error("{0} holds no rules: there is no *.toml, *.yml or *.yaml in it")]
     Empty(String),
 }
 
@@ -60,9 +58,6 @@ pub fn read_rules(paths: &[PathBuf]) -> Result<Vec<Source>, Unread> {
     }
     let mut sources: Vec<Source> = Vec::new();
     for file in files {
-        if has_ending(&file, &["yml", "yaml"]) {
-            return Err(Unread::RuleGroups(file.display().to_string()));
-        }
         if !sources.iter().any(|it| Path::new(&it.path) == file) {
             sources.push(read_config(&file)?);
         }

@@ -1,0 +1,256 @@
+//! Prometheus' rule files: those of the world load, and what is wrong with a file is told all at once, in its place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect;
+use gated::model::{Action, Severity};
+use gated::runbook::{GroupRuleKind, Source, load};
+
+fn source(path: &str, text: &str) -> Source {
+    Source {
+        path: path.into(),
+        text: text.into(),
+    }
+}
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_worlds_rule_files_load() {
+    let (mut groups, mut alerts, mut records) = (0, 0, 0);
+    let folders = ["prometheus_rules", "unittest/rules", "alert_generator"];
+    for path in folders.into_iter().flat_map(files) {
+        if path.extension().is_some_and(|it| it == "md") {
+            continue;
+        }
+        let name = format!("{}.yml", path.file_stem().unwrap().display());
+        let rules = load(&[source(&name, &fs::read_to_string(&path).unwrap())])
+            .unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        groups += rules.groups.len();
+        for rule in rules.groups.iter().flat_map(|group| &group.rules) {
+            match rule.kind {
+                GroupRuleKind::Record => records += 1,
+                GroupRuleKind::Alert(_) => alerts += 1,
+            }
+        }
+    }
+    expect![[r#"
+        180 groups, 572 alerts, 138 recorded
+    "#]]
+    .assert_eq(&format!(
+        "{groups} groups, {alerts} alerts, {records} recorded\n"
+    ));
+}
+
+fn faults(text: &str) -> String {
+    match load(&[source("rules.yml", text)]) {
+        Ok(_) => "no faults".to_owned(),
+        Err(faults) => faults.render(false),
+    }
+}
+
+#[test]
+fn every_fault_of_a_file_is_told_in_its_place() {
+    let text = r#"groups:
+- name: one
+  intervall: 30s
+  limit: many
+  rules:
+  - alert: A
+    expr: rate(foo[5m]
+    for: 5 minutes
+    labels:
+      gated_do: reboot
+  - alert: B
+    record: b
+    expr: foo
+  - record: c
+    expr: |
+      sum by (job) (
+        rate(foo[5m])
+      ) / nosuch(bar)
+    for: 1m
+  - expr: foo
+  - alert: D
+  - alert: E
+    expr: up == 0
+    labels: {__name__: x, severity: page}
+  - alert: E
+    expr: up == 1
+    labels: {severity: page}
+- name: one
+- rules: []
+- text
+"#;
+    expect![[r#"
+        error: a group has no key `intervall`
+         --> rules.yml:3:3
+          |
+        3 |   intervall: 30s
+          |   ^^^^^^^^^
+          |
+          = help: did you mean `interval`?
+
+        error: `limit` is `many`
+         --> rules.yml:4:10
+          |
+        4 |   limit: many
+          |          ^^^^
+          |
+          = help: write a whole number; 0 is no limit
+
+        error: `(` is never closed
+         --> rules.yml:7:15
+          |
+        7 |     expr: rate(foo[5m]
+          |               ^
+
+        error: `for` is `5 minutes`
+         --> rules.yml:8:10
+          |
+        8 |     for: 5 minutes
+          |          ^^^^^^^^^
+          |
+          = help: write a duration as Prometheus does: 30s, 5m, 1h30m, 1d, 0s
+
+        error: `gated_do` is `reboot`
+          --> rules.yml:10:17
+           |
+        10 |       gated_do: reboot
+           |                 ^^^^^^
+           |
+           = help: write one of rollback, escalate, notify
+
+        error: a rule has both `record` and `alert`
+          --> rules.yml:11:5
+           |
+        11 |   - alert: B
+           |     ^^^^^
+           |
+           = help: make two rules of it
+
+        error: there is no function `nosuch`
+          --> rules.yml:18:11
+           |
+        18 |       ) / nosuch(bar)
+           |           ^^^^^^
+
+        error: `for` belongs to alerts, and `c` is recorded
+          --> rules.yml:19:5
+           |
+        19 |     for: 1m
+           |     ^^^
+           |
+           = help: take `for` out
+
+        error: a rule has neither `record` nor `alert`
+          --> rules.yml:20:5
+           |
+        20 |   - expr: foo
+           |     ^^^^
+           |
+           = help: write record: NAME or alert: NAME
+
+        error: `D` has no `expr`
+          --> rules.yml:21:5
+           |
+        21 |   - alert: D
+           |     ^^^^^
+           |
+           = help: write expr: EXPRESSION
+
+        error: `__name__` is no name for a label
+          --> rules.yml:24:14
+           |
+        24 |     labels: {__name__: x, severity: page}
+           |              ^^^^^^^^
+           |
+           = help: the metric's name is said by `record`
+
+        error: there are two groups `one` in this file
+          --> rules.yml:28:9
+           |
+         2 | - name: one
+           |         --- first here
+        ...
+        28 | - name: one
+           |         ^^^
+           |
+           = help: give one another name
+
+        error: a group has no name
+          --> rules.yml:29:3
+           |
+        29 | - rules: []
+           |   ^^^^^
+           |
+           = help: write name: NAME
+
+        error: a group is a table, not a value
+          --> rules.yml:30:3
+           |
+        30 | - text
+           |   ^^^^
+           |
+           = help: its keys are name, interval, query_offset, limit, labels, rules
+    "#]]
+    .assert_eq(&(faults(text) + "\n"));
+}
+
+#[test]
+fn what_is_no_yaml_is_told_where() {
+    for (text, expected) in [
+        ("groups:\n- name: a\n   rules: []\n", "rules.yml:3"),
+        ("groups: [\n", "rules.yml:"),
+        ("groups:\n- name: a\n  name: b\n", "rules.yml:3"),
+        ("- a\n", "rules.yml:1"),
+    ] {
+        let told = faults(text);
+        assert!(
+            told.contains(expected) && told.contains("help"),
+            "{text}\n{told}"
+        );
+    }
+    assert_eq!(faults(""), "no faults");
+    assert_eq!(faults("groups:\n"), "no faults");
+}
+
+#[test]
+fn labels_say_how_bad_and_what_to_do() {
+    let text = "groups:\n- name: g\n  labels: {severity: warning, team: a}\n  rules:\n  - alert: A\n    expr: 1\n    for: 1d12h\n    labels: {severity: critical, gated_do: rollback}\n  - alert: B\n    expr: 'true_metric'\n    labels: {team: 7}\n";
+    let rules = load(&[source("r.yaml", text)]).unwrap_or_else(|it| panic!("{}", it.render(false)));
+    let alerts: Vec<_> = rules.groups[0]
+        .rules
+        .iter()
+        .map(|rule| match &rule.kind {
+            GroupRuleKind::Alert(it) => {
+                let team = rule.labels["team"].clone();
+                (it.severity, it.action, it.hold.as_secs(), team)
+            }
+            GroupRuleKind::Record => unreachable!(),
+        })
+        .collect();
+    assert_eq!(
+        alerts,
+        [
+            (
+                Some(Severity::P1),
+                Some(Action::Rollback),
+                36 * 3600,
+                "a".to_owned()
+            ),
+            (Some(Severity::P2), None, 0, "7".to_owned()),
+        ]
+    );
+}
