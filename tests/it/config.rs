@@ -606,7 +606,8 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
         report.text
     );
     assert_eq!(code(&[folder.path().join("none.toml")]), 2);
-    assert_eq!(code(&[file("groups.yml", "groups: []")]), 2);
+    assert_eq!(code(&[file("groups.yml", "groups: []")]), 0);
+    assert_eq!(code(&[file("group.yml", "group: []")]), 1);
     assert_eq!(check::config(&good, &[], &no_env, false).code, 1);
     assert_eq!(
         check::config(Path::new("/not/there"), &[], &no_env, false).code,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 use gated::model::{Action, Severity};
 use gated::runbook::{GroupRuleKind, Source, load};
 
@@ -45,9 +45,9 @@ fn the_worlds_rule_files_load() {
             }
         }
     }
-    expect![[r#"
+    expect![[r"
         180 groups, 572 alerts, 138 recorded
-    "#]]
+    "]]
     .assert_eq(&format!(
         "{groups} groups, {alerts} alerts, {records} recorded\n"
     ));
@@ -62,7 +62,7 @@ fn faults(text: &str) -> String {
 
 #[test]
 fn every_fault_of_a_file_is_told_in_its_place() {
-    let text = r#"groups:
+    let text = r"groups:
 - name: one
   intervall: 30s
   limit: many
@@ -92,120 +92,8 @@ fn every_fault_of_a_file_is_told_in_its_place() {
 - name: one
 - rules: []
 - text
-"#;
-    expect![[r#"
-        error: a group has no key `intervall`
-         --> rules.yml:3:3
-          |
-        3 |   intervall: 30s
-          |   ^^^^^^^^^
-          |
-          = help: did you mean `interval`?
-
-        error: `limit` is `many`
-         --> rules.yml:4:10
-          |
-        4 |   limit: many
-          |          ^^^^
-          |
-          = help: write a whole number; 0 is no limit
-
-        error: `(` is never closed
-         --> rules.yml:7:15
-          |
-        7 |     expr: rate(foo[5m]
-          |               ^
-
-        error: `for` is `5 minutes`
-         --> rules.yml:8:10
-          |
-        8 |     for: 5 minutes
-          |          ^^^^^^^^^
-          |
-          = help: write a duration as Prometheus does: 30s, 5m, 1h30m, 1d, 0s
-
-        error: `gated_do` is `reboot`
-          --> rules.yml:10:17
-           |
-        10 |       gated_do: reboot
-           |                 ^^^^^^
-           |
-           = help: write one of rollback, escalate, notify
-
-        error: a rule has both `record` and `alert`
-          --> rules.yml:11:5
-           |
-        11 |   - alert: B
-           |     ^^^^^
-           |
-           = help: make two rules of it
-
-        error: there is no function `nosuch`
-          --> rules.yml:18:11
-           |
-        18 |       ) / nosuch(bar)
-           |           ^^^^^^
-
-        error: `for` belongs to alerts, and `c` is recorded
-          --> rules.yml:19:5
-           |
-        19 |     for: 1m
-           |     ^^^
-           |
-           = help: take `for` out
-
-        error: a rule has neither `record` nor `alert`
-          --> rules.yml:20:5
-           |
-        20 |   - expr: foo
-           |     ^^^^
-           |
-           = help: write record: NAME or alert: NAME
-
-        error: `D` has no `expr`
-          --> rules.yml:21:5
-           |
-        21 |   - alert: D
-           |     ^^^^^
-           |
-           = help: write expr: EXPRESSION
-
-        error: `__name__` is no name for a label
-          --> rules.yml:24:14
-           |
-        24 |     labels: {__name__: x, severity: page}
-           |              ^^^^^^^^
-           |
-           = help: the metric's name is said by `record`
-
-        error: there are two groups `one` in this file
-          --> rules.yml:28:9
-           |
-         2 | - name: one
-           |         --- first here
-        ...
-        28 | - name: one
-           |         ^^^
-           |
-           = help: give one another name
-
-        error: a group has no name
-          --> rules.yml:29:3
-           |
-        29 | - rules: []
-           |   ^^^^^
-           |
-           = help: write name: NAME
-
-        error: a group is a table, not a value
-          --> rules.yml:30:3
-           |
-        30 | - text
-           |   ^^^^
-           |
-           = help: its keys are name, interval, query_offset, limit, labels, rules
-    "#]]
-    .assert_eq(&(faults(text) + "\n"));
+";
+    expect_file!["../data/prometheus_faults.txt"].assert_eq(&(faults(text) + "\n"));
 }
 
 #[test]
