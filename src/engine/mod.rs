@@ -16,6 +16,7 @@ mod interest;
 mod judge;
 mod operate;
 mod phases;
+mod question;
 mod settings;
 mod show;
 mod signals;
@@ -27,6 +28,7 @@ pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 pub use interest::Interest;
+pub use question::{AskError, Asking, Question, Told};
 pub use settings::{
     Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredTrigger, RollbackMode,
     RollbackPolicy, RolloutPolicy, Settings, ToldRollout,

@@ -17,6 +17,7 @@ mod node;
 mod parse;
 mod plan;
 mod range;
+mod raw;
 mod rewrite;
 mod scalar;
 mod select;
@@ -26,7 +27,9 @@ mod tests;
 pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;
+pub use parse::{pretty, text};
 pub use plan::{EvalError, Output, Plan, Vector};
+pub use raw::RawRange;
 
 /// A number as a label's value holds it: shortest, without an exponent.
 fn written(value: f64) -> String {

@@ -28,6 +28,7 @@ use super::lex::{self, ParseError, Token};
 use super::matchers::{Matcher, Matchers, Test};
 use super::node::{Kind, Node, Pin};
 use super::range::{OverRange, STEPS_MAX, Source, Subquery};
+use super::raw::RawRange;
 use super::rewrite;
 use super::scalar::{Op, Scalar};
 use super::select::Selector;
@@ -49,15 +50,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
     let readable = rewrite::rewritten(text, &tokens)?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(text))
         .map_err(|message| lex::explain(text, &tokens, &message))?;
-    let mut reader = Reader {
-        text,
-        tokens,
-        selectors: Vec::new(),
-        longest_range: Duration::ZERO,
-        reads_absence: false,
-        dynamic: false,
-        outer: None,
-    };
+    let mut reader = Reader::new(text, tokens);
     let root = reader.root(&parsed)?;
     Ok(Parsed {
         root,
@@ -66,6 +59,44 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
         reads_absence: reader.reads_absence,
         dynamic: reader.dynamic,
     })
+}
+
+/// `selector[range]` by itself; `None` for any other text.
+pub(super) fn raw_range(text: &str) -> Option<Result<RawRange, ParseError>> {
+    let tokens = lex::tokens(text).ok()?;
+    let readable = rewrite::rewritten(text, &tokens).ok()?;
+    let parsed = parser::parse(readable.as_deref().unwrap_or(text)).ok()?;
+    let parser::Expr::MatrixSelector(matrix) = bare(&parsed) else {
+        return None;
+    };
+    let mut reader = Reader::new(text, tokens);
+    let selector = reader.selector(&matrix.vs, Some(matrix.range));
+    let range = matrix.range;
+    Some(selector.map(|selector| RawRange { selector, range }))
+}
+
+/// The text that a string literal by itself stands for; `None` for any other expression.
+#[must_use]
+pub fn text(expr: &str) -> Option<String> {
+    if !expr.trim_start().starts_with(['"', '\'', '`']) || lex::tokens(expr).is_err() {
+        return None;
+    }
+    match parser::parse(expr).ok()? {
+        parser::Expr::StringLiteral(text) => Some(text.val),
+        _ => None,
+    }
+}
+
+/// The expression as Prometheus' `format_query` writes it: short ones on a line, long ones indented.
+///
+/// # Errors
+/// What does not parse. Duration arithmetic is not kept as it was written.
+pub fn pretty(expr: &str) -> Result<String, ParseError> {
+    let tokens = lex::tokens(expr)?;
+    let readable = rewrite::rewritten(expr, &tokens)?;
+    let parsed = parser::parse(readable.as_deref().unwrap_or(expr))
+        .map_err(|message| lex::explain(expr, &tokens, &message))?;
+    Ok(parsed.prettify())
 }
 
 struct Reader<'a> {
@@ -94,7 +125,19 @@ fn bare(expr: &parser::Expr) -> &parser::Expr {
     }
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, tokens: Vec<Token>) -> Self {
+        Self {
+            text,
+            tokens,
+            selectors: Vec::new(),
+            longest_range: Duration::ZERO,
+            reads_absence: false,
+            dynamic: false,
+            outer: None,
+        }
+    }
+
     fn refused(&self, feature: &str) -> ParseError {
         lex::refused(feature, lex::find(self.text, &self.tokens, feature))
     }

@@ -194,6 +194,37 @@ impl Selector {
     }
 }
 
+impl Selector {
+    /// The samples of one element in `(after, until]`, oldest first; there may be markers among them.
+    pub fn samples(
+        &self,
+        window: &Window,
+        element: usize,
+        (after, until): (i64, i64),
+        samples: &mut Vec<(i64, f64)>,
+    ) {
+        samples.clear();
+        let scattered = self
+            .scattered
+            .iter()
+            .find(|(number, _)| *number as usize == element);
+        if let Some((_, places)) = scattered {
+            return gather(window, places, after, until, samples);
+        }
+        let holds = |segment: &&Segment| {
+            (segment.first..segment.first + segment.columns.len()).contains(&element)
+        };
+        let Some(segment) = self.segments.iter().find(holds) else {
+            return;
+        };
+        if let Some(block) = segment.block(window) {
+            let column = segment.columns.get(element - segment.first);
+            let rows = block.between(after, until);
+            samples.extend(rows.map(|row| (row.at, row.get(column))));
+        }
+    }
+}
+
 fn newest_at(window: &Window, at: SeriesAt, after: i64, until: i64) -> Option<(i64, f64)> {
     let block = window.block(at.target, at.block)?;
     if let Some(ring) = block.ring(at.column) {

@@ -1,0 +1,72 @@
+//! What the API may ask for and no rule may say: the samples of a range as they are, and a text.
+
+use std::time::Duration;
+
+use crate::model::{Labels, Timestamp, is_stale, time};
+use crate::store::Window;
+
+use super::lex::ParseError;
+use super::node::{Binding, Moment, Times};
+use super::parse;
+use super::select::Selector;
+
+/// `selector[range]`, by itself.
+#[derive(Clone, Debug)]
+pub struct RawRange {
+    pub(super) selector: Selector,
+    pub(super) range: Duration,
+}
+
+impl RawRange {
+    /// `None` where the text is another kind of expression, or none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Result<Self, ParseError>> {
+        parse::raw_range(text)
+    }
+
+    /// Every series with its samples in the range that ends at `at`, by labels.
+    #[must_use]
+    pub fn samples(
+        mut self,
+        window: &Window,
+        at: Timestamp,
+    ) -> Vec<(Labels, Vec<(Timestamp, f64)>)> {
+        let at = at.millis();
+        let times = Times {
+            at,
+            start: at,
+            end: at,
+            step: 1,
+        };
+        let mut binding = Binding {
+            window,
+            times,
+            targets: Vec::new(),
+            matched: Vec::new(),
+        };
+        let layout = self.selector.bind(&mut binding);
+        let moment = Moment {
+            window,
+            times,
+            samples: &mut Vec::new(),
+        };
+        let until = self.selector.until(&moment);
+        let after = until.saturating_sub(time::millis(self.range));
+        let mut samples = Vec::new();
+        let mut found = Vec::new();
+        for element in 0..layout.len() {
+            self.selector
+                .samples(window, element, (after, until), &mut samples);
+            let points: Vec<(Timestamp, f64)> = samples
+                .iter()
+                .filter(|(_, value)| !is_stale(*value))
+                .map(|(at, value)| (Timestamp::from_millis(*at), *value))
+                .collect();
+            if !points.is_empty() {
+                found.push((layout.labels(element), points));
+            }
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found
+    }
+}
