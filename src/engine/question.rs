@@ -1,6 +1,6 @@
 //! Questions: read-only, no inputs, not journalled. The core answers one in steps between inputs.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -148,7 +148,7 @@ impl Engine {
         for selector in selectors {
             let expr = Expr::parse(selector).map_err(bad_data)?;
             match &expr.selectors()[..] {
-                [(one, _)] => matchers.push(one.clone()),
+                [(one, _)] if expr.is_selector() => matchers.push(one.clone()),
                 _ => {
                     return Err(AskError::BadData(format!(
                         "`{selector}` is not one series selector"
@@ -156,16 +156,20 @@ impl Engine {
                 }
             }
         }
-        let mut found: BTreeMap<Labels, ()> = BTreeMap::new();
+        let mut found = BTreeSet::new();
         self.window.visit(None, &mut |_, labels| {
             if matchers.is_empty() || matchers.iter().any(|it| it.matches(labels)) {
-                found.insert(labels.clone(), ());
+                found.insert(labels.clone());
             }
         });
-        Ok(Told::Series(found.into_keys().collect()))
+        Ok(Told::Series(found.into_iter().collect()))
     }
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "it ends `map_err`, which hands errors over"
+)]
 fn bad_data(error: crate::promql::ParseError) -> AskError {
     AskError::BadData(format!("invalid parameter \"query\": {error}"))
 }
@@ -210,20 +214,17 @@ impl RangeWork {
         let (places, series, samples) = (&mut self.places, &mut self.series, &mut self.samples);
         let mut add = |labels: &Labels, value| {
             *samples += 1;
-            let place = match places.get(labels) {
-                Some(place) => *place,
-                None => {
-                    places.insert(labels.clone(), series.len());
-                    series.push((labels.clone(), Vec::new()));
-                    series.len() - 1
-                }
-            };
+            let place = places.get(labels).copied().unwrap_or_else(|| {
+                places.insert(labels.clone(), series.len());
+                series.push((labels.clone(), Vec::new()));
+                series.len() - 1
+            });
             series[place].1.push((at, value));
         };
         match output {
             Ok(Output::Scalar(value)) => add(&Labels::empty(), value),
             Ok(Output::Vector(vector)) => {
-                vector.iter().for_each(|(labels, value)| add(labels, value))
+                vector.iter().for_each(|(labels, value)| add(labels, value));
             }
             Err(error) => return Err(AskError::Execution(error.to_string())),
         }

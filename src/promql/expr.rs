@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lex::ParseError;
 use super::matchers::Matchers;
-use super::node::Node;
+use super::node::{Kind, Node};
 use super::parse;
 use super::scalar::Scalar;
 
@@ -66,6 +66,12 @@ impl Expr {
     #[must_use]
     pub fn reads_absence(&self) -> bool {
         self.reads_absence
+    }
+
+    /// Whether it is a series selector and nothing else.
+    #[must_use]
+    pub fn is_selector(&self) -> bool {
+        matches!(&self.root, Root::Vector(node) if matches!(node.kind, Kind::Newest(_)))
     }
 
     /// Whether labels of the result come from values.

@@ -2,6 +2,7 @@
 //! answered or shown.
 
 use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -22,6 +23,8 @@ use super::clock::Clock;
 use super::tell;
 use crate::engine::Alert;
 use crate::engine::Answer;
+use crate::engine::AskError;
+use crate::engine::Asking;
 use crate::engine::Attempted;
 use crate::engine::Call;
 use crate::engine::Effect;
@@ -29,14 +32,17 @@ use crate::engine::Engine;
 use crate::engine::Event;
 use crate::engine::Input;
 use crate::engine::Interest;
+use crate::engine::Question;
 use crate::engine::Record;
 use crate::engine::Refusal;
 use crate::engine::Restored;
 use crate::engine::Settings;
 use crate::engine::Snapshot;
+use crate::engine::Told;
 use crate::model::DeliveryKey;
 use crate::model::Timestamp;
 use crate::serve::ActError;
+use crate::serve::AskFailure;
 use crate::sink::Alertmanagers;
 use crate::sink::Ledger;
 use crate::sink::Webhook;
@@ -49,6 +55,12 @@ const INPUTS_MAX: usize = 4096;
 const BATCHES_MAX: usize = 256;
 /// Attempts under way at once.
 pub(super) const ATTEMPTS_MAX: u32 = 256;
+/// Questions asked at once; more are told to ask again.
+const QUESTIONS_MAX: usize = 20;
+/// A question is answered within this time or not at all.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the engine stays with a question before it looks for inputs.
+const SLICE: Duration = Duration::from_millis(2);
 /// While inputs pour in the snapshot is drawn this often; the verdict's own changes are shown at once.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(50);
 
@@ -63,6 +75,10 @@ type Reply = oneshot::Sender<Result<Answer, ActError>>;
 pub(super) type Tap = mpsc::UnboundedSender<(Timestamp, Event)>;
 
 enum Message {
+    Ask {
+        question: Question,
+        reply: oneshot::Sender<Result<Told, AskError>>,
+    },
     Call {
         call: Call,
         reply: Reply,
@@ -81,6 +97,7 @@ pub(super) struct Core {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub interest: Arc<ArcSwap<Interest>>,
     pub attempts: Arc<Semaphore>,
+    questions: Arc<Semaphore>,
 }
 
 /// What the core is started with.
@@ -122,6 +139,7 @@ impl Core {
             snapshot: Arc::new(ArcSwap::from_pointee(engine.snapshot(at))),
             interest: Arc::new(ArcSwap::new(engine.interest())),
             attempts: Arc::new(Semaphore::new(ATTEMPTS_MAX as usize)),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
         };
         let replies = Arc::<Mutex<BTreeMap<u64, Reply>>>::default();
         let hands = Hands {
@@ -146,6 +164,7 @@ impl Core {
             dirty: false,
             floor: at,
             next_token: 0,
+            asked: VecDeque::new(),
         };
         let timers = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -166,6 +185,26 @@ impl Core {
         let sent = self.messages.send(Message::Call { call, reply }).await;
         sent.map_err(|_| ActError::Unavailable)?;
         answer.await.unwrap_or(Err(ActError::Unavailable))
+    }
+
+    /// Asks the engine a question. Whoever stops waiting takes the question back.
+    pub async fn ask(
+        &self,
+        question: Question,
+        timeout: Option<Duration>,
+    ) -> Result<Told, AskFailure> {
+        let Ok(_place) = self.questions.try_acquire() else {
+            return Err(AskFailure::Busy);
+        };
+        let (reply, answer) = oneshot::channel();
+        let sent = self.messages.send(Message::Ask { question, reply }).await;
+        sent.map_err(|_| AskFailure::Unavailable)?;
+        let timeout = timeout.unwrap_or(ANSWER_TIMEOUT).min(ANSWER_TIMEOUT);
+        match tokio::time::timeout(timeout, answer).await {
+            Err(_) => Err(AskFailure::Timeout),
+            Ok(Err(_)) => Err(AskFailure::Unavailable),
+            Ok(Ok(told)) => told.map_err(AskFailure::Refused),
+        }
     }
 
     pub async fn reload(&self, settings: Arc<Settings>) {
@@ -211,6 +250,8 @@ struct Loop {
     /// The next input's stamp is at least this: everything before is settled.
     floor: Timestamp,
     next_token: u64,
+    /// Questions that are being answered, each a slice at a time.
+    asked: VecDeque<(Asking, oneshot::Sender<Result<Told, AskError>>)>,
 }
 
 impl Loop {
@@ -230,7 +271,35 @@ impl Loop {
                     }
                 }
                 Some(input) = inputs.recv() => self.apply(input),
-                () = tokio::time::sleep(wait) => self.wake(),
+                () = tokio::time::sleep(wait), if self.asked.is_empty() => self.wake(),
+                // Messages and inputs go first, a deadline that has come too.
+                () = std::future::ready(()), if !self.asked.is_empty() => {
+                    if wait.is_zero() {
+                        self.wake();
+                    }
+                    self.answer();
+                }
+            }
+        }
+    }
+
+    /// Goes on with the question that has waited longest, for one slice.
+    fn answer(&mut self) {
+        let Some((mut asking, reply)) = self.asked.pop_front() else {
+            return;
+        };
+        if reply.is_closed() {
+            return;
+        }
+        let began = Instant::now();
+        loop {
+            if let Some(told) = self.engine.go_on(&mut asking) {
+                let _ = reply.send(told);
+                return;
+            }
+            if began.elapsed() >= SLICE {
+                self.asked.push_back((asking, reply));
+                return;
             }
         }
     }
@@ -263,6 +332,9 @@ impl Loop {
                 let token = self.next_token;
                 self.hands.replies().insert(token, reply);
                 self.apply(Input::Operator { token, call });
+            }
+            Message::Ask { question, reply } => {
+                self.asked.push_back((self.engine.ask(question), reply));
             }
             Message::Input(input) => {
                 self.apply(input);

@@ -28,11 +28,14 @@ use super::core::Threads;
 use super::token;
 use crate::engine::Answer;
 use crate::engine::Call;
+use crate::engine::Question;
 use crate::engine::Settings;
+use crate::engine::Told;
 use crate::runbook::Rules;
 use crate::runbook::load_with;
 use crate::serve;
 use crate::serve::ActError;
+use crate::serve::AskFailure;
 use crate::serve::Desk;
 use crate::serve::Server;
 use crate::serve::Service;
@@ -311,6 +314,14 @@ impl Front {
 impl Desk for Front {
     fn act(&self, call: Call) -> BoxFuture<'_, Result<Answer, ActError>> {
         Box::pin(self.core.call(call))
+    }
+
+    fn ask(
+        &self,
+        question: Question,
+        timeout: Option<Duration>,
+    ) -> BoxFuture<'_, Result<Told, AskFailure>> {
+        Box::pin(self.core.ask(question, timeout))
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {

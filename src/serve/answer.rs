@@ -10,7 +10,9 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::ActError;
+use super::AskFailure;
 use super::access::Denied;
+use crate::engine::AskError;
 use crate::engine::Refusal;
 
 /// `{"status":"success","data":…}`.
@@ -71,6 +73,22 @@ impl IntoResponse for Failure {
                 .insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
+    }
+}
+
+impl From<AskFailure> for Failure {
+    fn from(error: AskFailure) -> Self {
+        let text = error.to_string();
+        match error {
+            AskFailure::Refused(AskError::BadData(_)) => Self::bad_data(text),
+            AskFailure::Refused(AskError::Execution(_)) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", text)
+            }
+            AskFailure::Timeout => Self::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", text),
+            AskFailure::Busy | AskFailure::Unavailable => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
+            }
+        }
     }
 }
 

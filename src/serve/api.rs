@@ -73,6 +73,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
+        .merge(super::prometheus::routes())
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             let text = "this path does not take this method";

@@ -9,6 +9,7 @@ mod api;
 mod listen;
 pub mod metrics;
 mod page;
+mod prometheus;
 pub mod wire;
 
 use std::sync::Arc;
@@ -18,9 +19,12 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
 use crate::engine::Answer;
+use crate::engine::AskError;
 use crate::engine::Call;
+use crate::engine::Question;
 use crate::engine::Refusal;
 use crate::engine::Snapshot;
+use crate::engine::Told;
 use crate::model::Timestamp;
 
 pub use access::{Token, WeakToken};
@@ -30,10 +34,29 @@ pub use listen::{Server, start};
 pub trait Desk: Send + Sync + 'static {
     /// Asks the engine for something and waits until its answer is recorded.
     fn act(&self, call: Call) -> BoxFuture<'_, Result<Answer, ActError>>;
+    /// Asks the engine a question and waits for the answer, two minutes or as long as `timeout` says.
+    fn ask(
+        &self,
+        question: Question,
+        timeout: Option<Duration>,
+    ) -> BoxFuture<'_, Result<Told, AskFailure>>;
     /// Reads the configuration again; `Err` holds every fault, rendered, and the old one goes on.
     fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
     /// Whether requests may be sent here; `Err` says what is missing, for a person.
     fn ready(&self) -> Result<(), String>;
+}
+
+/// Why a question was not answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskFailure {
+    #[error(transparent)]
+    Refused(#[from] AskError),
+    #[error("query timed out in expression evaluation")]
+    Timeout,
+    #[error("too many questions are being answered; ask again")]
+    Busy,
+    #[error("gated is starting or stopping")]
+    Unavailable,
 }
 
 /// Why a call was not carried out.

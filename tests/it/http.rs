@@ -13,8 +13,10 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use gated::engine::Answer;
 use gated::engine::Call;
+use gated::engine::Question;
 use gated::engine::Refusal;
 use gated::engine::Snapshot;
+use gated::engine::Told;
 use gated::model::RolloutEnd;
 use gated::model::RolloutId;
 use gated::model::Status;
@@ -25,6 +27,7 @@ use gated::run::remote::Daemon;
 use gated::run::remote::RemoteError;
 use gated::serve;
 use gated::serve::ActError;
+use gated::serve::AskFailure;
 use gated::serve::Desk;
 use gated::serve::Service;
 use gated::serve::Token;
@@ -55,6 +58,15 @@ impl Desk for Fake {
         self.calls.lock().unwrap().push(call);
         let answer = self.answer.lock().unwrap().clone();
         Box::pin(async { answer })
+    }
+
+    fn ask(
+        &self,
+        question: Question,
+        _: Option<Duration>,
+    ) -> BoxFuture<'_, Result<Told, AskFailure>> {
+        let told = Told::Text(gated::model::Timestamp::EPOCH, format!("{question:?}"));
+        Box::pin(async { Ok(told) })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {

@@ -37,6 +37,7 @@ mod layering;
 mod ledger;
 mod notation;
 mod peers;
+mod prometheus_api;
 mod prometheus_rules;
 mod promql;
 mod rule_tests;

@@ -1,0 +1,261 @@
+//! Prometheus' HTTP API as the real binary answers it, asked by `promtool` and by hand.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::binary::{Daemon, House, RULES, config, eventually, told};
+use crate::fault_server::{Answer, FaultServer};
+use crate::peers::installed;
+
+const PAGE: &str = "# TYPE broken gauge\nbroken 0\n# TYPE calls counter\ncalls_total{code=\"200\",path=\"/a\"} 7\ncalls_total{code=\"500\",path=\"/b\"} 2\n";
+
+const GROUPS: &str = "groups:
+- name: calls
+  interval: 100ms
+  rules:
+  - record: calls:sum
+    expr: sum(calls_total)
+  - alert: Calls
+    expr: calls_total > 1
+    labels: {severity: warning}
+    annotations: {summary: some}
+  - alert: Fails
+    expr: calls_total * on (job) calls_total
+";
+
+fn running() -> (House, Daemon, FaultServer) {
+    let server = FaultServer::always(Answer::Page(PAGE.to_owned()));
+    let hook = "http://127.0.0.1:9/";
+    let config = config(&[&server.url()], hook, &told("2")) + "[window]\nretain = \"10m\"\n";
+    let house = House::new(&config, RULES);
+    fs::write(house.path("rules.yml"), GROUPS).unwrap();
+    let daemon = house.start();
+    eventually("recorded", || {
+        let told = daemon.get("/api/v1/query?query=calls:sum").json();
+        told["data"]["result"] != json!([])
+    });
+    (house, daemon, server)
+}
+
+fn result(daemon: &Daemon, path: &str) -> Value {
+    let reply = daemon.get(path);
+    assert_eq!(reply.status, 200, "{path}: {reply:?}");
+    let body = reply.json();
+    assert_eq!(body["status"], "success", "{body}");
+    body["data"].clone()
+}
+
+#[test]
+fn queries_are_answered_in_prometheus_words() {
+    let (_house, daemon, _server) = running();
+    let vector = result(
+        &daemon,
+        "/api/v1/query?query=calls_total%7Bcode%3D%22500%22%7D",
+    );
+    let instance = vector["result"][0]["metric"]["instance"].clone();
+    assert_eq!(
+        vector["result"][0]["metric"],
+        json!({"__name__": "calls_total", "code": "500", "path": "/b", "job": "shop", "instance": instance})
+    );
+    assert_eq!(vector["resultType"], "vector");
+    assert_eq!(vector["result"][0]["value"][1], "2");
+    for (query, kind, value) in [
+        ("1%2B1", "scalar", json!("2")),
+        ("1%2F0", "scalar", json!("+Inf")),
+        ("%22a+b%22", "string", json!("a b")),
+    ] {
+        let told = result(&daemon, &format!("/api/v1/query?time=12.5&query={query}"));
+        assert_eq!(
+            told,
+            json!({"resultType": kind, "result": [12.5, value]}),
+            "{query}"
+        );
+    }
+    let raw = result(&daemon, "/api/v1/query?query=calls:sum%5B1m%5D");
+    assert_eq!(raw["resultType"], "matrix");
+    assert_eq!(raw["result"][0]["values"][0][1], "9");
+    // A form does as well as a query.
+    let form = "content-type: application/x-www-form-urlencoded\r\n";
+    let posted = daemon
+        .ask("POST", "/api/v1/query", form, "query=calls%3Asum")
+        .json();
+    assert_eq!(posted["data"]["result"][0]["value"][1], "9");
+    let now = posted["data"]["result"][0]["value"][0].as_f64().unwrap();
+    let range = format!(
+        "/api/v1/query_range?query=vector(time())&start={}&end={now}&step=1s",
+        now - 10.0
+    );
+    let matrix = result(&daemon, &range);
+    assert_eq!(matrix["resultType"], "matrix");
+    let values = matrix["result"][0]["values"].as_array().unwrap();
+    assert_eq!(values.len(), 11);
+    let formatted = result(
+        &daemon,
+        "/api/v1/format_query?query=sum(calls_total)by(job)",
+    );
+    assert_eq!(formatted, "sum by (job) (calls_total)");
+    let cut = daemon.get("/api/v1/query?query=calls_total&limit=1").json();
+    assert_eq!(cut["data"]["result"].as_array().unwrap().len(), 1);
+    assert_eq!(cut["warnings"], json!(["results truncated due to limit"]));
+}
+
+#[test]
+fn what_is_wrong_is_said_as_prometheus_says_it() {
+    let (_house, daemon, _server) = running();
+    for (path, status, kind, says) in [
+        ("/api/v1/query", 400, "bad_data", "\"query\""),
+        ("/api/v1/query?query=sum(", 400, "bad_data", "never closed"),
+        (
+            "/api/v1/query?query=1&time=noon",
+            400,
+            "bad_data",
+            "\"time\"",
+        ),
+        (
+            "/api/v1/query?query=1&timeout=x",
+            400,
+            "bad_data",
+            "\"timeout\"",
+        ),
+        (
+            "/api/v1/query?query=1&limit=x",
+            400,
+            "bad_data",
+            "\"limit\"",
+        ),
+        (
+            "/api/v1/query?query=calls_total*on(job)calls_total",
+            422,
+            "execution",
+            "many-to-many",
+        ),
+        (
+            "/api/v1/query_range?query=1&start=0&end=1",
+            400,
+            "bad_data",
+            "\"step\"",
+        ),
+        (
+            "/api/v1/query_range?query=1&start=0&end=99999&step=1",
+            400,
+            "bad_data",
+            "11,000 points",
+        ),
+        (
+            "/api/v1/query_range?query=1&start=2&end=1&step=1",
+            400,
+            "bad_data",
+            "must not be before",
+        ),
+        (
+            "/api/v1/query_range?query=1&start=1&end=2&step=0",
+            400,
+            "bad_data",
+            "zero or negative",
+        ),
+        ("/api/v1/series", 400, "bad_data", "match[]"),
+        (
+            "/api/v1/series?match[]=sum(a)",
+            400,
+            "bad_data",
+            "series selector",
+        ),
+        ("/api/v1/rules?type=x", 400, "bad_data", "\"type\""),
+    ] {
+        let reply = daemon.get(path);
+        let body = reply.json();
+        assert_eq!(
+            (reply.status, &body["errorType"]),
+            (status, &kind.into()),
+            "{path}: {body}"
+        );
+        assert!(
+            body["error"].as_str().unwrap().contains(says),
+            "{path}: {body}"
+        );
+    }
+}
+
+#[test]
+fn rules_and_alerts_are_shown_with_their_health() {
+    let (_house, daemon, _server) = running();
+    eventually("the failure", || {
+        let groups = result(&daemon, "/api/v1/rules");
+        groups["groups"][0]["rules"][2]["health"] == "err"
+    });
+    let groups = result(&daemon, "/api/v1/rules");
+    let calls = &groups["groups"][0];
+    assert_eq!(
+        (&calls["name"], &calls["interval"]),
+        (&json!("calls"), &json!(0.1))
+    );
+    let rules = calls["rules"].as_array().unwrap();
+    let seen: Vec<(&Value, &Value, &Value)> = rules
+        .iter()
+        .map(|rule| (&rule["type"], &rule["health"], &rule["state"]))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (&json!("recording"), &json!("ok"), &Value::Null),
+            (&json!("alerting"), &json!("ok"), &json!("firing")),
+            (&json!("alerting"), &json!("err"), &json!("inactive")),
+        ]
+    );
+    assert!(
+        rules[2]["lastError"]
+            .as_str()
+            .unwrap()
+            .contains("many-to-many")
+    );
+    assert_eq!(groups["groups"][1]["rules"][0]["name"], "breakage");
+    let narrowed = result(&daemon, "/api/v1/rules?type=record&rule_name[]=calls:sum");
+    assert_eq!(narrowed["groups"].as_array().unwrap().len(), 1);
+    let alerts = result(&daemon, "/api/v1/alerts");
+    let alert = &alerts["alerts"][0];
+    assert_eq!(
+        (
+            &alert["labels"]["alertname"],
+            &alert["state"],
+            &alert["value"]
+        ),
+        (&json!("Calls"), &json!("firing"), &json!("7e+00"))
+    );
+    assert_eq!(alert["annotations"], json!({"summary": "some"}));
+    // A rule that fails leaves the verdict open.
+    let verdict = daemon.verdict();
+    assert_eq!(verdict["verdict"], "unknown", "{verdict}");
+}
+
+#[test]
+fn promtool_asks_as_it_would_ask_prometheus() {
+    let (_house, daemon, _server) = running();
+    let url = format!("http://{}", daemon.address());
+    let promtool = |arguments: &[&str]| {
+        let said = Command::new(installed("promtool", "prometheus"))
+            .arg("query")
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+        assert!(said.status.success(), "{arguments:?}: {text}");
+        text
+    };
+    let instant = promtool(&["instant", &url, "sum by (code) (calls_total)"]);
+    assert!(instant.contains("{code=\"200\"} => 7 @["), "{instant}");
+    let range = promtool(&["range", "--step=1s", &url, "calls:sum"]);
+    assert!(
+        range.contains("calls:sum =>") && range.contains("9 @["),
+        "{range}"
+    );
+    let series = promtool(&["series", "--match=calls_total", &url]);
+    assert_eq!(series.matches("calls_total").count(), 2, "{series}");
+    let labels = promtool(&["labels", &url, "code"]);
+    assert_eq!(
+        labels.split_whitespace().collect::<Vec<_>>(),
+        ["200", "500"],
+        "{labels}"
+    );
+}
