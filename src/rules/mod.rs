@@ -1,10 +1,12 @@
-//! Judging: readings (a value, or why there is none), conditions in three values, trigger states.
+//! Judging: readings (a value, or why there is none), conditions in three values, trigger states; alerts' templates.
 //! Deliberately absent: what follows from a firing trigger (`gate` and `engine` know).
 
 mod condition;
 mod reading;
 mod state;
+pub mod template;
 
 pub use condition::{Judged, Truth, judge, signals_of, thresholds_of};
 pub use reading::{Behind, Bounds, Read, SignalPlan};
 pub use state::{Observation, State, Timing, observe};
+pub use template::{Template, TemplateError};
