@@ -197,10 +197,9 @@ fn underscores_fit(unsigned: &str) -> bool {
     for c in unsigned.chars().skip(if based { 2 } else { 0 }) {
         let digit = c.is_ascii_digit() || (hex && c.is_ascii_hexdigit());
         match (before, digit, c) {
-            ('_', false, _) => return false,
             (_, true, _) => before = '0',
             ('0', false, '_') => before = '_',
-            (_, false, '_') => return false,
+            ('_', false, _) | (_, false, '_') => return false,
             _ => before = '.',
         }
     }

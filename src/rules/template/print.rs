@@ -2,6 +2,8 @@
 //!
 //! A pointer prints as what it points at where Go would print an address, which no one can foresee.
 
+use std::fmt::Write as _;
+
 use crate::rules::template::float::format_float;
 use crate::rules::template::literal::quote;
 use crate::rules::template::literal::quote_with;
@@ -101,11 +103,12 @@ impl Printer {
         }
         match value {
             Value::Missing if verb == 'v' => self.pad("<nil>"),
-            Value::Missing | Value::Time(_) | Value::Duration(_) => self.bad(verb, value),
             Value::Bool(truth) if matches!(verb, 't' | 'v') => {
                 self.pad(if *truth { "true" } else { "false" });
             }
-            Value::Bool(_) => self.bad(verb, value),
+            Value::Missing | Value::Bool(_) | Value::Time(_) | Value::Duration(_) => {
+                self.bad(verb, value);
+            }
             Value::Int(int) => self.int(*int, verb, value),
             Value::Byte(byte) if verb == 'v' && self.flags.source => {
                 self.pad(&format!("{byte:#x}"));
@@ -265,11 +268,12 @@ impl Printer {
             if self.flags.sharp && (self.flags.space || i == 0) {
                 out.push_str(prefix);
             }
-            out.push_str(&if upper {
-                format!("{byte:02X}")
+            let written = if upper {
+                write!(out, "{byte:02X}")
             } else {
-                format!("{byte:02x}")
-            });
+                write!(out, "{byte:02x}")
+            };
+            written.expect("a string takes everything");
         }
         out
     }

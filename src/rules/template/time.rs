@@ -138,22 +138,20 @@ pub(super) fn format(nanos: i64, layout: &str) -> String {
             continue;
         }
         let piece = PIECES.iter().find(|piece| {
-            rest.strip_prefix(**piece).is_some_and(|behind| {
-                // `Jan` within `Janet` is a name, and `_2006` is an underscore before the year.
-                let lower = behind.starts_with(|c: char| c.is_ascii_lowercase());
-                !(lower && matches!(**piece, "Jan" | "Mon"))
-                    && !(**piece == "_2" && behind.starts_with("006"))
-            })
+            rest.strip_prefix(**piece)
+                .is_some_and(|behind| match **piece {
+                    // `Jan` within `Janet` is a name, and `_2006` is an underscore before the year.
+                    "Jan" | "Mon" => !behind.starts_with(|c: char| c.is_ascii_lowercase()),
+                    "_2" => !behind.starts_with("006"),
+                    _ => true,
+                })
         });
-        match piece {
-            Some(piece) => {
-                push(&mut out, at, piece);
-                rest = &rest[piece.len()..];
-            }
-            None => {
-                out.push(c);
-                rest = &rest[c.len_utf8()..];
-            }
+        if let Some(piece) = piece {
+            push(&mut out, at, piece);
+            rest = &rest[piece.len()..];
+        } else {
+            out.push(c);
+            rest = &rest[c.len_utf8()..];
         }
     }
     out

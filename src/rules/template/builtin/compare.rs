@@ -42,9 +42,10 @@ pub(in crate::rules::template) fn equal(a: &Value, b: &Value) -> Result<bool, St
             _ if missing => Ok(false),
             _ if a.basic() != b.basic() => Err(incompatible(a, b)),
             (Value::Sample(a), Value::Sample(b)) => Ok(Arc::ptr_eq(a, b)),
-            // Pointers to different moments; where they point at is not compared.
-            (Value::Time(_) | Value::Duration(_), _) => Ok(false),
-            (Value::Sample(_) | Value::NoSample, Value::Sample(_) | Value::NoSample) => Ok(false),
+            // Pointers to different values; what they point at is not compared.
+            (Value::Time(_) | Value::Duration(_) | Value::Sample(_) | Value::NoSample, _) => {
+                Ok(false)
+            }
             _ => {
                 let shown = action_text(b, SHOWN_MAX).unwrap_or_default();
                 Err(format!("non-comparable type {shown}: {}", b.type_name()))
