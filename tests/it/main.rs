@@ -46,6 +46,7 @@ mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
+mod template;
 mod webhook;
 mod window;
 mod world;
