@@ -8,6 +8,9 @@ use super::alert::AlertSample;
 use super::alert::AlertState;
 use super::alert::AlertTiming;
 use super::alert::RuleAlerts;
+use super::template::Context;
+use super::template::Template;
+use super::template::TemplateError;
 use crate::model::Labels;
 use crate::model::STALE;
 use crate::model::Slot;
@@ -47,6 +50,8 @@ pub struct GroupRule {
     pub health: Health,
     pub evaluated_at: Option<Timestamp>,
     plan: Plan,
+    /// Templates of an alert's labels and annotations, by their text.
+    templates: BTreeMap<String, Result<Template, TemplateError>>,
     written: Written,
 }
 
@@ -244,6 +249,7 @@ impl GroupRule {
             health: Health::Unknown,
             evaluated_at: None,
             plan: Plan::new(expr),
+            templates: BTreeMap::new(),
             written: Written::new(target),
         }
     }
@@ -256,6 +262,11 @@ impl GroupRule {
         (labels, annotations): (BTreeMap<String, String>, BTreeMap<String, String>),
         target: TargetId,
     ) -> Self {
+        let texts = labels.values().chain(annotations.values());
+        let templates = texts
+            .filter(|text| text.contains("{{"))
+            .map(|text| (text.clone(), Template::parse(text)))
+            .collect();
         Self {
             kind: RuleKind::Alert {
                 timing,
@@ -263,6 +274,7 @@ impl GroupRule {
                 alerts: RuleAlerts::default(),
                 restored: false,
             },
+            templates,
             ..Self::record(name, expr, labels, target)
         }
     }
@@ -302,7 +314,14 @@ impl GroupRule {
         let mut distinct = BTreeSet::new();
         let mut active = Vec::with_capacity(samples.len());
         for (labels, value) in samples {
-            let expand = |text: &String| expanded(text, &labels, value, (window, at), world);
+            let (templates, rule) = (&self.templates, &self.name);
+            let expand = |text: &String| match templates.get(text) {
+                None => text.clone(),
+                Some(Err(error)) => error.as_text(rule),
+                Some(Ok(template)) => {
+                    expanded(template, rule, (&labels, value), (window, at), world)
+                }
+            };
             let mut all = labels.filter(|name| name != NAME);
             for (name, text) in &self.labels {
                 all = all.with(name, &expand(text));
@@ -349,15 +368,34 @@ impl GroupRule {
     }
 }
 
-/// A label or an annotation with its template filled in for one sample.
+/// A label or an annotation with its template filled in for one sample. What fails becomes the text.
 fn expanded(
-    text: &str,
-    _labels: &Labels,
-    _value: f64,
-    _then: (&Window, Timestamp),
-    _world: &World<'_>,
+    template: &Template,
+    rule: &str,
+    (labels, value): (&Labels, f64),
+    (window, at): (&Window, Timestamp),
+    world: &World<'_>,
 ) -> String {
-    text.to_owned()
+    let mut query = |text: &str, at: Timestamp| {
+        let expr = Expr::parse(text).map_err(|error| error.to_string())?;
+        let mut plan = Plan::new(&expr);
+        match plan.eval(window, at).map_err(|error| error.to_string())? {
+            Output::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
+            Output::Vector(vector) => Ok(vector
+                .iter()
+                .map(|(labels, value)| (labels.clone(), value))
+                .collect()),
+        }
+    };
+    let mut context = Context {
+        labels,
+        value,
+        external_labels: world.external_labels,
+        external_url: world.external_url,
+        at,
+        query: &mut query,
+    };
+    template.expand_text(rule, &mut context)
 }
 
 fn recorded(

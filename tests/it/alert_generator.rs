@@ -203,12 +203,14 @@ fn pending_and_firing_and_resolved() {
         0,
         &expect![[r"
             00:00: nothing is active
-            02:00: SimpleAlert pending since 02:00; description: SimpleAlert is firing; summary: The value is {{$value}} {{.Value}}
-            08:00: SimpleAlert firing since 02:00; description: SimpleAlert is firing; summary: The value is {{$value}} {{.Value}}
+            02:00: SimpleAlert pending since 02:00; description: SimpleAlert is firing; summary: The value is 11 11
+            05:30: SimpleAlert pending since 02:00; description: SimpleAlert is firing; summary: The value is 15 15
+            08:00: SimpleAlert firing since 02:00; description: SimpleAlert is firing; summary: The value is 15 15
             08:00:   sent SimpleAlert, began 08:00, ends in 04:00
             09:30:   sent SimpleAlert, began 08:00, ends in 04:00
             11:00:   sent SimpleAlert, began 08:00, ends in 04:00
             12:30:   sent SimpleAlert, began 08:00, ends in 04:00
+            13:30: SimpleAlert firing since 02:00; description: SimpleAlert is firing; summary: The value is 19 19
             14:00:   sent SimpleAlert, began 08:00, ends in 04:00
             15:30:   sent SimpleAlert, began 08:00, ends in 04:00
             17:00:   sent SimpleAlert, began 08:00, ends in 04:00
@@ -217,8 +219,8 @@ fn pending_and_firing_and_resolved() {
             19:00:   sent SimpleAlert, began 08:00, ended 01:30 ago
             20:30:   sent SimpleAlert, began 08:00, ended 03:00 ago
             22:00:   sent SimpleAlert, began 08:00, ended 04:30 ago
-            22:30: SimpleAlert pending since 22:30; description: SimpleAlert is firing; summary: The value is {{$value}} {{.Value}}
-            28:30: SimpleAlert firing since 22:30; description: SimpleAlert is firing; summary: The value is {{$value}} {{.Value}}
+            22:30: SimpleAlert pending since 22:30; description: SimpleAlert is firing; summary: The value is 15 15
+            28:30: SimpleAlert firing since 22:30; description: SimpleAlert is firing; summary: The value is 15 15
             28:30:   sent SimpleAlert, began 28:30, ends in 04:00
             30:00:   sent SimpleAlert, began 28:30, ends in 04:00
             31:30:   sent SimpleAlert, began 28:30, ends in 04:00
@@ -279,13 +281,13 @@ fn zero_for_and_small_for() {
             ),
         ],
         5 * 60_000,
-        &expect![[r#"
+        &expect![[r"
             00:00: nothing is active
-            02:00: ZeroFor firing since 02:00; description: This should immediately fire; template_query_test: {{ define "testtemplate" }}Args are: {{.arg0}} {{.arg1}} {{.arg2}}. {{ with query "alert_generator_test_suite{rulegroup='ZeroFor_SmallFor',for='template'}" }}first_id:{{ . | sortByLabel "id" | first | label "id"}},{{ range $v := sortByLabel "id" .}}{{ . | label "id" }}:{{ . | value }},{{end}}{{end}}{{ end }}{{ template "testtemplate" (args "foo" "bar" 99) }}; template_test: {{humanize 1048576}} {{humanize1024 1048576}} {{humanizeDuration 135.3563}} {{humanizePercentage 0.959}} {{humanizeTimestamp 1643114203}}
-                   SmallFor pending since 02:00; description: This should fire after an interval; template_test: {{title "this part"}} {{toUpper "is testing"}} {{toLower "THE STRINGS"}}. {{ stripPort "[::1]:6006"}} {{ stripPort "127.0.0.1:4004"}}. {{parseDuration "2h10m15s"}}. {{if match "[0-9]+" "1234"}}{{reReplaceAll "r.*d" "replaced" "rpld text"}}{{end}}. {{if match "[0-9]+$" "1234a"}}WRONG{{end}}.
+            02:00: ZeroFor firing since 02:00; description: This should immediately fire; template_query_test: Args are: foo bar 99. first_id:10,10:1,2:2,; template_test: 1.049M 1Mi 2m 15s 95.9% 2022-01-25 12:36:43 +0000 UTC
+                   SmallFor pending since 02:00; description: This should fire after an interval; template_test: This Part IS TESTING the strings. ::1 127.0.0.1. 7815. replaced text. .
             02:00:   sent ZeroFor, began 02:00, ends in 04:00
-            02:30: ZeroFor firing since 02:00; description: This should immediately fire; template_query_test: {{ define "testtemplate" }}Args are: {{.arg0}} {{.arg1}} {{.arg2}}. {{ with query "alert_generator_test_suite{rulegroup='ZeroFor_SmallFor',for='template'}" }}first_id:{{ . | sortByLabel "id" | first | label "id"}},{{ range $v := sortByLabel "id" .}}{{ . | label "id" }}:{{ . | value }},{{end}}{{end}}{{ end }}{{ template "testtemplate" (args "foo" "bar" 99) }}; template_test: {{humanize 1048576}} {{humanize1024 1048576}} {{humanizeDuration 135.3563}} {{humanizePercentage 0.959}} {{humanizeTimestamp 1643114203}}
-                   SmallFor firing since 02:00; description: This should fire after an interval; template_test: {{title "this part"}} {{toUpper "is testing"}} {{toLower "THE STRINGS"}}. {{ stripPort "[::1]:6006"}} {{ stripPort "127.0.0.1:4004"}}. {{parseDuration "2h10m15s"}}. {{if match "[0-9]+" "1234"}}{{reReplaceAll "r.*d" "replaced" "rpld text"}}{{end}}. {{if match "[0-9]+$" "1234a"}}WRONG{{end}}.
+            02:30: ZeroFor firing since 02:00; description: This should immediately fire; template_query_test: Args are: foo bar 99. first_id:10,10:1,2:2,; template_test: 1.049M 1Mi 2m 15s 95.9% 2022-01-25 12:36:43 +0000 UTC
+                   SmallFor firing since 02:00; description: This should fire after an interval; template_test: This Part IS TESTING the strings. ::1 127.0.0.1. 7815. replaced text. .
             02:30:   sent SmallFor, began 02:30, ends in 04:00
             03:30:   sent ZeroFor, began 02:00, ends in 04:00
             04:00:   sent SmallFor, began 02:30, ends in 04:00
@@ -313,7 +315,7 @@ fn zero_for_and_small_for() {
             19:00:   sent SmallFor, began 02:30, ended 13:30 ago
             20:30:   sent ZeroFor, began 02:00, ended 15:00 ago
             20:30:   sent SmallFor, began 02:30, ended 15:00 ago
-            23:30: ZeroFor firing since 23:30; description: This should immediately fire; template_query_test: {{ define "testtemplate" }}Args are: {{.arg0}} {{.arg1}} {{.arg2}}. {{ with query "alert_generator_test_suite{rulegroup='ZeroFor_SmallFor',for='template'}" }}first_id:{{ . | sortByLabel "id" | first | label "id"}},{{ range $v := sortByLabel "id" .}}{{ . | label "id" }}:{{ . | value }},{{end}}{{end}}{{ end }}{{ template "testtemplate" (args "foo" "bar" 99) }}; template_test: {{humanize 1048576}} {{humanize1024 1048576}} {{humanizeDuration 135.3563}} {{humanizePercentage 0.959}} {{humanizeTimestamp 1643114203}}
+            23:30: ZeroFor firing since 23:30; description: This should immediately fire; template_query_test: Args are: foo bar 99. first_id:10,10:1,2:2,; template_test: 1.049M 1Mi 2m 15s 95.9% 2022-01-25 12:36:43 +0000 UTC
             23:30:   sent ZeroFor, began 23:30, ends in 04:00
             25:00:   sent ZeroFor, began 23:30, ends in 04:00
             26:30: nothing is active
@@ -323,7 +325,7 @@ fn zero_for_and_small_for() {
             31:00:   sent ZeroFor, began 23:30, ended 04:30 ago
             32:30:   sent ZeroFor, began 23:30, ended 06:00 ago
             34:00:   sent ZeroFor, began 23:30, ended 07:30 ago
-        "#]],
+        "]],
     );
 }
 
@@ -353,7 +355,7 @@ fn new_alerts_in_order() {
             09:30:   sent Rule1 (one), began 05:00, ends in 04:00
             11:00: Rule1 (one) firing since 02:00; description: This should produce more alerts later
                    Rule1 (two) firing since 08:00; description: This should produce more alerts later
-                   Rule2 firing since 11:00; description: Based on ALERTS. Old alertname was {{$labels.alertname}}. foo was {{.Labels.foo}}.
+                   Rule2 firing since 11:00; description: Based on ALERTS. Old alertname was NewAlerts_OrderCheck_Rule1. foo was bar.
             11:00:   sent Rule1 (one), began 05:00, ends in 04:00
             11:00:   sent Rule1 (two), began 11:00, ends in 04:00
             11:00:   sent Rule2, began 11:00, ends in 04:00

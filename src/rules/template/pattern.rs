@@ -11,7 +11,7 @@ use crate::rules::template::literal::quote;
 /// Compiled patterns kept during one expansion; a template that loops over one compiles it once.
 const KEPT_MAX: usize = 16;
 /// Bytes of one compiled pattern.
-const COMPILED_BYTES_MAX: usize = 1 << 20;
+const COMPILED_BYTES_MAX: usize = 1 << 18;
 
 #[derive(Debug, Default)]
 pub(super) struct Patterns(BTreeMap<String, Regex>);

@@ -269,6 +269,24 @@ mod tests {
                 vec![text("hé"); 4],
                 "\"h\\u00e9\"|`hé`|hé|\"hé\"",
             ),
+        ] {
+            assert_eq!(
+                sprintf(format, &values, 1000).as_deref(),
+                Ok(expected),
+                "{format}"
+            );
+        }
+        assert!(sprintf("%999999d", &[int(1)], 1000).is_err());
+        let values = [int(1), int(2), text("a"), int(3), float(0.5)];
+        assert_eq!(sprint(&values, 100).as_deref(), Ok("1 2a3 0.5"));
+        assert_eq!(sprintln(&values, 100).as_deref(), Ok("1 2 a 3 0.5\n"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said_in_the_text() {
+        let text = |text: &str| Value::text(text);
+        let (int, float) = (Value::Int, Value::Float);
+        for (format, values, expected) in [
             (
                 "%t|%v|%d",
                 vec![Value::Bool(true); 3],
@@ -321,9 +339,5 @@ mod tests {
                 "{format}"
             );
         }
-        assert!(sprintf("%999999d", &[int(1)], 1000).is_err());
-        let values = [int(1), int(2), text("a"), int(3), float(0.5)];
-        assert_eq!(sprint(&values, 100).as_deref(), Ok("1 2a3 0.5"));
-        assert_eq!(sprintln(&values, 100).as_deref(), Ok("1 2 a 3 0.5\n"));
     }
 }

@@ -116,6 +116,10 @@ fn the_language() {
         ("a {{- 1 -}} b", "a1b"),
         ("a\n{{- /* c */ -}}\n b{{/* d */}} c", "ab c"),
         ("{{-3}} {{- -3}}", "-3-3"),
+        (
+            "{{range args 1}}{{$.Value}} {{$.Labels.job}}{{end}}",
+            "11 api",
+        ),
         ("{{\n\t1\n}}", "1"),
         (
             "{{if 0}}a{{else if 0.0}}b{{else if \"\"}}c{{else}}d{{end}}",

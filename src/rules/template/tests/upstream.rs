@@ -1,4 +1,4 @@
-//! The cases of Prometheus' own table, restated: template/template_test.go of prometheus/prometheus (Apache-2.0,
+//! The cases of Prometheus' own table, restated: `template/template_test.go` of prometheus/prometheus (Apache-2.0,
 //! Copyright The Prometheus Authors). Those in text mode; inputs that upstream passes as `.` come from `args`, and
 //! numbers that no Go literal makes are left out.
 
