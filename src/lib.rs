@@ -8,11 +8,11 @@
 //! ```text
 //! targets ─▶ source ──Input──▶ engine ──Effect──▶ sink ─▶ webhooks, Alertmanager, SQLite ledger
 //!                                │
-//!                                └─Snapshot─▶ serve ─▶ /gate, verdict, rollouts, decisions, /metrics
+//!                                └─Snapshot─▶ serve ─▶ /gate, verdict, rollouts, decisions, /metrics, Prometheus' API
 //! ```
 //!
-//! The engine is the whole product without its wires: no clock, no network, no disk, no thread. Live daemon and
-//! dry run (later: rule tests and backtest) are the same engine with other ends.
+//! The engine is the whole product without its wires: no clock, no network, no disk, no thread. Live daemon,
+//! dry run and rule tests (later: backtest) are the same engine with other ends.
 //!
 //! # Rooms
 //!
@@ -21,15 +21,16 @@
 //! - [`model`]: the words all rooms share: time, labels, samples, ids, what is recorded.
 //! - [`store`]: the window: a short, bounded memory of samples per target.
 //! - [`promql`]: text → expression → compiled plan → vector.
-//! - [`runbook`]: what the rules files say, typed, with every fault and its line.
-//! - [`rules`]: readings (why there is no value) and trigger states (inactive, pending, firing).
+//! - [`template`]: Go's templates, as Prometheus fills in labels and annotations.
+//! - [`runbook`]: what the rules files say, gated's own and Prometheus', typed, with every fault and its line.
+//! - [`rules`]: readings (why there is no value), trigger states (inactive, pending, firing), Prometheus' rule groups.
 //! - [`incident`]: a delivery's retries.
 //! - [`gate`]: rollouts, the guards of a rollback, the verdict.
 //! - [`engine`]: puts them together: [`engine::Input`] in, [`engine::Effect`] out, [`engine::Snapshot`] beside.
 //!
 //! Edges, which know the engine and never each other:
 //!
-//! - [`source`]: scraping, exposition text, discovery.
+//! - [`source`]: scraping, exposition text, discovery; scripts of rule tests.
 //! - [`sink`]: SQLite ledger, webhook, Alertmanager.
 //! - [`serve`]: HTTP over the latest snapshot.
 //! - [`run`]: the hall: clock, configuration, command line; wires everything.
@@ -53,3 +54,4 @@ pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod store;
+pub mod template;

@@ -8,9 +8,6 @@ use super::alert::AlertSample;
 use super::alert::AlertState;
 use super::alert::AlertTiming;
 use super::alert::RuleAlerts;
-use super::template::Context;
-use super::template::Template;
-use super::template::TemplateError;
 use crate::model::Labels;
 use crate::model::STALE;
 use crate::model::Slot;
@@ -21,6 +18,9 @@ use crate::promql::Expr;
 use crate::promql::Output;
 use crate::promql::Plan;
 use crate::store::Window;
+use crate::template::Context;
+use crate::template::Template;
+use crate::template::TemplateError;
 
 /// A group of rules that are evaluated one after the other at the same moment.
 #[derive(Debug)]

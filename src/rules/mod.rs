@@ -1,4 +1,4 @@
-//! Judging: readings (a value, or why there is none), conditions in three values, trigger states; alerts' templates.
+//! Judging: readings (a value, or why there is none), conditions in three values, trigger states.
 //! Deliberately absent: what follows from a firing trigger (`gate` and `engine` know).
 
 mod alert;
@@ -6,7 +6,6 @@ mod condition;
 mod group;
 mod reading;
 mod state;
-pub mod template;
 
 pub use alert::FOR_GRACE;
 pub use alert::{AlertSample, AlertState, AlertTiming, RuleAlert, RuleAlerts};
@@ -14,4 +13,3 @@ pub use condition::{Judged, Truth, judge, signals_of, thresholds_of};
 pub use group::{Group, GroupRule, Health, RuleKind, World};
 pub use reading::{Behind, Bounds, Read, SignalPlan};
 pub use state::{Observation, State, Timing, observe};
-pub use template::{Template, TemplateError};

@@ -13,6 +13,7 @@ use super::yaml::{self, Key, Kind, Node};
 use crate::model::labels::NAME;
 use crate::model::{Action, Severity, time};
 use crate::promql::Expr;
+use crate::template::Template;
 
 const GROUP_KEYS: [&str; 6] = [
     "name",
@@ -260,6 +261,10 @@ impl Reading<'_, '_> {
         labels.extend(own);
         let action = self.action(&labels, table.get("labels"));
         let annotations = self.labels(table.get("annotations"), "annotation");
+        if is_alert {
+            self.templates(table.get("labels"));
+            self.templates(table.get("annotations"));
+        }
         let hold = self.duration(&table, "for").unwrap_or_default();
         let keep_firing_for = self.duration(&table, "keep_firing_for").unwrap_or_default();
         let expr = self.expr(&table, &name)?;
@@ -354,6 +359,27 @@ impl Reading<'_, '_> {
             }
         }
         labels
+    }
+
+    /// Labels and annotations of an alert are templates.
+    fn templates(&self, node: Option<&Node>) {
+        let Some(Kind::Map(pairs)) = node.map(|it| &it.kind) else {
+            return;
+        };
+        for (_, value) in pairs {
+            let Kind::Scalar(text) = &value.kind else {
+                continue;
+            };
+            if let Err(error) = Template::parse(text) {
+                let start = error.offset.min(text.len());
+                let end = text[start..]
+                    .find('\n')
+                    .map_or(text.len(), |len| start + len);
+                let place = value.at(&self.file.text, start..end.max(start));
+                let help = "templates are Go's: {{ $labels.instance }}, {{ $value | humanize }}";
+                self.fault(place, error.message, help);
+            }
+        }
     }
 
     fn positive(&self, table: &Table<'_>, key: &str) -> Option<Duration> {

@@ -13,8 +13,12 @@ const TABLE: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("store", &["model"]),
     ("promql", &["model", "store"]),
-    ("runbook", &["model", "promql"]),
-    ("rules", &["model", "store", "promql", "runbook"]),
+    ("template", &["model"]),
+    ("runbook", &["model", "promql", "template"]),
+    (
+        "rules",
+        &["model", "store", "promql", "template", "runbook"],
+    ),
     ("incident", &["model", "runbook"]),
     ("gate", &["model", "runbook"]),
     ("report", &["model"]),
@@ -26,12 +30,13 @@ const TABLE: &[(&str, &[&str])] = &[
 ];
 
 const PURE: &[&str] = &[
-    "model", "store", "promql", "runbook", "rules", "incident", "gate", "report", "engine",
+    "model", "store", "promql", "template", "runbook", "rules", "incident", "gate", "report",
+    "engine",
 ];
 
 const ALL: &[&str] = &[
-    "model", "store", "promql", "runbook", "rules", "incident", "gate", "report", "engine",
-    "source", "sink", "serve", "run",
+    "model", "store", "promql", "template", "runbook", "rules", "incident", "gate", "report",
+    "engine", "source", "sink", "serve", "run",
 ];
 
 /// Rooms of the table that need not exist yet.

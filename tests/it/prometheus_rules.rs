@@ -86,8 +86,15 @@ fn every_fault_of_a_file_is_told_in_its_place() {
   - alert: E
     expr: up == 0
     labels: {__name__: x, severity: page}
+  - alert: F
+    expr: up == 0
+    annotations:
+      summary: '{{ $labels.instance }} of {{ nosuch }}'
+      description: |
+        It is {{ if $value }}
+        open
   - alert: E
-    expr: up == 1
+    expr: up == 0
     labels: {severity: page}
 - name: one
 - rules: []

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use gated::model::{Labels, Timestamp};
-use gated::rules::Template;
-use gated::rules::template::Context;
+use gated::template::Context;
+use gated::template::Template;
 use proptest::prelude::*;
 
 fn templates() -> Vec<String> {

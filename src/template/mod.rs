@@ -29,12 +29,12 @@ use std::fmt;
 
 use crate::model::Labels;
 use crate::model::Timestamp;
-use crate::rules::template::call::Tools;
-use crate::rules::template::eval::Expansion;
-use crate::rules::template::parse::Parsed;
-use crate::rules::template::parse::parse;
-use crate::rules::template::value::Data;
-use crate::rules::template::value::Value;
+use crate::template::call::Tools;
+use crate::template::eval::Expansion;
+use crate::template::parse::Parsed;
+use crate::template::parse::parse;
+use crate::template::value::Data;
+use crate::template::value::Value;
 
 pub use error::TemplateError;
 

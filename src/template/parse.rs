@@ -6,17 +6,17 @@ mod operand;
 
 use std::collections::BTreeMap;
 
-use crate::rules::template::error::TemplateError;
-use crate::rules::template::lex::Kind;
-use crate::rules::template::lex::Lexed;
-use crate::rules::template::lex::Token;
-use crate::rules::template::lex::lex;
-use crate::rules::template::literal::quote;
-use crate::rules::template::literal::unquote;
-use crate::rules::template::node::Action;
-use crate::rules::template::node::Branch;
-use crate::rules::template::node::Invocation;
-use crate::rules::template::node::Node;
+use crate::template::error::TemplateError;
+use crate::template::lex::Kind;
+use crate::template::lex::Lexed;
+use crate::template::lex::Token;
+use crate::template::lex::lex;
+use crate::template::literal::quote;
+use crate::template::literal::unquote;
+use crate::template::node::Action;
+use crate::template::node::Branch;
+use crate::template::node::Invocation;
+use crate::template::node::Node;
 
 /// Controls and parentheses within each other. Go allows 10 000 parentheses; people write fewer than ten.
 const NESTING_MAX: usize = 100;

@@ -306,7 +306,7 @@ proptest! {
 
     #[test]
     fn any_format_is_answered(format in "(%[-+# 0]{0,3}[0-9]{0,2}(\\.[0-9]{0,2})?[a-zA-Z%é\\[*]?){0,4}.{0,3}", value in any::<f64>()) {
-        use crate::rules::template::printf::sprintf;
+        use crate::template::printf::sprintf;
         let values = [Value::Float(value), Value::text("é\"\n"), Value::Int(-7), Value::Missing];
         let _ = sprintf(&format, &values, 10_000);
     }

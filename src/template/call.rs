@@ -5,21 +5,21 @@ mod methods;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::rules::template::BYTES_OUT_MAX;
-use crate::rules::template::Context;
-use crate::rules::template::STEPS_MAX;
-use crate::rules::template::builtin;
-use crate::rules::template::builtin::compare;
-use crate::rules::template::humanize;
-use crate::rules::template::literal::quote;
-use crate::rules::template::pattern::Patterns;
-use crate::rules::template::pattern::replace_all;
-use crate::rules::template::printf;
-use crate::rules::template::text;
-use crate::rules::template::time;
-use crate::rules::template::value::Args;
-use crate::rules::template::value::Sample;
-use crate::rules::template::value::Value;
+use crate::template::BYTES_OUT_MAX;
+use crate::template::Context;
+use crate::template::STEPS_MAX;
+use crate::template::builtin;
+use crate::template::builtin::compare;
+use crate::template::humanize;
+use crate::template::literal::quote;
+use crate::template::pattern::Patterns;
+use crate::template::pattern::replace_all;
+use crate::template::printf;
+use crate::template::text;
+use crate::template::time;
+use crate::template::value::Args;
+use crate::template::value::Sample;
+use crate::template::value::Value;
 
 /// What one query costs; an evaluation is worth many steps of a template.
 const QUERY_STEPS: usize = 1_000;

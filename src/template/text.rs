@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 use std::fmt::Write as _;
 
-use crate::rules::template::literal::printable;
+use crate::template::literal::printable;
 
 /// One letter for one, as Go's `unicode.ToUpper`: a letter whose capital takes two stays.
 fn upper(c: char) -> char {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::rules::template::call::Function;
-use crate::rules::template::literal::Number;
+use crate::template::call::Function;
+use crate::template::literal::Number;
 
 /// What a message can point at: a place in the text, printed in Go's canonical form.
 pub(super) trait Place: fmt::Display {
@@ -170,7 +170,7 @@ impl fmt::Display for Branch {
 
 impl fmt::Display for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = crate::rules::template::literal::quote(&self.name);
+        let name = crate::template::literal::quote(&self.name);
         write!(f, "{{{{template {name}")?;
         if let Some(pipe) = &self.pipe {
             write!(f, " {pipe}")?;

@@ -2,8 +2,8 @@
 //!
 //! Deliberately absent: what the tokens mean together (`parse`), and other delimiters than `{{` and `}}`.
 
-use crate::rules::template::literal::quote;
-use crate::rules::template::literal::unicode;
+use crate::template::literal::quote;
+use crate::template::literal::unicode;
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

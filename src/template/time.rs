@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::rules::template::float::format_float;
-use crate::rules::template::literal::magnitude;
+use crate::template::float::format_float;
+use crate::template::literal::magnitude;
 
 pub(super) const SECOND: i64 = 1_000_000_000;
 

@@ -2,20 +2,20 @@
 //!
 //! The place that a message points at is the last one looked at, as in Go; that is not always the one at fault.
 
-use crate::rules::template::BYTES_OUT_MAX;
-use crate::rules::template::DEPTH_MAX;
-use crate::rules::template::Template;
-use crate::rules::template::call::Function;
-use crate::rules::template::call::Tools;
-use crate::rules::template::call::Ty;
-use crate::rules::template::call::method;
-use crate::rules::template::error::TemplateError;
-use crate::rules::template::node::Command;
-use crate::rules::template::node::Expr;
-use crate::rules::template::node::ExprKind;
-use crate::rules::template::node::Pipe;
-use crate::rules::template::node::Place;
-use crate::rules::template::value::Value;
+use crate::template::BYTES_OUT_MAX;
+use crate::template::DEPTH_MAX;
+use crate::template::Template;
+use crate::template::call::Function;
+use crate::template::call::Tools;
+use crate::template::call::Ty;
+use crate::template::call::method;
+use crate::template::error::TemplateError;
+use crate::template::node::Command;
+use crate::template::node::Expr;
+use crate::template::node::ExprKind;
+use crate::template::node::Pipe;
+use crate::template::node::Place;
+use crate::template::value::Value;
 
 pub(super) type Expand<T> = Result<T, TemplateError>;
 

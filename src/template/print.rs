@@ -4,13 +4,13 @@
 
 use std::fmt::Write as _;
 
-use crate::rules::template::float::format_float;
-use crate::rules::template::literal::quote;
-use crate::rules::template::literal::quote_with;
-use crate::rules::template::literal::unicode;
-use crate::rules::template::time;
-use crate::rules::template::value::Sample;
-use crate::rules::template::value::Value;
+use crate::template::float::format_float;
+use crate::template::literal::quote;
+use crate::template::literal::quote_with;
+use crate::template::literal::unicode;
+use crate::template::time;
+use crate::template::value::Sample;
+use crate::template::value::Value;
 
 /// The flags of one verb.
 #[derive(Copy, Clone, Debug, Default)]

@@ -1,11 +1,11 @@
 //! Numbers for people: Prometheus' `humanize` family and `parseDuration`.
 
-use crate::rules::template::float::four_digits;
-use crate::rules::template::literal::magnitude;
-use crate::rules::template::literal::parse_float;
-use crate::rules::template::literal::quote;
-use crate::rules::template::time;
-use crate::rules::template::value::Value;
+use crate::template::float::four_digits;
+use crate::template::literal::magnitude;
+use crate::template::literal::parse_float;
+use crate::template::literal::quote;
+use crate::template::time;
+use crate::template::value::Value;
 
 const SMALL: [&str; 8] = ["m", "u", "n", "p", "f", "a", "z", "y"];
 

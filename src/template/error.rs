@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::rules::template::PRELUDE;
-use crate::rules::template::node::Place;
+use crate::template::PRELUDE;
+use crate::template::node::Place;
 
 /// Why a text is not a template, or why a template does not expand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

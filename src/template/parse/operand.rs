@@ -1,16 +1,16 @@
 //! Within an action: pipelines, their commands, and the operands of those.
 
-use crate::rules::template::call::function;
-use crate::rules::template::lex::Kind;
-use crate::rules::template::lex::Token;
-use crate::rules::template::literal::Number;
-use crate::rules::template::literal::quote;
-use crate::rules::template::node::Command;
-use crate::rules::template::node::Expr;
-use crate::rules::template::node::ExprKind;
-use crate::rules::template::node::Pipe;
-use crate::rules::template::parse::Parse;
-use crate::rules::template::parse::Parser;
+use crate::template::call::function;
+use crate::template::lex::Kind;
+use crate::template::lex::Token;
+use crate::template::literal::Number;
+use crate::template::literal::quote;
+use crate::template::node::Command;
+use crate::template::node::Expr;
+use crate::template::node::ExprKind;
+use crate::template::node::Pipe;
+use crate::template::parse::Parse;
+use crate::template::parse::Parser;
 
 impl Parser<'_> {
     pub(super) fn pipeline(&mut self, context: &str, end: Kind) -> Parse<Pipe> {

@@ -3,21 +3,21 @@
 
 use jiff::civil::DateTime;
 
-use crate::rules::template::BYTES_OUT_MAX;
-use crate::rules::template::call::Function;
-use crate::rules::template::call::Ty::Duration;
-use crate::rules::template::call::Ty::Text;
-use crate::rules::template::call::Ty::Time;
-use crate::rules::template::call::fixed;
-use crate::rules::template::call::string;
-use crate::rules::template::humanize;
-use crate::rules::template::literal::magnitude;
-use crate::rules::template::printf;
-use crate::rules::template::time;
-use crate::rules::template::value::Value;
+use crate::template::BYTES_OUT_MAX;
+use crate::template::call::Function;
+use crate::template::call::Ty::Duration;
+use crate::template::call::Ty::Text;
+use crate::template::call::Ty::Time;
+use crate::template::call::fixed;
+use crate::template::call::string;
+use crate::template::humanize;
+use crate::template::literal::magnitude;
+use crate::template::printf;
+use crate::template::time;
+use crate::template::value::Value;
 
 /// The method of that name, if the value's type has one.
-pub(in crate::rules::template) fn method(of: &Value, name: &str) -> Option<&'static Function> {
+pub(in crate::template) fn method(of: &Value, name: &str) -> Option<&'static Function> {
     let methods = match of {
         Value::Time(_) => TIME,
         Value::Duration(_) => DURATION,

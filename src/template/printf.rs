@@ -1,8 +1,8 @@
 //! Go's `Sprint`, `Sprintln` and `Sprintf`: many values in one text.
 
-use crate::rules::template::print::Flags;
-use crate::rules::template::print::Printer;
-use crate::rules::template::value::Value;
+use crate::template::print::Flags;
+use crate::template::print::Printer;
+use crate::template::value::Value;
 
 /// A width or precision past this is refused, as Go does.
 const NUMBER_MAX: usize = 1_000_000;

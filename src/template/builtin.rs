@@ -2,10 +2,10 @@
 
 pub(super) mod compare;
 
-use crate::rules::template::BYTES_OUT_MAX;
-use crate::rules::template::print::Printer;
-use crate::rules::template::printf;
-use crate::rules::template::value::Value;
+use crate::template::BYTES_OUT_MAX;
+use crate::template::print::Printer;
+use crate::template::printf;
+use crate::template::value::Value;
 
 /// Elements of maps and lists, bytes of strings.
 pub(super) fn length(value: &Value) -> Result<Value, String> {

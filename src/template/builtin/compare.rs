@@ -3,18 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::rules::template::builtin::action_text;
-use crate::rules::template::value::Basic;
-use crate::rules::template::value::Value;
+use crate::template::builtin::action_text;
+use crate::template::value::Basic;
+use crate::template::value::Value;
 
 /// How much of a value a message shows, in bytes.
 const SHOWN_MAX: usize = 1_000;
 
 /// Whether the first equals any of the others.
-pub(in crate::rules::template) fn any_equal(
-    value: &Value,
-    others: &[Value],
-) -> Result<Value, String> {
+pub(in crate::template) fn any_equal(value: &Value, others: &[Value]) -> Result<Value, String> {
     if others.is_empty() {
         return Err("missing argument for comparison".into());
     }
@@ -30,7 +27,7 @@ pub(in crate::rules::template) fn any_equal(
     clippy::float_cmp,
     reason = "Go compares floats to the bit too, and the author asked for it"
 )]
-pub(in crate::rules::template) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
+pub(in crate::template) fn equal(a: &Value, b: &Value) -> Result<bool, String> {
     let missing = matches!(a, Value::Missing) || matches!(b, Value::Missing);
     match (a.basic(), b.basic()) {
         (Some(Basic::Int | Basic::Uint), Some(Basic::Int | Basic::Uint)) => Ok(a.int() == b.int()),
@@ -54,7 +51,7 @@ pub(in crate::rules::template) fn equal(a: &Value, b: &Value) -> Result<bool, St
     }
 }
 
-pub(in crate::rules::template) fn less(a: &Value, b: &Value) -> Result<bool, String> {
+pub(in crate::template) fn less(a: &Value, b: &Value) -> Result<bool, String> {
     let bad = || "invalid type for comparison".to_owned();
     let (a_kind, b_kind) = (a.basic().ok_or_else(bad)?, b.basic().ok_or_else(bad)?);
     match (a_kind, b_kind) {
@@ -68,7 +65,7 @@ pub(in crate::rules::template) fn less(a: &Value, b: &Value) -> Result<bool, Str
     }
 }
 
-pub(in crate::rules::template) fn less_or_equal(a: &Value, b: &Value) -> Result<bool, String> {
+pub(in crate::template) fn less_or_equal(a: &Value, b: &Value) -> Result<bool, String> {
     Ok(less(a, b)? || equal(a, b)?)
 }
 

@@ -1,15 +1,15 @@
 //! Executes a template's nodes in turn and writes the text.
 
-use crate::rules::template::BYTES_OUT_MAX;
-use crate::rules::template::TEMPLATES_MAX;
-use crate::rules::template::builtin::action_text;
-use crate::rules::template::eval::Expand;
-use crate::rules::template::eval::Expansion;
-use crate::rules::template::literal::quote;
-use crate::rules::template::node::Branch;
-use crate::rules::template::node::Invocation;
-use crate::rules::template::node::Node;
-use crate::rules::template::value::Value;
+use crate::template::BYTES_OUT_MAX;
+use crate::template::TEMPLATES_MAX;
+use crate::template::builtin::action_text;
+use crate::template::eval::Expand;
+use crate::template::eval::Expansion;
+use crate::template::literal::quote;
+use crate::template::node::Branch;
+use crate::template::node::Invocation;
+use crate::template::node::Node;
+use crate::template::value::Value;
 
 /// Whether the nodes behind this one are executed.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use regex::Captures;
 use regex::Regex;
 use regex::RegexBuilder;
 
-use crate::rules::template::literal::quote;
+use crate::template::literal::quote;
 
 /// Compiled patterns kept during one expansion; a template that loops over one compiles it once.
 const KEPT_MAX: usize = 16;
