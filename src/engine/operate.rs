@@ -21,6 +21,7 @@ use crate::model::Guard;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
 use crate::promql::Expr;
+use crate::runbook::GroupRuleKind;
 use crate::runbook::When;
 
 /// How far ahead of ours another host's clock may be.
@@ -266,7 +267,12 @@ impl Engine {
             .flat_map(Expr::selectors);
         let grouped = rules.groups.iter().flat_map(|group| {
             let offset = group.query_offset.unwrap_or_default();
-            let selectors = group.rules.iter().flat_map(|rule| rule.expr.selectors());
+            let asked = group.rules.iter().flat_map(|rule| match &rule.kind {
+                GroupRuleKind::Alert(alert) => &alert.queries[..],
+                GroupRuleKind::Record => &[],
+            });
+            let exprs = group.rules.iter().map(|rule| &rule.expr).chain(asked);
+            let selectors = exprs.flat_map(Expr::selectors);
             selectors.map(move |(matchers, span)| match offset {
                 Duration::ZERO => (matchers, span),
                 offset => (matchers, span.max(Expr::LOOKBACK) + offset),

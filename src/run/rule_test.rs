@@ -167,6 +167,8 @@ pub struct FileOutcome {
     pub path: String,
     /// Why the file could not be run at all.
     pub refused: Option<String>,
+    /// There is no such file, or it cannot be read.
+    pub unread: bool,
     pub tests: Vec<Outcome>,
 }
 
@@ -191,7 +193,7 @@ pub fn report(outcomes: &[FileOutcome]) -> Report {
     for outcome in outcomes {
         let _ = writeln!(text, "{}", outcome.path);
         if let Some(why) = &outcome.refused {
-            code = 1;
+            code = code.max(if outcome.unread { 2 } else { 1 });
             let _ = writeln!(text, "  FAILED: {why}");
         }
         for test in &outcome.tests {
@@ -204,7 +206,7 @@ pub fn report(outcomes: &[FileOutcome]) -> Report {
                 let _ = writeln!(text, "  ok      {name}");
                 continue;
             }
-            code = 1;
+            code = code.max(1);
             let _ = writeln!(text, "  FAILED  {name}");
             for failure in &test.failures {
                 for line in failure.lines() {
@@ -282,9 +284,18 @@ fn run_file(path: &Path, only: Option<&Regex>, env: Env<'_>) -> FileOutcome {
     let mut outcome = FileOutcome {
         path: path.display().to_string(),
         refused: None,
+        unread: false,
         tests: Vec::new(),
     };
-    let loaded = load(path, env);
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            outcome.refused = Some(format!("it cannot be read: {error}"));
+            outcome.unread = true;
+            return outcome;
+        }
+    };
+    let loaded = load(path, &text, env);
     let (file, rules) = match loaded {
         Ok(loaded) => loaded,
         Err(why) => {
@@ -321,14 +332,13 @@ fn run_test(file: &TestFile, test: &TestGroup, rules: &Arc<Rules>) -> Vec<String
 }
 
 /// A test file and its rules, the groups, in the order in which they are evaluated.
-fn load(path: &Path, env: Env<'_>) -> Result<(TestFile, Arc<Rules>), String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+fn load(path: &Path, text: &str, env: Env<'_>) -> Result<(TestFile, Arc<Rules>), String> {
     let options = serde_saphyr::options! {
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
         budget: None
     };
     let file: TestFile =
-        serde_saphyr::from_str_with_options(&text, options).map_err(|error| error.to_string())?;
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut files = Vec::new();
     for pattern in &file.rule_files {

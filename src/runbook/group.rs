@@ -42,6 +42,8 @@ pub struct AlertRule {
     pub hold: Duration,
     pub keep_firing_for: Duration,
     pub annotations: BTreeMap<String, String>,
+    /// What its templates ask the window, where they write it down: `query "up"`.
+    pub queries: Vec<Expr>,
     /// What the label `severity` maps to.
     pub severity: Option<Severity>,
     /// The label `gated_do`: what a firing alert asks for, under the same guards as a trigger.

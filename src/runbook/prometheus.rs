@@ -270,7 +270,9 @@ impl Reading<'_, '_> {
         let expr = self.expr(&table, &name)?;
         let kind = if is_alert {
             let severity = labels.get("severity").and_then(|word| severity(word));
+            let texts = labels.values().chain(annotations.values());
             GroupRuleKind::Alert(AlertRule {
+                queries: texts.flat_map(|text| queries(text)).collect(),
                 hold,
                 keep_firing_for,
                 annotations,
@@ -460,6 +462,26 @@ impl Reading<'_, '_> {
         }
         Some(table)
     }
+}
+
+/// Expressions that a template passes to `query` as strings.
+fn queries(text: &str) -> Vec<Expr> {
+    let mut found = Vec::new();
+    for (at, word) in text.match_indices("query") {
+        let rest = text[at + word.len()..].trim_start();
+        let expr = if let Some(raw) = rest.strip_prefix('`') {
+            raw.split_once('`').map(|(expr, _)| expr.to_owned())
+        } else if let Some(quoted) = rest.strip_prefix('"') {
+            let end = quoted
+                .char_indices()
+                .find(|(at, c)| *c == '"' && !quoted[..*at].ends_with('\\'));
+            end.map(|(end, _)| quoted[..end].replace("\\\"", "\"").replace("\\\\", "\\"))
+        } else {
+            None
+        };
+        found.extend(expr.and_then(|expr| Expr::parse(&expr).ok()));
+    }
+    found
 }
 
 /// The first key of a table: what stands for the whole of it.

@@ -149,3 +149,19 @@ fn labels_say_how_bad_and_what_to_do() {
         ]
     );
 }
+
+/// The window keeps only what somebody asks for, and templates ask too.
+#[test]
+fn what_templates_ask_for_is_known() {
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    annotations:\n      a: '{{ query \"sum(rate(a{b=\\\"c\\\"}[5m]))\" | first | value }}'\n      b: '{{ with query `d offset 1h` }}{{ . | first | value }}{{ end }}'\n      c: '{{ printf \"x\" | query }}'\n";
+    let rules = load(&[source("r.yml", text)]).unwrap_or_else(|it| panic!("{}", it.render(false)));
+    let GroupRuleKind::Alert(alert) = &rules.groups[0].rules[0].kind else {
+        unreachable!()
+    };
+    let asked: Vec<&str> = alert
+        .queries
+        .iter()
+        .map(gated::promql::Expr::text)
+        .collect();
+    assert_eq!(asked, ["sum(rate(a{b=\"c\"}[5m]))", "d offset 1h"]);
+}

@@ -73,3 +73,72 @@ fn the_shipped_rules_do_what_their_tests_say() {
         report.text
     );
 }
+
+/// Whole files are judged by how promtool exits.
+#[test]
+fn whole_files_exit_as_promtool_does() {
+    let folders = fs::read_dir(data("unittest/whole")).unwrap();
+    let mut judged = 0;
+    for folder in folders.map(|entry| entry.unwrap().path()) {
+        let text = fs::read_to_string(folder.join("expected.json")).unwrap();
+        let expected: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let file = folder.join(expected["file"].as_str().unwrap());
+        let report = rule_test::report(&rule_test::run(&[file], None, &|_| None));
+        assert_eq!(expected["exit_zero"], report.code == 0, "{}", report.text);
+        judged += 1;
+    }
+    assert_eq!(judged, 4);
+}
+
+#[test]
+fn what_was_not_expected_is_shown_line_by_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.yml");
+    let text = r#"
+rule_files: []
+tests:
+- name: one
+  interval: 1m
+  input_series:
+  - {series: 'a{b="1"}', values: 1 2 3}
+  promql_expr_test:
+  - {expr: a, eval_time: 1m, exp_samples: [{labels: 'a{b="2"}', value: 2}]}
+  - {expr: 'a > 5', eval_time: 1m, exp_samples: []}
+  - {expr: 'a *', eval_time: 1m}
+  alert_rule_test:
+  - {eval_time: 1m, alertname: Gone, exp_alerts: [{exp_labels: {b: "1"}, exp_annotations: {c: d}}]}
+- name: two
+"#;
+    fs::write(&file, text).unwrap();
+    let files = [file, folder.path().join("none.yml")];
+    let outcomes = rule_test::run(&files, None, &|_| None);
+    let report = rule_test::report(&outcomes);
+    assert_eq!(report.code, 2, "a file that cannot be read");
+    let shown = report.text.replace(folder.path().to_str().unwrap(), "…");
+    expect![[r#"
+        …/t.yml
+          FAILED  one
+                  alert Gone at 1m
+                    - {alertname="Gone",b="1"}
+                        c: d
+                    (nothing came)
+                  a at 1m
+                    - a{b="2"} 2
+                    + a{b="1"} 2
+                  a * at 1m: an operand is missing after this
+          ok      two
+        …/none.yml
+          FAILED: it cannot be read: No such file or directory (os error 2)
+        1 passed, 1 failed, 1 file could not be run
+    "#]]
+    .assert_eq(&shown);
+    let one = regex::Regex::new("tw").unwrap();
+    let chosen = rule_test::run(&files[..1], Some(&one), &|_| None);
+    assert_eq!(chosen[0].tests.len(), 1);
+    let xml = rule_test::junit(&outcomes);
+    assert!(
+        xml.contains("tests=\"2\" failures=\"1\" errors=\"0\""),
+        "{xml}"
+    );
+    assert!(xml.contains("<error message=\""), "{xml}");
+}
