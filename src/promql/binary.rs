@@ -252,7 +252,8 @@ impl Pairing {
             }
         }
         let fills = self.fills();
-        let lone = fills.0.is_some() || many.iter().any(|value| !is_stale(*value));
+        // Without elements on the "many" side nothing is looked at, unless something may be filled in.
+        let lone = fills != (None, None) || many.iter().any(|value| !is_stale(*value));
         if !self.crowds.is_empty() && lone {
             let single = self.matching.cardinality == Cardinality::OneToOne;
             for crowd in &self.crowds {

@@ -68,7 +68,10 @@ impl Peer {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
-        let mut command = vec![installed(package, package).display().to_string()];
+        // Another build of a peer may be named: PROMETHEUS=path.
+        let named = std::env::var(package.to_uppercase().replace('-', "_"));
+        let program = named.unwrap_or_else(|_| installed(package, package).display().to_string());
+        let mut command = vec![program];
         command.extend(arguments(folder.path(), address));
         let mut peer = Self {
             url: format!("http://{address}"),
@@ -80,6 +83,17 @@ impl Peer {
         };
         peer.wait();
         peer
+    }
+
+    /// The body of what it answers, whatever the status.
+    pub fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\nHost: test\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        body.to_owned()
     }
 
     /// `kill -9`: it keeps nothing that is not on its disk.
