@@ -1,10 +1,12 @@
 //! What an evaluation and an append cost: a narrow rule, a wide one, one page into the window.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use gated::model::{Labels, Slot, TargetId, Timestamp};
 use gated::promql::{Expr, Output, Plan};
+use gated::rules::{AlertTiming, Group, GroupRule, World};
 use gated::store::Window;
 
 const BOUNDS: [&str; 12] = [
@@ -130,5 +132,55 @@ fn append(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, plans, append);
+/// A thousand rules of a group in one slot, over the series of ten targets: recordings by path, and alerts that read
+/// what was recorded.
+fn rules(c: &mut Criterion) {
+    let mut window = window(10, 1000);
+    let interval = Duration::from_secs(1);
+    let mut group = Group::new("bench", "bench.yml", interval, Duration::ZERO);
+    for number in 0..1000u32 {
+        let target = TargetId(1 << 30 | number);
+        let path = format!("/api/v1/{}", (number / 2) % 80);
+        let rule = if number % 2 == 0 {
+            let text =
+                format!("sum by (status) (rate(http_requests_total{{path=\"{path}\"}}[5s]))");
+            let expr = Expr::parse(&text).expect("written above");
+            GroupRule::record(
+                &format!("path:rate:{number}"),
+                &expr,
+                BTreeMap::new(),
+                target,
+            )
+        } else {
+            let text = format!(
+                "{{__name__=\"path:rate:{}\",status=\"500\"}} > 1e9",
+                number - 1
+            );
+            let expr = Expr::parse(&text).expect("written above");
+            let timing = AlertTiming {
+                hold: Duration::from_secs(60),
+                keep_firing_for: Duration::ZERO,
+            };
+            GroupRule::alert("TooMany", &expr, timing, Default::default(), target)
+        };
+        group.rules.push(rule);
+    }
+    let none = Labels::empty();
+    let world = World {
+        external_labels: &none,
+        external_url: "",
+        span: &|_| SPAN,
+    };
+    let mut scrape = 9;
+    group.eval(&mut window, at(scrape), &world);
+    assert_eq!(group.unhealthy().count(), 0);
+    c.bench_function("1000 rules in one slot", |b| {
+        b.iter(|| {
+            scrape += 1;
+            group.eval(&mut window, at(scrape), &world);
+        });
+    });
+}
+
+criterion_group!(benches, plans, append, rules);
 criterion_main!(benches);

@@ -27,7 +27,7 @@ use super::layout::Grouping;
 use super::lex::{self, ParseError, Token};
 use super::matchers::{Matcher, Matchers, Test};
 use super::node::{Kind, Node, Pin};
-use super::range::{OverRange, STEPS_MAX, Source, Subquery};
+use super::range::{NESTED_STEPS_MAX, OverRange, STEP_DEFAULT, STEPS_MAX, Source, Subquery};
 use super::raw::RawRange;
 use super::rewrite;
 use super::scalar::{Op, Scalar};
@@ -108,6 +108,8 @@ struct Reader<'a> {
     dynamic: bool,
     /// How far back the subqueries around this place look, in milliseconds.
     outer: Option<i64>,
+    /// How often these evaluate what stands here.
+    steps: i64,
 }
 
 #[allow(
@@ -135,6 +137,7 @@ impl<'a> Reader<'a> {
             reads_absence: false,
             dynamic: false,
             outer: None,
+            steps: 1,
         }
     }
 
@@ -253,12 +256,24 @@ impl<'a> Reader<'a> {
                 ":",
             ));
         }
+        // Subqueries within each other multiply.
+        let steps = range / step.filter(|step| *step > 0).unwrap_or(STEP_DEFAULT) + 1;
+        let around = self.steps;
+        self.steps = around.saturating_mul(steps);
+        if self.steps > NESTED_STEPS_MAX {
+            let message = format!(
+                "subqueries within each other of {} steps together; {NESTED_STEPS_MAX} at most",
+                self.steps
+            );
+            return Err(self.wrong(message, ":"));
+        }
         let before = self.outer;
         let dynamic = std::mem::replace(&mut self.dynamic, false);
         let back = range.saturating_add(offset);
         self.outer = Some(before.unwrap_or(0).saturating_add(back).max(0));
         let of = self.vector(&subquery.expr);
         self.outer = before;
+        self.steps = around;
         let within = self.dynamic;
         self.dynamic |= dynamic;
         let pin = pin(subquery.at.as_ref());

@@ -7,9 +7,7 @@ use crate::store::Window;
 
 use super::expr::{Expr, Root};
 use super::node::{Binding, Moment, Times, bind_scalar};
-
-/// Milliseconds between the steps of a subquery that gives none.
-const DEFAULT_STEP: i64 = 60_000;
+use super::range::STEP_DEFAULT;
 
 /// What fails at run time: many-to-many matches and the like.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,7 +81,7 @@ impl Plan {
             targets: Vec::new(),
             matched: 0,
             samples: Vec::new(),
-            step: DEFAULT_STEP,
+            step: STEP_DEFAULT,
             dynamic: expr.is_dynamic(),
         }
     }

@@ -12,6 +12,12 @@ use super::select::{Selector, gather};
 /// Most steps of one subquery, so that no expression holds the engine up for long.
 pub(super) const STEPS_MAX: i64 = 11_000;
 
+/// Most evaluations of what stands within several subqueries.
+pub(super) const NESTED_STEPS_MAX: i64 = 100_000;
+
+/// Milliseconds between the steps of a subquery that gives none.
+pub(super) const STEP_DEFAULT: i64 = 60_000;
+
 /// A function over each series' samples in a range.
 #[derive(Clone, Debug)]
 pub(super) struct OverRange {

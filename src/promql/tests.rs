@@ -92,6 +92,11 @@ fn faults_are_found_where_they_stand() {
             "a subquery of 8640000 steps",
             Some(20..21),
         ),
+        (
+            "max_over_time(max_over_time(x[1h:1s])[1h:1s])",
+            "within each other of 12967201 steps",
+            None,
+        ),
         ("1 > 2", "comparisons between scalars must use BOOL", None),
         ("{a=~\".*\"}", "at least one non-empty matcher", None),
         ("", "no expression found", None),

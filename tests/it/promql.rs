@@ -547,3 +547,76 @@ fn the_steady_state_allocates_nothing() {
         assert_eq!((appending, evaluating.count_total), (0, 0), "{text}");
     }
 }
+
+/// What the fuzz target does with one text.
+fn survive(text: &str, window: &Window) {
+    let _ = (gated::promql::text(text), gated::promql::pretty(text));
+    let at = notation::at(295_000);
+    if let Some(Ok(raw)) = gated::promql::RawRange::parse(text) {
+        let _ = raw.samples(window, at);
+    }
+    if let Ok(expr) = Expr::parse(text) {
+        let mut plan = Plan::new(&expr);
+        let _ = plan.eval(window, at);
+        let _ = plan.eval(window, notation::at(305_000));
+    }
+}
+
+fn small_window() -> Window {
+    let samples = |step: f64| (0..30).map(|i| Some(f64::from(i) * step)).collect();
+    let named = |name: &str, le: &str| Labels::new([("__name__", name), ("le", le), ("job", "j")]);
+    let series = [
+        (named("x", ""), samples(1.0)),
+        (named("a", "1"), samples(2.0)),
+        (named("a", "+Inf"), samples(f64::NAN)),
+        (named("target_info", ""), samples(0.0)),
+    ];
+    notation::window(&series, Duration::from_secs(10), Load::Scraped)
+}
+
+fn corpus() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/promql");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    files
+        .iter()
+        .map(|path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned())
+        .collect()
+}
+
+/// What the fuzz target does with each file of its corpus, in the tests that everybody runs.
+#[test]
+fn fuzz_corpus() {
+    let window = small_window();
+    let texts = corpus();
+    assert!(texts.len() > 90);
+    for text in texts {
+        survive(&text, &window);
+    }
+}
+
+/// Expressions with pieces of others in them, cut and doubled: refused or evaluated, never a panic.
+#[test]
+fn mutated_expressions_never_panic() {
+    let window = small_window();
+    let texts = corpus();
+    let mut dice = crate::generator::Dice::new(7, true);
+    for _ in 0..4000 {
+        let mut text: Vec<char> = texts[dice.roll(texts.len())].chars().collect();
+        for _ in 0..=dice.roll(3) {
+            let other: Vec<char> = texts[dice.roll(texts.len())].chars().collect();
+            let (at, from) = (dice.roll(text.len() + 1), dice.roll(other.len() + 1));
+            let len = dice.roll(other.len() - from + 1);
+            match dice.roll(3) {
+                0 => text.truncate(at),
+                1 => drop(text.splice(at..at, other[from..from + len].iter().copied())),
+                _ => drop(text.splice(at.., other[from..].iter().copied())),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        survive(&text, &window);
+    }
+}
