@@ -140,7 +140,7 @@ fn rules(c: &mut Criterion) {
     let mut group = Group::new("bench", "bench.yml", interval, Duration::ZERO);
     for number in 0..1000u32 {
         let target = TargetId(1 << 30 | number);
-        let path = format!("/api/v1/{}", (number / 2) % 80);
+        let path = format!("/api/v1/{}", 87 + (number / 2) % 79);
         let rule = if number % 2 == 0 {
             let text =
                 format!("sum by (status) (rate(http_requests_total{{path=\"{path}\"}}[5s]))");
@@ -177,9 +177,15 @@ fn rules(c: &mut Criterion) {
     c.bench_function("1000 rules in one slot", |b| {
         b.iter(|| {
             scrape += 1;
+            // Without new pages there would soon be nothing to evaluate.
+            let values = values(1000, scrape);
+            for id in 0..10 {
+                window.append(TargetId(id), at(scrape), &values, &[]);
+            }
             group.eval(&mut window, at(scrape), &world);
         });
     });
+    assert_eq!(window.series(), 10 * 1000 + 500 * 5);
 }
 
 criterion_group!(benches, plans, append, rules);
