@@ -10,6 +10,7 @@ use crate::model::Timestamp;
 use crate::model::time::millis;
 use crate::promql::Expr;
 use crate::promql::Matchers;
+use crate::promql::Note;
 use crate::promql::Output;
 use crate::promql::Plan;
 use crate::promql::RawRange;
@@ -46,6 +47,20 @@ pub enum Told {
     Series(Vec<Labels>),
 }
 
+/// An answer with what Prometheus says beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    pub told: Told,
+    pub notes: Vec<Note>,
+}
+
+impl From<Told> for Answered {
+    fn from(told: Told) -> Self {
+        let notes = Vec::new();
+        Self { told, notes }
+    }
+}
+
 /// Why there is no answer; the text is for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
@@ -64,7 +79,7 @@ pub struct Asking(Work);
 #[derive(Debug)]
 enum Work {
     /// Everything is known at once.
-    Done(Option<Result<Told, AskError>>),
+    Done(Option<Result<Answered, AskError>>),
     Range(Box<RangeWork>),
 }
 
@@ -77,6 +92,7 @@ struct RangeWork {
     places: HashMap<Labels, usize>,
     series: Vec<(Labels, Vec<(Timestamp, f64)>)>,
     samples: usize,
+    notes: Vec<Note>,
 }
 
 impl Engine {
@@ -94,17 +110,20 @@ impl Engine {
                 Ok(work) => Work::Range(Box::new(work)),
                 Err(error) => Work::Done(Some(Err(error))),
             },
-            Question::Series { selectors } => Work::Done(Some(self.series_of(&selectors))),
+            Question::Series { selectors } => {
+                Work::Done(Some(self.series_of(&selectors).map(Answered::from)))
+            }
             Question::Format { text } => {
                 let written = crate::promql::pretty(&text).map_err(bad_data);
-                Work::Done(Some(written.map(|it| Told::Text(Timestamp::EPOCH, it))))
+                let told = written.map(|it| Told::Text(Timestamp::EPOCH, it).into());
+                Work::Done(Some(told))
             }
         };
         Asking(work)
     }
 
     /// One more step; `None` while there are more.
-    pub fn go_on(&self, asking: &mut Asking) -> Option<Result<Told, AskError>> {
+    pub fn go_on(&self, asking: &mut Asking) -> Option<Result<Answered, AskError>> {
         let work = match &mut asking.0 {
             Work::Done(told) => return told.take(),
             Work::Range(work) => work,
@@ -115,30 +134,37 @@ impl Engine {
         if work.next > work.whole.1 {
             let mut series = std::mem::take(&mut work.series);
             series.sort_by(|a, b| a.0.cmp(&b.0));
-            return Some(Ok(Told::Matrix(series)));
+            let mut notes = std::mem::take(&mut work.notes);
+            notes.retain(|_| !series.is_empty());
+            let told = Told::Matrix(series);
+            return Some(Ok(Answered { told, notes }));
         }
         None
     }
 
-    fn query(&self, text: &str, at: Timestamp) -> Result<Told, AskError> {
+    fn query(&self, text: &str, at: Timestamp) -> Result<Answered, AskError> {
         if let Some(text) = crate::promql::text(text) {
-            return Ok(Told::Text(at, text));
+            return Ok(Told::Text(at, text).into());
         }
         if let Some(raw) = RawRange::parse(text) {
             let series = raw.map_err(bad_data)?.samples(&self.window, at);
-            return Ok(Told::Matrix(series));
+            return Ok(Told::Matrix(series).into());
         }
         let expr = Expr::parse(text).map_err(bad_data)?;
         let mut plan = Plan::new(&expr);
         match plan.eval(&self.window, at) {
-            Ok(Output::Scalar(value)) => Ok(Told::Scalar(at, value)),
-            Ok(Output::Vector(vector)) => Ok(Told::Vector(
-                at,
-                vector
+            Ok(Output::Scalar(value)) => Ok(Told::Scalar(at, value).into()),
+            Ok(Output::Vector(vector)) => {
+                let found: Vec<(Labels, f64)> = vector
                     .iter()
                     .map(|(labels, value)| (labels.clone(), value))
-                    .collect(),
-            )),
+                    .collect();
+                // Prometheus says these of series, not of texts.
+                let mut notes = expr.notes().to_vec();
+                notes.retain(|_| !found.is_empty());
+                let told = Told::Vector(at, found);
+                Ok(Answered { told, notes })
+            }
             Err(error) => Err(AskError::Execution(error.to_string())),
         }
     }
@@ -202,6 +228,7 @@ fn range(
         places: HashMap::new(),
         series: Vec::new(),
         samples: 0,
+        notes: expr.notes().to_vec(),
     })
 }
 

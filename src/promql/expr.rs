@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::lex::ParseError;
 use super::matchers::Matchers;
 use super::node::{Kind, Node};
-use super::parse;
+use super::parse::{self, Note};
 use super::scalar::Scalar;
 
 /// A parsed, type-checked expression that the planner can carry out whole.
@@ -17,6 +17,7 @@ pub struct Expr {
     longest_range: Duration,
     reads_absence: bool,
     dynamic: bool,
+    notes: Vec<Note>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ impl Expr {
             longest_range: parsed.longest_range,
             reads_absence: parsed.reads_absence,
             dynamic: parsed.dynamic,
+            notes: parsed.notes,
         })
     }
 
@@ -66,6 +68,12 @@ impl Expr {
     #[must_use]
     pub fn reads_absence(&self) -> bool {
         self.reads_absence
+    }
+
+    /// What may not be meant, in Prometheus' words.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Whether it is a series selector and nothing else.

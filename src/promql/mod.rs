@@ -27,7 +27,7 @@ mod tests;
 pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;
-pub use parse::{pretty, text};
+pub use parse::{Note, pretty, text};
 pub use plan::{EvalError, Output, Plan, Vector};
 pub use raw::RawRange;
 

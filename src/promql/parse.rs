@@ -41,6 +41,16 @@ pub(super) struct Parsed {
     pub reads_absence: bool,
     /// Labels come from values.
     pub dynamic: bool,
+    pub notes: Vec<Note>,
+}
+
+/// What Prometheus says beside a result: something parses, and may not be meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// `PromQL warning`; else `PromQL info`.
+    pub warns: bool,
+    /// In Prometheus' words, with line and column.
+    pub text: String,
 }
 
 /// # Errors
@@ -58,6 +68,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
         longest_range: reader.longest_range,
         reads_absence: reader.reads_absence,
         dynamic: reader.dynamic,
+        notes: reader.notes,
     })
 }
 
@@ -110,6 +121,7 @@ struct Reader<'a> {
     outer: Option<i64>,
     /// How often these evaluate what stands here.
     steps: i64,
+    notes: Vec<Note>,
 }
 
 #[allow(
@@ -138,6 +150,7 @@ impl<'a> Reader<'a> {
             dynamic: false,
             outer: None,
             steps: 1,
+            notes: Vec::new(),
         }
     }
 
@@ -414,6 +427,7 @@ impl<'a> Reader<'a> {
         let (asked, of) = match name {
             "histogram_quantile" => {
                 let quantile = self.scalar_argument(call, 0)?;
+                self.note_quantile(&quantile, name);
                 (Asked::Quantile(quantile), self.argument(call, 1)?)
             }
             "histogram_fraction" => {
@@ -436,6 +450,48 @@ impl<'a> Reader<'a> {
         node(Kind::Buckets(Box::new(Buckets::new(asked, of))))
     }
 
+    fn note(&mut self, warns: bool, text: &str, start: usize) {
+        let before = &self.text[..start];
+        let line = before.matches('\n').count() + 1;
+        let column = start - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+        let grade = if warns { "warning" } else { "info" };
+        self.notes.push(Note {
+            warns,
+            text: format!("PromQL {grade}: {text} ({line}:{column})"),
+        });
+    }
+
+    /// A rate of what is named like a gauge.
+    fn note_counter(&mut self, function: &str, selector: &VectorSelector) {
+        let counts = |name: &str| {
+            let endings = ["_total", "_sum", "_count", "_bucket"];
+            endings.iter().any(|ending| name.ends_with(ending))
+        };
+        let Some(name) = selector.name.clone().filter(|name| !counts(name)) else {
+            return;
+        };
+        if matches!(function, "rate" | "increase") {
+            let text = format!(
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"{name}\""
+            );
+            let start = lex::find(self.text, &self.tokens, &name).map_or(0, |span| span.start);
+            self.note(false, &text, start);
+        }
+    }
+
+    /// A quantile that is no share.
+    fn note_quantile(&mut self, quantile: &Scalar, function: &str) {
+        if let Some(value) = quantile.constant().filter(|it| !(0.0..=1.0).contains(it)) {
+            let text = format!("quantile value should be between 0 and 1, got {value}");
+            // It stands right behind the function's bracket.
+            let is = |it: &Token| self.text[it.span.clone()].eq_ignore_ascii_case(function);
+            let behind = self.tokens.iter().skip_while(|it| !is(it));
+            let number = behind.skip_while(|it| it.piece != lex::Piece::Open).nth(1);
+            let start = number.map_or(0, |it| it.span.start);
+            self.note(true, &text, start);
+        }
+    }
+
     fn over_range(
         &mut self,
         call: &Call,
@@ -446,6 +502,7 @@ impl<'a> Reader<'a> {
         for argument in &call.args.args {
             match bare(argument) {
                 parser::Expr::MatrixSelector(matrix) => {
+                    self.note_counter(function.name, &matrix.vs);
                     let selector = self.selector(&matrix.vs, Some(matrix.range))?;
                     source = Some((Source::Series(selector), matrix.range));
                 }
@@ -459,6 +516,9 @@ impl<'a> Reader<'a> {
         let Some((source, range)) = source else {
             return Err(self.missing(call));
         };
+        if let ("quantile_over_time", Some(quantile)) = (function.name, parameters.first()) {
+            self.note_quantile(&quantile.clone(), function.name);
+        }
         node(Kind::Range(Box::new(OverRange {
             function,
             source,
@@ -554,6 +614,9 @@ impl<'a> Reader<'a> {
             Some(parameter) => Some(self.scalar(parameter)?),
             None => None,
         };
+        if let (Operation::Quantile, Some(quantile)) = (operation, &parameter) {
+            self.note_quantile(quantile, "quantile");
+        }
         let grouping = grouping(aggregate.modifier.as_ref(), Grouping::By(Vec::new()));
         let of = self.vector(&aggregate.expr)?;
         node(Kind::Aggregate(Box::new(Aggregate::new(

@@ -23,6 +23,7 @@ use super::clock::Clock;
 use super::tell;
 use crate::engine::Alert;
 use crate::engine::Answer;
+use crate::engine::Answered;
 use crate::engine::AskError;
 use crate::engine::Asking;
 use crate::engine::Attempted;
@@ -38,7 +39,6 @@ use crate::engine::Refusal;
 use crate::engine::Restored;
 use crate::engine::Settings;
 use crate::engine::Snapshot;
-use crate::engine::Told;
 use crate::model::DeliveryKey;
 use crate::model::Timestamp;
 use crate::serve::ActError;
@@ -77,7 +77,7 @@ pub(super) type Tap = mpsc::UnboundedSender<(Timestamp, Event)>;
 enum Message {
     Ask {
         question: Question,
-        reply: oneshot::Sender<Result<Told, AskError>>,
+        reply: oneshot::Sender<Result<Answered, AskError>>,
     },
     Call {
         call: Call,
@@ -192,7 +192,7 @@ impl Core {
         &self,
         question: Question,
         timeout: Option<Duration>,
-    ) -> Result<Told, AskFailure> {
+    ) -> Result<Answered, AskFailure> {
         let Ok(_place) = self.questions.try_acquire() else {
             return Err(AskFailure::Busy);
         };
@@ -251,7 +251,7 @@ struct Loop {
     floor: Timestamp,
     next_token: u64,
     /// Questions that are being answered, each a slice at a time.
-    asked: VecDeque<(Asking, oneshot::Sender<Result<Told, AskError>>)>,
+    asked: VecDeque<(Asking, oneshot::Sender<Result<Answered, AskError>>)>,
 }
 
 impl Loop {

@@ -27,10 +27,10 @@ use super::core::Tap;
 use super::core::Threads;
 use super::token;
 use crate::engine::Answer;
+use crate::engine::Answered;
 use crate::engine::Call;
 use crate::engine::Question;
 use crate::engine::Settings;
-use crate::engine::Told;
 use crate::runbook::Rules;
 use crate::runbook::load_with;
 use crate::serve;
@@ -320,7 +320,7 @@ impl Desk for Front {
         &self,
         question: Question,
         timeout: Option<Duration>,
-    ) -> BoxFuture<'_, Result<Told, AskFailure>> {
+    ) -> BoxFuture<'_, Result<Answered, AskFailure>> {
         Box::pin(self.core.ask(question, timeout))
     }
 

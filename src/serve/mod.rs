@@ -19,12 +19,12 @@ use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
 use crate::engine::Answer;
+use crate::engine::Answered;
 use crate::engine::AskError;
 use crate::engine::Call;
 use crate::engine::Question;
 use crate::engine::Refusal;
 use crate::engine::Snapshot;
-use crate::engine::Told;
 use crate::model::Timestamp;
 
 pub use access::{Token, WeakToken};
@@ -39,7 +39,7 @@ pub trait Desk: Send + Sync + 'static {
         &self,
         question: Question,
         timeout: Option<Duration>,
-    ) -> BoxFuture<'_, Result<Told, AskFailure>>;
+    ) -> BoxFuture<'_, Result<Answered, AskFailure>>;
     /// Reads the configuration again; `Err` holds every fault, rendered, and the old one goes on.
     fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
     /// Whether requests may be sent here; `Err` says what is missing, for a person.

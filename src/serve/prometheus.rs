@@ -26,8 +26,10 @@ use super::answer::Failure;
 use super::answer::success;
 use crate::engine::AlertState;
 use crate::engine::AlertingState;
+use crate::engine::Answered;
 use crate::engine::GroupState;
 use crate::engine::Health;
+use crate::engine::Note;
 use crate::engine::Outcome;
 use crate::engine::Question;
 use crate::engine::RuleAlert;
@@ -56,6 +58,10 @@ pub fn routes() -> Router<Arc<Service>> {
         .route(
             "/api/v1/metadata",
             get(async || success(StatusCode::OK, json!({}))),
+        )
+        .route(
+            "/api/v1/targets/metadata",
+            get(async || success(StatusCode::OK, json!([]))),
         )
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
@@ -190,7 +196,8 @@ async fn query_range(
 }
 
 /// `{"resultType": …, "result": …}`, cut to so many series, with a warning when it was.
-fn told_json(told: Told, limit: usize) -> Response {
+fn told_json(answered_with: Answered, limit: usize) -> Response {
+    let Answered { told, notes } = answered_with;
     let mut cut = false;
     let mut take = |len: usize| {
         cut = len > limit;
@@ -229,18 +236,27 @@ fn told_json(told: Told, limit: usize) -> Response {
         }
         Told::Series(series) => json!(series.iter().map(metric).collect::<Vec<_>>()),
     };
-    answered(data, cut)
+    answered_noting(data, cut, &notes)
 }
 
 fn answered(data: Value, cut: bool) -> Response {
+    answered_noting(data, cut, &[])
+}
+
+fn answered_noting(data: Value, cut: bool, notes: &[Note]) -> Response {
     let mut body = serde_json::Map::new();
     body.insert("status".to_owned(), "success".into());
     body.insert("data".to_owned(), data);
+    let said = |warns: bool| notes.iter().filter(move |it| it.warns == warns);
+    let mut warnings: Vec<&str> = said(true).map(|it| it.text.as_str()).collect();
     if cut {
-        body.insert(
-            "warnings".to_owned(),
-            json!(["results truncated due to limit"]),
-        );
+        warnings.push("results truncated due to limit");
+    }
+    let infos: Vec<&str> = said(false).map(|it| it.text.as_str()).collect();
+    for (name, texts) in [("warnings", warnings), ("infos", infos)] {
+        if !texts.is_empty() {
+            body.insert(name.to_owned(), json!(texts));
+        }
     }
     Json(body).into_response()
 }
@@ -279,6 +295,7 @@ async fn matching(service: &Service, asked: &Asked) -> Result<Vec<Labels>, Failu
         .desk
         .ask(Question::Series { selectors }, None)
         .await?
+        .told
     {
         Told::Series(series) => Ok(series),
         other => unreachable!("series were asked for, not {other:?}"),
@@ -376,7 +393,12 @@ async fn format_query(
 ) -> Result<Response, Failure> {
     let asked = Asked::read(raw, request).await?;
     let text = needed("query", asked.get("query"))?.to_owned();
-    match service.desk.ask(Question::Format { text }, None).await? {
+    match service
+        .desk
+        .ask(Question::Format { text }, None)
+        .await?
+        .told
+    {
         Told::Text(_, text) => Ok(answered(text.into(), false)),
         other => unreachable!("a text was asked for, not {other:?}"),
     }

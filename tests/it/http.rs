@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 use gated::engine::Answer;
+use gated::engine::Answered;
 use gated::engine::Call;
 use gated::engine::Question;
 use gated::engine::Refusal;
@@ -64,9 +65,9 @@ impl Desk for Fake {
         &self,
         question: Question,
         _: Option<Duration>,
-    ) -> BoxFuture<'_, Result<Told, AskFailure>> {
+    ) -> BoxFuture<'_, Result<Answered, AskFailure>> {
         let told = Told::Text(gated::model::Timestamp::EPOCH, format!("{question:?}"));
-        Box::pin(async { Ok(told) })
+        Box::pin(async { Ok(told.into()) })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
