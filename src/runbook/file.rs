@@ -50,7 +50,7 @@ pub fn load_with(
         mut rules, placed, ..
     } = loading;
     for source in yaml {
-        let groups = prometheus::groups(&reader, source, &files[source]);
+        let groups = prometheus::groups(&reader, source, &files[source], interval);
         rules.groups.extend(groups);
     }
     lint::lint(&reader, &rules, &placed, interval);

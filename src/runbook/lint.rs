@@ -27,17 +27,65 @@ pub struct Placed {
 
 pub fn lint(reader: &Reader, rules: &Rules, placed: &Placed, interval: Option<Duration>) {
     for (signal, place) in rules.signals.iter().zip(&placed.signals) {
-        noise(reader, &signal.expr, place, interval);
+        expression(reader, &signal.expr, place, interval);
     }
     for (phase, places) in rules.phases.iter().zip(&placed.triggers) {
         for (trigger, place) in phase.triggers.iter().zip(places) {
             burst(reader, rules, trigger, place, interval);
             few_requests(reader, rules, trigger, place);
+            never(reader, rules, trigger, place);
             if let When::Expr(expr) = &trigger.when {
-                noise(reader, expr, place, interval);
+                expression(reader, expr, place, interval);
             }
         }
     }
+}
+
+/// What is likely not meant in an expression by itself.
+pub fn expression(reader: &Reader, expr: &Expr, place: &Place, interval: Option<Duration>) {
+    noise(reader, expr, place, interval);
+    for note in expr.notes() {
+        let text = note.text.trim_start_matches("PromQL info: ");
+        let text = text.trim_start_matches("PromQL warning: ");
+        let text = text.rsplit_once(" (").map_or(text, |(text, _)| text);
+        let help = if note.warns {
+            "write a share between 0 and 1"
+        } else {
+            "a gauge has a delta or a deriv; name a counter with _total at its end"
+        };
+        reader.warn(place, text, help);
+    }
+}
+
+/// A threshold that no value of the signal's unit reaches.
+fn never(reader: &Reader, rules: &Rules, trigger: &Trigger, place: &Place) {
+    let When::Condition(condition) = &trigger.when else {
+        return;
+    };
+    if matches!(condition, Condition::Not(_)) {
+        return;
+    }
+    leaves(condition, &mut |signal, threshold| {
+        let Signal { name, unit, .. } = &rules.signals[signal];
+        let Bound::Value(bound) = threshold.bound else {
+            return;
+        };
+        // Scores and what has no unit may be anything.
+        let lowest = (!matches!(unit, Unit::Score | Unit::None)).then_some(0.0);
+        let highest = (*unit == Unit::Ratio).then_some(1.0);
+        let below = |it: f64| bound < it || (bound <= it && threshold.op == Op::Lt);
+        let above = |it: f64| bound > it || (bound >= it && threshold.op == Op::Gt);
+        let reached = match threshold.op {
+            Op::Lt | Op::Le => !lowest.is_some_and(below),
+            Op::Gt | Op::Ge => !highest.is_some_and(above),
+            Op::Eq | Op::Ne => true,
+        };
+        if !reached {
+            let message = format!("`{name} {}` is never true of a {unit}", threshold.text);
+            let help = "compare with a value that it can have, in the signal's own unit";
+            reader.warn(place, message, help);
+        }
+    });
 }
 
 /// A range that holds fewer than three scrapes.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use super::condition::nearest;
 use super::fault::{Place, Source};
 use super::group::{AlertRule, GroupRule, GroupRuleKind, RuleGroup};
+use super::lint;
+use super::quantity::spelled;
 use super::reader::Reader;
 use super::yaml::{self, Key, Kind, Node};
 use crate::model::labels::NAME;
@@ -33,6 +35,9 @@ const RULE_KEYS: [&str; 7] = [
     "annotations",
 ];
 
+/// Groups that give no interval are evaluated this often.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+
 /// The label by which an alert asks for something.
 const DO: &str = "gated_do";
 
@@ -57,9 +62,15 @@ pub fn is_rule_file(path: &str) -> bool {
 }
 
 /// The groups of one file; faults go to `reader`.
-pub(super) fn groups(reader: &Reader<'_>, source: usize, file: &Source) -> Vec<RuleGroup> {
+pub(super) fn groups(
+    reader: &Reader<'_>,
+    source: usize,
+    file: &Source,
+    interval: Option<Duration>,
+) -> Vec<RuleGroup> {
     let reading = Reading {
         reader,
+        interval,
         source,
         file,
     };
@@ -75,6 +86,8 @@ pub(super) fn groups(reader: &Reader<'_>, source: usize, file: &Source) -> Vec<R
 
 struct Reading<'r, 'e> {
     reader: &'r Reader<'e>,
+    /// Of the fastest scrape.
+    interval: Option<Duration>,
     source: usize,
     file: &'r Source,
 }
@@ -164,6 +177,7 @@ impl Reading<'_, '_> {
             }
             number
         });
+        let interval = self.positive(table, "interval");
         let mut rules = Vec::new();
         // Recordings of one name and labels may well give different series; twice the same rule cannot.
         let mut known: BTreeMap<Said, Range<usize>> = BTreeMap::new();
@@ -182,7 +196,7 @@ impl Reading<'_, '_> {
                     span,
                 };
                 self.reader.clash(
-                    &place(span),
+                    &place(span.clone()),
                     format!(
                         "`{}` stands in group `{name}` twice, with the same labels and expression",
                         rule.name
@@ -192,15 +206,37 @@ impl Reading<'_, '_> {
                     "first here",
                 );
             }
+            self.short(&rule, interval.unwrap_or(INTERVAL_DEFAULT), span);
             rules.push(rule);
         }
         RuleGroup {
-            interval: self.positive(table, "interval"),
+            interval,
             query_offset: self.duration(table, "query_offset"),
             limit: limit.unwrap_or(0),
             file: self.file.path.clone(),
             name,
             rules,
+        }
+    }
+
+    /// A `for` that is over before anybody looks again.
+    fn short(&self, rule: &GroupRule, interval: Duration, span: Range<usize>) {
+        let GroupRuleKind::Alert(alert) = &rule.kind else {
+            return;
+        };
+        if !alert.hold.is_zero() && alert.hold < interval {
+            let place = Place {
+                source: self.source,
+                span,
+            };
+            let message = format!(
+                "`{}` waits {} and is looked at every {}: it fires at the second look",
+                rule.name,
+                spelled(alert.hold),
+                spelled(interval)
+            );
+            let help = "give the group a shorter interval, or the alert a longer `for`";
+            self.reader.warn(&place, message, help);
         }
     }
 
@@ -302,7 +338,14 @@ impl Reading<'_, '_> {
             return None;
         };
         match Expr::parse(&text) {
-            Ok(expr) => Some(expr),
+            Ok(expr) => {
+                let place = Place {
+                    source: self.source,
+                    span: table.key("expr"),
+                };
+                lint::expression(self.reader, &expr, &place, self.interval);
+                Some(expr)
+            }
             Err(error) => {
                 let span = error.span.clone().unwrap_or(0..text.trim_end().len());
                 let place = node.at(&self.file.text, span);

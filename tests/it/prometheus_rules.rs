@@ -165,3 +165,47 @@ fn what_templates_ask_for_is_known() {
         .collect();
     assert_eq!(asked, ["sum(rate(a{b=\"c\"}[5m]))", "d offset 1h"]);
 }
+
+#[test]
+fn what_is_likely_not_meant_is_warned_of() {
+    let yaml = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: rate(temperature[5s]) > 1\n    for: 10s\n  - alert: B\n    expr: rate(calls_total[5m]) > 1\n    for: 5m\n  - record: c\n    expr: quantile(1.5, a)\n";
+    let toml = r#"
+[signals.errors]
+expr = 'a / b'
+unit = "ratio"
+[signals.queue]
+expr = 'queue'
+unit = "count"
+[[phase]]
+name = "watch"
+[[phase.trigger]]
+name = "never"
+when = "errors > 100% or queue < 0"
+for = "1m"
+do = "notify"
+severity = "P3"
+[[phase.trigger]]
+name = "sometimes"
+when = "errors >= 100% or queue <= 0"
+for = "1m"
+do = "notify"
+severity = "P3"
+"#;
+    let sources = [source("r.yml", yaml), source("r.toml", toml)];
+    let interval = Some(std::time::Duration::from_secs(5));
+    let (_, lints) = gated::runbook::load_with(&sources, &|_| None, interval)
+        .unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    let told: Vec<String> = lints
+        .faults
+        .iter()
+        .map(|it| format!("{}: {}", it.line(&lints.sources), it.message))
+        .collect();
+    expect![[r#"
+        4: `A` waits 10s and is looked at every 1m: it fires at the second look
+        5: a range of 5s holds fewer than 3 scrapes at an interval of 5s: noise
+        5: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "temperature"
+        11: quantile value should be between 0 and 1, got 1.5
+        11: `errors > 100%` is never true of a ratio
+        11: `queue < 0` is never true of a count
+    "#]].assert_eq(&(told.join("\n") + "\n"));
+}
