@@ -170,7 +170,8 @@ fn compare(prometheus: &Peer, daemon: &Daemon) {
     for number in 0..EXPRESSIONS {
         let depth = 1 + dice.roll(3);
         let expr = dice.vector(depth, false);
-        let second = last - dice.roll(20) as u64;
+        // Far enough from the beginning for the longest way back: 10 s of steps over 20 s, offset 5 s.
+        let second = last - dice.roll(8) as u64;
         match both(prometheus, daemon, &expr, second) {
             Ok(Ok(told)) => {
                 values += told.len();

@@ -42,15 +42,15 @@ impl Dice {
 
     /// A range that no sample lies on the edge of, asked for at a half second or, in a subquery, at a whole one.
     fn range(&mut self, within: bool) -> String {
-        let whole = ["5s", "12s", "30s"];
-        let half = ["5500ms", "12500ms", "30500ms"];
+        let whole = ["5s", "12s", "20s"];
+        let half = ["5500ms", "12500ms", "20500ms"];
         self.of(if within { &half } else { &whole })
     }
 
     fn over_time(&mut self, within: bool) -> String {
         let range = self.range(within);
         let selector = self.selector();
-        let offset = if self.roll(4) == 0 { " offset 10s" } else { "" };
+        let offset = if self.roll(4) == 0 { " offset 5s" } else { "" };
         let function = self.of(&[
             "rate",
             "increase",
@@ -85,7 +85,7 @@ impl Dice {
             1 => format!("predict_linear({selector}[{range}]{offset}, 60)"),
             2 if !within => {
                 let inner = self.vector(1, true);
-                format!("{function}(({inner})[20s:2s]{offset})")
+                format!("{function}(({inner})[10s:2s]{offset})")
             }
             _ => format!("{function}({selector}[{range}]{offset})"),
         }

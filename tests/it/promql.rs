@@ -187,13 +187,15 @@ fn compare(got: &[(Labels, f64)], expected: &[Sample]) -> Result<(), String> {
 #[derive(Default)]
 struct Tally {
     passed: usize,
-    refused: BTreeMap<String, usize>,
+    /// By feature: the cases.
+    refused: BTreeMap<String, Vec<String>>,
     failed: Vec<String>,
 }
 
 impl Tally {
-    fn refuse(&mut self, feature: &str) {
-        *self.refused.entry(feature.to_owned()).or_default() += 1;
+    fn refuse(&mut self, id: &str, feature: &str) {
+        let refused = self.refused.entry(feature.to_owned()).or_default();
+        refused.push(id.to_owned());
     }
 
     fn check(&self, expected: &Expect) {
@@ -208,8 +210,13 @@ impl Tally {
 
     fn summary(&self) -> String {
         let mut summary = format!("{} passed\n", self.passed);
-        for (feature, count) in &self.refused {
-            summary += &format!("{count} {feature}\n");
+        for (feature, ids) in &self.refused {
+            summary += &format!("{} {feature}:", ids.len());
+            for (index, id) in ids.iter().enumerate() {
+                summary += if index % 5 == 0 { "\n " } else { "" };
+                summary += &format!(" {id}");
+            }
+            summary += "\n";
         }
         summary
     }
@@ -219,7 +226,7 @@ impl Tally {
         match Expr::parse(expr) {
             Ok(parsed) => Some(parsed),
             Err(error) if error.message.contains("not evaluated by gated yet") => {
-                self.refuse(&error.message);
+                self.refuse(id, &error.message);
                 None
             }
             Err(error) => {
@@ -233,7 +240,7 @@ impl Tally {
     fn run(&mut self, id: &str, windows: Option<&[(Load, Window)]>, evals: &[Eval]) {
         let histograms = |eval: &Eval| eval.exp_samples.iter().any(|s| s.histogram.is_some());
         let Some(windows) = windows.filter(|_| !evals.iter().any(histograms)) else {
-            return self.refuse("native histograms");
+            return self.refuse(id, "native histograms");
         };
         for (mode, window) in windows {
             let mut plans: HashMap<&str, Plan> = HashMap::new();
@@ -334,8 +341,15 @@ fn cases_behind_flags() {
         differs: name_label_dropping:123
         differs: type_and_unit:92
         newer_than_promtool: 48 passed
-        18 `anchored` is not evaluated by gated yet
-        15 `smoothed` is not evaluated by gated yet
+        18 `anchored` is not evaluated by gated yet:
+          extended_vectors:41 extended_vectors:44 extended_vectors:47 extended_vectors:118 extended_vectors:127
+          extended_vectors:130 extended_vectors:139 extended_vectors:181 extended_vectors:205 extended_vectors:210
+          extended_vectors:275 extended_vectors:281 extended_vectors:287 extended_vectors:317 extended_vectors:324
+          extended_vectors:346 extended_vectors:745 extended_vectors:766
+        15 `smoothed` is not evaluated by gated yet:
+          extended_vectors:65 extended_vectors:68 extended_vectors:83 extended_vectors:145 extended_vectors:154
+          extended_vectors:163 extended_vectors:225 extended_vectors:247 extended_vectors:251 extended_vectors:358
+          extended_vectors:404 extended_vectors:410 extended_vectors:436 extended_vectors:446 extended_vectors:458
         differs: name_label_dropping:119
     "]]
     .assert_eq(&outcomes);
