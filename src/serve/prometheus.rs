@@ -20,6 +20,7 @@ use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 use serde_json::json;
+use tower_http::compression::CompressionLayer;
 
 use super::Service;
 use super::answer::Failure;
@@ -66,6 +67,8 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status/buildinfo", get(buildinfo))
+        // A long range of many series is large and repeats itself.
+        .layer(CompressionLayer::new())
 }
 
 /// The parameters of a request, from its query and, where it has one, its form.
