@@ -337,6 +337,9 @@ impl Engine {
         }
         self.window
             .append(companion(id), scrape.at, &synthetic, &[]);
+        if self.settings.preview.is_some() {
+            self.preview_groups(at);
+        }
         self.judge(at, Some(id), out);
     }
 

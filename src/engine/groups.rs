@@ -55,6 +55,8 @@ pub(super) struct GroupWatch {
     recorded: BTreeMap<(usize, String), RestoredAlert>,
     /// Evaluations since gated started: state is restored after the second.
     evaluations: u32,
+    /// The first of them.
+    first_at: Option<Timestamp>,
 }
 
 /// Whether a target of the window stands for a rule.
@@ -84,6 +86,26 @@ impl GroupWatch {
                 self.recorded.insert(key, it.clone());
             }
         }
+    }
+
+    /// A dry run calls an alert firing that was active in every evaluation, of at least three, and does not believe a
+    /// rule that reads nothing.
+    fn preview(&self, rule: &GroupRule, check: &mut super::Check) {
+        let RuleKind::Alert { alerts, .. } = &rule.kind else {
+            return;
+        };
+        let throughout = |alert: &RuleAlert| Some(alert.active_at) == self.first_at;
+        let enough = self.evaluations >= super::show::PREVIEW_READINGS_MIN;
+        check.outcome = if rule.matched() == 0 {
+            check.reason = format!("{}: its selectors match no series", rule.name);
+            super::Outcome::Unknown
+        } else if enough && alerts.active().any(throughout) {
+            super::Outcome::Firing
+        } else if alerts.active().next().is_some() {
+            super::Outcome::Pending
+        } else {
+            super::Outcome::Quiet
+        };
     }
 
     /// Tells the ledger which alerts are active whose state a restart would restore.
@@ -143,12 +165,14 @@ impl Engine {
                 handled: BTreeMap::new(),
                 recorded: BTreeMap::new(),
                 evaluations: 0,
+                first_at: None,
             };
             let alike =
                 |old: &GroupWatch| (&old.group.name, &old.group.file) == (&spec.name, &spec.file);
             if let Some(place) = before.iter().position(alike) {
                 let old = before.remove(place);
                 watch.evaluations = old.evaluations;
+                watch.first_at = old.first_at;
                 // Rules may have other places now; whoever was told is told again at worst.
                 watch.handled = old.handled;
                 watch.recorded = old.recorded;
@@ -232,6 +256,7 @@ impl Engine {
                 span: &span,
             };
             watch.group.eval(&mut self.window, slot, &world);
+            watch.first_at.get_or_insert(slot);
             watch.evaluations += 1;
             self.evaluations += watch.group.rules.len() as u64;
             self.evaluation_failures += watch.group.unhealthy().count() as u64;
@@ -257,6 +282,25 @@ impl Engine {
             self.judge(at, None, out);
         } else {
             self.conclude(at, out);
+        }
+    }
+
+    /// A dry run looks once and for a short while: its groups are evaluated with every scrape that lands.
+    pub(super) fn preview_groups(&mut self, at: Timestamp) {
+        let external = self.external_labels();
+        let interest = Arc::clone(&self.interest);
+        let span = |labels: &Labels| interest.span(labels).unwrap_or_default();
+        let world = World {
+            external_labels: &external,
+            external_url: "",
+            span: &span,
+        };
+        for watch in &mut self.groups {
+            if watch.group.evaluated_at.is_none_or(|last| last < at) {
+                watch.group.eval(&mut self.window, at, &world);
+                watch.first_at.get_or_insert(at);
+                watch.evaluations += 1;
+            }
         }
     }
 
@@ -441,7 +485,11 @@ impl Engine {
                 if why.is_none() && !asks {
                     continue;
                 }
-                checks.push(check(rule, why));
+                let mut check = check(rule, why);
+                if self.settings.preview.is_some() && why.is_none() {
+                    watch.preview(rule, &mut check);
+                }
+                checks.push(check);
             }
         }
         checks

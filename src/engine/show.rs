@@ -32,7 +32,7 @@ use crate::runbook::Trigger;
 use crate::runbook::When;
 
 /// A dry run calls a condition firing that held in every reading, of at least this many.
-const PREVIEW_READINGS_MIN: u32 = 3;
+pub(super) const PREVIEW_READINGS_MIN: u32 = 3;
 
 impl VerdictState {
     /// Before the first evaluation.

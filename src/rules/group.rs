@@ -279,6 +279,12 @@ impl GroupRule {
         }
     }
 
+    /// Series that its expression's selectors match, as of the last evaluation.
+    #[must_use]
+    pub fn matched(&self) -> usize {
+        self.plan.matched()
+    }
+
     /// With another step for subqueries that give none.
     #[must_use]
     pub fn stepping(mut self, step: Duration) -> Self {

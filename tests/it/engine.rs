@@ -968,3 +968,29 @@ fn a_long_for_outlives_a_restart() {
     let held = active(&again).unwrap();
     assert!((640..=700).contains(&held), "{held}");
 }
+
+#[test]
+fn a_dry_run_asks_prometheus_alerts_that_act() {
+    let table = [
+        ("vector(1) > 0 and on () http_requests_total", "firing"),
+        ("sum(http_requests_total) < 0", "quiet"),
+        ("sum(http_request_total) > 0", "unknown"),
+    ];
+    for (expr, expected) in table {
+        let rule =
+            format!("{{alert: Asks, expr: '{expr}', for: 10m, labels: {{gated_do: rollback}}}}");
+        let mut settings = with_alert(&rule);
+        settings.preview = Some("watch".into());
+        let mut world = World::new(settings);
+        world.rounds(120);
+        let verdict = world.verdict();
+        let check = verdict.checks.iter().find(|it| it.name == "Asks").unwrap();
+        assert_eq!(check.outcome.word(), expected, "{expr}: {check:?}");
+        assert_eq!(
+            verdict.verdict == Verdict::Go,
+            expected == "quiet",
+            "{verdict:?}"
+        );
+        assert_eq!(world.decided(), [""; 0]);
+    }
+}
