@@ -540,7 +540,7 @@ fn rules_of_thumb_are_warnings() {
 expr = 'sum(rate(errors_total[2m])) / sum(rate(requests_total[2m]))'
 unit = "ratio"
 [signals.short]
-expr = 'sum(rate(x[10s]))'
+expr = 'sum(rate(x_total[10s]))'
 [[phase]]
 name = "p"
 [[phase.trigger]]
