@@ -28,6 +28,7 @@ use crate::gate::Told;
 use crate::model::Action;
 use crate::model::Decision;
 use crate::model::DecisionId;
+use crate::model::Metadata;
 use crate::model::STALE;
 use crate::model::Slot;
 use crate::model::TargetId;
@@ -44,6 +45,8 @@ pub(super) struct Target {
     pub last: Option<LastScrape>,
     /// Which of [`SYNTHETIC`] anything wants.
     synthetic: [bool; SYNTHETIC.len()],
+    /// What its page says of its metrics; one copy for all targets that say the same.
+    pub metadata: Arc<[Metadata]>,
 }
 
 /// Judges and decides. See the crate's documentation for the invariants it keeps.
@@ -252,6 +255,7 @@ impl Engine {
                 info: Arc::new(info),
                 last,
                 synthetic: Default::default(),
+                metadata: Arc::default(),
             },
         );
         self.bear_synthetic(id);
@@ -281,8 +285,21 @@ impl Engine {
         }
     }
 
-    fn scraped(&mut self, scrape: Scrape, at: Timestamp, out: &mut Vec<Effect>) {
+    fn keep_metadata(&mut self, id: TargetId, said: Arc<[Metadata]>) {
+        let mut others = self.targets.values().map(|it| &it.metadata);
+        let said = others.find(|it| **it == said).map_or(said, Arc::clone);
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.metadata = said;
+        }
+    }
+
+    fn scraped(&mut self, mut scrape: Scrape, at: Timestamp, out: &mut Vec<Effect>) {
         let id = scrape.target;
+        if let Ok(columns) = &mut scrape.outcome
+            && let Some(said) = columns.metadata.take()
+        {
+            self.keep_metadata(id, said);
+        }
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
-use crate::model::{DeliveryKey, Labels, RolloutId, Slot, TargetId, Timestamp};
+use crate::model::{DeliveryKey, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp};
 
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -74,6 +74,8 @@ pub struct Columns {
     pub samples_kept: u32,
     /// Series of the page, wanted or not, that were not on the one before: `scrape_series_added`.
     pub series_added: u32,
+    /// The page's `# TYPE` and `# HELP` lines by name, where they are not as on the page before. For people and lints.
+    pub metadata: Option<Arc<[Metadata]>>,
 }
 
 /// Why a scrape failed: a kind for counting, a text for people.

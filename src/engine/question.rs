@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::engine::Engine;
 use crate::model::Labels;
+use crate::model::Metadata;
 use crate::model::Timestamp;
 use crate::model::time::millis;
 use crate::promql::Expr;
@@ -33,6 +35,8 @@ pub enum Question {
     },
     /// Every series that one of the selectors matches; without selectors every series.
     Series { selectors: Vec<String> },
+    /// What the pages of the targets, of all or of those that the selector chooses, say of their metrics.
+    Metadata { targets: Option<String> },
     /// The expression written as Prometheus would.
     Format { text: String },
 }
@@ -45,6 +49,8 @@ pub enum Told {
     Matrix(Vec<(Labels, Vec<(Timestamp, f64)>)>),
     Text(Timestamp, String),
     Series(Vec<Labels>),
+    /// By target, which is named by its labels.
+    Metadata(Vec<(Labels, Arc<[Metadata]>)>),
 }
 
 /// An answer with what Prometheus says beside it.
@@ -113,6 +119,10 @@ impl Engine {
             Question::Series { selectors } => {
                 Work::Done(Some(self.series_of(&selectors).map(Answered::from)))
             }
+            Question::Metadata { targets } => {
+                let told = self.metadata_of(targets.as_deref());
+                Work::Done(Some(told.map(Answered::from)))
+            }
             Question::Format { text } => {
                 let written = crate::promql::pretty(&text).map_err(bad_data);
                 let told = written.map(|it| Told::Text(Timestamp::EPOCH, it).into());
@@ -169,18 +179,21 @@ impl Engine {
         }
     }
 
+    fn metadata_of(&self, targets: Option<&str>) -> Result<Told, AskError> {
+        let chosen = targets.map(matchers_of).transpose()?;
+        let all = self.targets.values();
+        let all = all.filter(|it| {
+            let labels = &it.info.labels;
+            chosen.as_ref().is_none_or(|it| it.matches(labels))
+        });
+        let said = all.map(|it| (it.info.labels.clone(), Arc::clone(&it.metadata)));
+        Ok(Told::Metadata(said.collect()))
+    }
+
     fn series_of(&self, selectors: &[String]) -> Result<Told, AskError> {
         let mut matchers: Vec<Matchers> = Vec::new();
         for selector in selectors {
-            let expr = Expr::parse(selector).map_err(bad_data)?;
-            match &expr.selectors()[..] {
-                [(one, _)] if expr.is_selector() => matchers.push(one.clone()),
-                _ => {
-                    return Err(AskError::BadData(format!(
-                        "`{selector}` is not one series selector"
-                    )));
-                }
-            }
+            matchers.push(matchers_of(selector)?);
         }
         let mut found = BTreeSet::new();
         self.window.visit(None, &mut |_, labels| {
@@ -189,6 +202,17 @@ impl Engine {
             }
         });
         Ok(Told::Series(found.into_iter().collect()))
+    }
+}
+
+fn matchers_of(selector: &str) -> Result<Matchers, AskError> {
+    let expr = Expr::parse(selector).map_err(bad_data)?;
+    match &expr.selectors()[..] {
+        [(one, _)] if expr.is_selector() => Ok(one.clone()),
+        _ => {
+            let text = format!("`{selector}` is not one series selector");
+            Err(AskError::BadData(text))
+        }
     }
 }
 

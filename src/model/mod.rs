@@ -2,6 +2,7 @@
 
 pub mod id;
 pub mod labels;
+mod metadata;
 pub mod ratio;
 pub mod record;
 pub mod sample;
@@ -10,6 +11,7 @@ mod unit;
 
 pub use id::{DecisionId, DeliveryKey, RolloutId, Slot, TargetId};
 pub use labels::Labels;
+pub use metadata::{Metadata, MetricKind};
 pub use ratio::Ratio;
 pub use record::{
     Action, Decision, Delivery, DeliveryState, Guard, GuardAnswer, Notice, NoticeKind, Reading,

@@ -1,5 +1,6 @@
 //! Prometheus' HTTP API over gated's window: what `promtool query` and Grafana ask.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use crate::engine::Snapshot;
 use crate::engine::Told;
 use crate::engine::TriggerState;
 use crate::model::Labels;
+use crate::model::Metadata;
 use crate::model::Timestamp;
 use crate::model::time;
 
@@ -56,14 +58,8 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/api/v1/labels", get(labels).post(labels))
         .route("/api/v1/label/{name}/values", get(label_values))
         .route("/api/v1/format_query", get(format_query).post(format_query))
-        .route(
-            "/api/v1/metadata",
-            get(async || success(StatusCode::OK, json!({}))),
-        )
-        .route(
-            "/api/v1/targets/metadata",
-            get(async || success(StatusCode::OK, json!([]))),
-        )
+        .route("/api/v1/metadata", get(metadata))
+        .route("/api/v1/targets/metadata", get(targets_metadata))
         .route("/api/v1/rules", get(rules))
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status/buildinfo", get(buildinfo))
@@ -135,14 +131,19 @@ impl Asked {
             })
     }
 
-    /// 0 and nothing mean no limit.
     fn limit(&self) -> Result<usize, Failure> {
-        match self.get("limit").map(str::parse::<usize>) {
+        self.count("limit")
+    }
+
+    /// 0 and nothing mean no limit.
+    fn count(&self, name: &str) -> Result<usize, Failure> {
+        match self.get(name).map(str::parse::<usize>) {
             None | Some(Ok(0)) => Ok(usize::MAX),
-            Some(Ok(limit)) => Ok(limit),
-            Some(Err(_)) => Err(Failure::bad_data(
-                "invalid parameter \"limit\": it must be a whole number",
-            )),
+            Some(Ok(count)) => Ok(count),
+            Some(Err(_)) => {
+                let text = format!("invalid parameter \"{name}\": it must be a whole number");
+                Err(Failure::bad_data(text))
+            }
         }
     }
 }
@@ -237,7 +238,7 @@ fn told_json(answered_with: Answered, limit: usize) -> Response {
                 .collect();
             json!({"resultType": "matrix", "result": result})
         }
-        Told::Series(series) => json!(series.iter().map(metric).collect::<Vec<_>>()),
+        other => unreachable!("values were asked for, not {other:?}"),
     };
     answered_noting(data, cut, &notes)
 }
@@ -387,6 +388,77 @@ fn unescaped(name: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// What the targets that the selector chooses say of their metrics.
+async fn said(
+    service: &Service,
+    targets: Option<String>,
+) -> Result<Vec<(Labels, Arc<[Metadata]>)>, Failure> {
+    match service
+        .desk
+        .ask(Question::Metadata { targets }, None)
+        .await?
+        .told
+    {
+        Told::Metadata(said) => Ok(said),
+        other => unreachable!("metadata was asked for, not {other:?}"),
+    }
+}
+
+/// By metric, what targets say of it; what several say alike stands there once.
+async fn metadata(
+    State(service): Shared,
+    raw: RawQuery,
+    request: Request,
+) -> Result<Response, Failure> {
+    let asked = Asked::read(raw, request).await?;
+    let (limit, each) = (asked.limit()?, asked.count("limit_per_metric")?);
+    let said = said(&service, None).await?;
+    let mut metrics = BTreeMap::<&str, Vec<&Metadata>>::new();
+    for one in said.iter().flat_map(|(_, all)| all.iter()) {
+        if asked.get("metric").is_some_and(|it| it != one.name) {
+            continue;
+        }
+        let known = metrics.entry(&one.name).or_default();
+        if !known.contains(&one) && known.len() < each {
+            known.push(one);
+        }
+    }
+    let shown = metrics.into_iter().take(limit).map(|(name, all)| {
+        let all = all.into_iter();
+        let all = all.map(|it| json!({"type": it.kind.word(), "help": it.help, "unit": ""}));
+        (name.to_owned(), all.collect())
+    });
+    let shown: serde_json::Map<String, Value> = shown.collect();
+    Ok(success(StatusCode::OK, shown))
+}
+
+/// By target, what it says of its metrics.
+async fn targets_metadata(
+    State(service): Shared,
+    raw: RawQuery,
+    request: Request,
+) -> Result<Response, Failure> {
+    let asked = Asked::read(raw, request).await?;
+    let limit = asked.limit()?;
+    let chosen = asked.get("match_target").map(str::to_owned);
+    let said = said(&service, chosen).await?;
+    let lines = said
+        .iter()
+        .flat_map(|(target, all)| all.iter().map(move |it| (target, it)));
+    let name = asked.get("metric");
+    let lines = lines.filter(|(_, it)| name.is_none_or(|name| name == it.name));
+    let shown: Vec<Value> = lines
+        .take(limit)
+        .map(|(target, it)| {
+            json!({
+                "target": metric(target), "metric": it.name, "type": it.kind.word(),
+                "help": it.help, "unit": "",
+            })
+        })
+        .collect();
+    Ok(success(StatusCode::OK, shown))
 }
 
 async fn format_query(

@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
@@ -28,7 +30,10 @@ const GROUPS: &str = "groups:
 ";
 
 fn running() -> (House, Daemon, FaultServer) {
-    let server = FaultServer::always(Answer::Page(PAGE.to_owned()));
+    over(FaultServer::always(Answer::Page(PAGE.to_owned())))
+}
+
+fn over(server: FaultServer) -> (House, Daemon, FaultServer) {
     let hook = "http://127.0.0.1:9/";
     let config = config(&[&server.url()], hook, &told("2")) + "[window]\nretain = \"10m\"\n";
     let house = House::new(&config, RULES);
@@ -113,6 +118,43 @@ fn queries_are_answered_in_prometheus_words() {
     let cut = daemon.get("/api/v1/query?query=calls_total&limit=1").json();
     assert_eq!(cut["data"]["result"].as_array().unwrap().len(), 1);
     assert_eq!(cut["warnings"], json!(["results truncated due to limit"]));
+}
+
+#[test]
+fn metadata_is_what_the_pages_say() {
+    let helped = Arc::new(AtomicBool::new(false));
+    let switch = Arc::clone(&helped);
+    let server = FaultServer::start(move |_, _| {
+        let help = if switch.load(Ordering::Relaxed) {
+            "# HELP calls Asked\n"
+        } else {
+            ""
+        };
+        Answer::Page(PAGE.replace("# TYPE calls", &format!("{help}# TYPE calls")))
+    });
+    let (_house, daemon, _server) = over(server);
+    let calls = json!([{"type": "counter", "help": "", "unit": ""}]);
+    let broken = json!([{"type": "gauge", "help": "", "unit": ""}]);
+    let all = result(&daemon, "/api/v1/metadata");
+    assert_eq!(all, json!({"broken": broken, "calls": calls}));
+    let one = result(&daemon, "/api/v1/metadata?metric=calls");
+    assert_eq!(one, json!({"calls": calls}));
+    let one = result(&daemon, "/api/v1/metadata?limit=1");
+    assert_eq!(one, json!({"broken": broken}));
+    let told = result(&daemon, "/api/v1/targets/metadata?metric=calls");
+    assert_eq!(told[0]["target"]["job"], "shop", "{told}");
+    assert_eq!(
+        (&told[0]["metric"], &told[0]["type"]),
+        (&json!("calls"), &json!("counter"))
+    );
+    let none = "/api/v1/targets/metadata?match_target=%7Bjob%3D%22other%22%7D";
+    assert_eq!(result(&daemon, none), json!([]));
+    assert_eq!(daemon.get("/api/v1/metadata?limit=few").status, 400);
+    // The series are as they were; only what is said of them is new.
+    helped.store(true, Ordering::Relaxed);
+    eventually("the new help is shown", || {
+        result(&daemon, "/api/v1/metadata")["calls"][0]["help"] == "Asked"
+    });
 }
 
 #[test]

@@ -93,6 +93,8 @@ impl Line {
 #[derive(Debug, Default)]
 pub struct Script {
     pub lines: Vec<Line>,
+    /// The hashes of its metadata lines, summed: whether any of them is another one than before.
+    pub told: u128,
     pub scraped: u32,
     pub kept: u32,
 }

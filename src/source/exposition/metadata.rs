@@ -7,26 +7,7 @@ use std::collections::BTreeMap;
 
 use prometheus_parse::{LineInfo, SampleType};
 
-/// The kind of a metric, in the text format's words.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-    Summary,
-    #[default]
-    Untyped,
-}
-
-/// What a page says of one metric.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata {
-    /// The family's name: a histogram's without `_bucket`.
-    pub name: String,
-    pub kind: Kind,
-    /// As written; empty where there is none.
-    pub help: String,
-}
+use crate::model::{Metadata, MetricKind as Kind};
 
 /// The metadata of a page, sorted by name. Lines that say nothing of a metric are passed over: whether the page is
 /// valid is the reader's to say.

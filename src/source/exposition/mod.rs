@@ -23,7 +23,7 @@ use crate::model::{Labels, Timestamp};
 use key::Key;
 use known::Script;
 
-pub use metadata::{Metadata, metadata};
+pub use metadata::metadata;
 
 /// How far ahead of the scrape a sample's own time may lie. Definition: Prometheus.
 const AHEAD_MAX: Duration = Duration::from_secs(600);
@@ -152,7 +152,11 @@ impl Reader {
             same_format: format == self.format,
             slots: &self.slots,
         };
-        let read = page::read(before, body, format, at, fate)?;
+        let mut read = page::read(before, body, format, at, fate)?;
+        if read.script.told != self.script.told {
+            let text = std::str::from_utf8(body).unwrap_or_default();
+            read.columns.metadata = Some(metadata(text).into());
+        }
         self.script = read.script;
         self.slots = read.slots;
         self.format = format;

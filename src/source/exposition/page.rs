@@ -177,6 +177,7 @@ impl<'a> Page<'a, '_> {
             let name = self.before.key.bytes(line.as_bytes());
             let record = Line::new(name, line.len(), Class::Free, false, META);
             self.script.lines.push(record);
+            self.script.told = self.script.told.wrapping_add(name);
             let old = self.before.script.lines.get(self.expected);
             self.expected += usize::from(old.is_some_and(|old| old.slot() == META));
             return Ok(());
