@@ -1,5 +1,6 @@
 //! An expression as the rest of gated holds it: parsed, checked, not yet bound to anything.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::lex::ParseError;
@@ -18,6 +19,7 @@ pub struct Expr {
     reads_absence: bool,
     dynamic: bool,
     notes: Vec<Note>,
+    rated: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +44,7 @@ impl Expr {
             reads_absence: parsed.reads_absence,
             dynamic: parsed.dynamic,
             notes: parsed.notes,
+            rated: parsed.rated,
         })
     }
 
@@ -74,6 +77,12 @@ impl Expr {
     #[must_use]
     pub fn notes(&self) -> &[Note] {
         &self.notes
+    }
+
+    /// Metrics that a `rate`, an `irate` or an `increase` takes for counters, by name.
+    #[must_use]
+    pub fn rated(&self) -> &BTreeSet<String> {
+        &self.rated
     }
 
     /// Whether it is a series selector and nothing else.

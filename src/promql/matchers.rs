@@ -43,6 +43,13 @@ impl Matchers {
                 .all(|matcher| matcher.test.holds(labels.get(&matcher.label).unwrap_or("")))
     }
 
+    /// The same without what it asks of these labels.
+    #[must_use]
+    pub fn without(mut self, labels: &[&str]) -> Self {
+        self.others.retain(|it| !labels.contains(&&*it.label));
+        self
+    }
+
     /// What `absent` says of a selector that matches nothing: its equalities, each label asked for only once.
     pub(super) fn equalities(&self) -> Labels {
         let once = |label: &str| {

@@ -3,6 +3,7 @@
 //! The tree that comes out is typed by construction (what is not a scalar here is a vector) and holds only what a plan
 //! can carry out whole; everything else is refused by its name.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, UNIX_EPOCH};
 
 use promql_parser::label::{MatchOp, Matcher as ParsedMatcher};
@@ -42,6 +43,7 @@ pub(super) struct Parsed {
     /// Labels come from values.
     pub dynamic: bool,
     pub notes: Vec<Note>,
+    pub rated: BTreeSet<String>,
 }
 
 /// What Prometheus says beside a result: something parses, and may not be meant.
@@ -69,6 +71,7 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
         reads_absence: reader.reads_absence,
         dynamic: reader.dynamic,
         notes: reader.notes,
+        rated: reader.rated,
     })
 }
 
@@ -122,6 +125,7 @@ struct Reader<'a> {
     /// How often these evaluate what stands here.
     steps: i64,
     notes: Vec<Note>,
+    rated: BTreeSet<String>,
 }
 
 #[allow(
@@ -151,6 +155,7 @@ impl<'a> Reader<'a> {
             outer: None,
             steps: 1,
             notes: Vec::new(),
+            rated: BTreeSet::new(),
         }
     }
 
@@ -463,6 +468,10 @@ impl<'a> Reader<'a> {
 
     /// A rate of what is named like a gauge.
     fn note_counter(&mut self, function: &str, selector: &VectorSelector) {
+        let rates = matches!(function, "rate" | "increase" | "irate");
+        if let (true, Some(name)) = (rates, &selector.name) {
+            self.rated.insert(name.clone());
+        }
         let counts = |name: &str| {
             let endings = ["_total", "_sum", "_count", "_bucket"];
             endings.iter().any(|ending| name.ends_with(ending))

@@ -3,22 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::at_hand::AtHand;
 use super::config::{Config, Unread, read_config, read_rules};
 use crate::model::Timestamp;
 use crate::runbook::{Env, Fault, Faults, Grade, GroupRuleKind, Rules, load_with};
 use crate::source::exposition::{Fate, Format, Limits, PageError, Reader};
 
 /// A page is larger than any target's; more is not read.
-const PAGE_BYTES_MAX: u64 = 1 << 30;
+pub const PAGE_BYTES_MAX: u64 = 1 << 30;
 
 /// More faulty lines of a page are not listed: they are likely the same again.
 const PAGE_FAULTS_MAX: usize = 20;
 
 /// How a page is written is checked, not how much of it a target may send.
-const UNLIMITED: Limits = Limits {
+pub const UNLIMITED: Limits = Limits {
     samples: usize::MAX,
     labels: usize::MAX,
     label_name_bytes: usize::MAX,
@@ -99,9 +99,9 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
     Report { text, code: 0 }
 }
 
-/// Rules files and folders, by themselves.
+/// Rules files and folders, by themselves or against a page of a target.
 #[must_use]
-pub fn rules(files: &[PathBuf], env: Env<'_>, colour: bool) -> Report {
+pub fn rules(files: &[PathBuf], page: Option<&[u8]>, env: Env<'_>, colour: bool) -> Report {
     let sources = match read_rules(files) {
         Ok(sources) => sources,
         Err(error) => return Report::unread(&error),
@@ -109,8 +109,19 @@ pub fn rules(files: &[PathBuf], env: Env<'_>, colour: bool) -> Report {
     match load_with(&sources, env, None) {
         Ok((rules, lints)) => {
             let mut text = warnings(&lints, colour);
+            let at_hand = match page.map(|page| AtHand::read(page, format_of(page))) {
+                Some(Ok(at_hand)) => at_hand.lints(&rules),
+                Some(Err(error)) => {
+                    let text = format!("{text}error: the page cannot be read: {error}\n");
+                    return Report { text, code: 2 };
+                }
+                None => Vec::new(),
+            };
+            for lint in &at_hand {
+                let _ = writeln!(text, "warning: {lint}\n");
+            }
             let names: Vec<&str> = sources.iter().map(|it| it.path.as_str()).collect();
-            let found = counted(lints.faults.len(), "warning");
+            let found = counted(lints.faults.len() + at_hand.len(), "warning");
             let _ = writeln!(text, "{}: ok: {}; {found}", names.join(", "), size(&rules));
             Report { text, code: 0 }
         }
@@ -118,27 +129,32 @@ pub fn rules(files: &[PathBuf], env: Env<'_>, colour: bool) -> Report {
     }
 }
 
+/// How a page is written, as its last line says.
+#[must_use]
+pub fn format_of(page: &[u8]) -> Format {
+    if page.trim_ascii_end().ends_with(b"# EOF") {
+        Format::OpenMetrics
+    } else {
+        Format::Text
+    }
+}
+
 /// One page of exposition text.
 #[must_use]
-pub fn metrics(format: Format, page: &mut dyn Read) -> Report {
-    let mut body = Vec::new();
-    if let Err(error) = page.take(PAGE_BYTES_MAX).read_to_end(&mut body) {
-        let text = format!("error: the page cannot be read: {error}\n");
-        return Report { text, code: 2 };
-    }
+pub fn metrics(format: Format, body: &[u8]) -> Report {
     let mut names = BTreeSet::new();
     let mut series = 0;
     let outcome =
-        Reader::new(UNLIMITED).read(&body, format, Timestamp::EPOCH, false, &mut |labels| {
+        Reader::new(UNLIMITED).read(body, format, Timestamp::EPOCH, false, &mut |labels| {
             names.insert(labels.name().to_owned());
             series += 1;
             Fate::Unwanted
         });
     let duplicates = match outcome {
         Ok((_, seen)) => seen.duplicates,
-        Err(error) => return page_faults(&body, format, error),
+        Err(error) => return page_faults(body, format, error),
     };
-    let mut lints = page_lints(&String::from_utf8_lossy(&body), &names);
+    let mut lints = page_lints(&String::from_utf8_lossy(body), &names);
     if duplicates > 0 {
         let repeated = counted(duplicates as usize, "line");
         lints.push(format!(

@@ -202,6 +202,7 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   gated check config
   gated check rules rules/*.toml
+  curl -s http://127.0.0.1:8080/metrics | gated check rules rules --page -
   curl -s http://127.0.0.1:8080/metrics | gated check metrics";
 
 const TEST_EXAMPLES: &str = "\
@@ -245,6 +246,9 @@ pub enum Check {
         /// Files of rules, or folders of them
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// A page of a target ("-": standard input): selectors that match nothing on it, rates of its gauges
+        #[arg(long, value_name = "PAGE")]
+        page: Option<PathBuf>,
     },
     /// A page of metrics on standard input
     Metrics {

@@ -132,6 +132,19 @@ fn tested(test: &Test) -> anyhow::Result<u8> {
     Ok(report.code)
 }
 
+fn page_of(from: impl std::io::Read, path: &Path) -> Result<Vec<u8>, String> {
+    let mut page = Vec::new();
+    let mut from = std::io::Read::take(from, check::PAGE_BYTES_MAX);
+    let read = std::io::Read::read_to_end(&mut from, &mut page);
+    read.map_err(|error| unread(path, &error))?;
+    Ok(page)
+}
+
+fn unread(path: &Path, error: &std::io::Error) -> String {
+    let path = path.display();
+    format!("error: the page cannot be read: {path}: {error}\n")
+}
+
 fn checked(cli: &Cli, which: &Check) -> u8 {
     // Who names none may check a configuration that has no rules yet; what is named must be there.
     let rules = &cli.global.rules[..];
@@ -143,19 +156,38 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
             &environment,
             colour(),
         ),
-        Check::Rules { files } => check::rules(files, &environment, colour()),
-        Check::Metrics { format } => {
-            let mut page = Vec::new();
-            if let Err(error) = std::io::Read::read_to_end(&mut std::io::stdin(), &mut page) {
-                print(&format!("error: the page cannot be read: {error}\n"));
-                return USAGE;
+        Check::Rules { files, page } => {
+            let page = page.as_deref().map(|path| {
+                if path == Path::new("-") {
+                    page_of(std::io::stdin(), path)
+                } else {
+                    let file = std::fs::File::open(path);
+                    let file = file.map_err(|error| unread(path, &error));
+                    page_of(file?, path)
+                }
+            });
+            match page.transpose() {
+                Ok(page) => check::rules(files, page.as_deref(), &environment, colour()),
+                Err(text) => {
+                    print(&text);
+                    return USAGE;
+                }
             }
+        }
+        Check::Metrics { format } => {
+            let page = match page_of(std::io::stdin(), Path::new("-")) {
+                Ok(page) => page,
+                Err(text) => {
+                    print(&text);
+                    return USAGE;
+                }
+            };
             let format = match format {
                 Some(PageFormat::Openmetrics) => Format::OpenMetrics,
-                None if page.trim_ascii_end().ends_with(b"# EOF") => Format::OpenMetrics,
-                Some(PageFormat::Text) | None => Format::Text,
+                Some(PageFormat::Text) => Format::Text,
+                None => check::format_of(&page),
             };
-            check::metrics(format, &mut page.as_slice())
+            check::metrics(format, &page)
         }
     };
     print(&report.text);

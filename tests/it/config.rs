@@ -577,6 +577,52 @@ fn check_config_needs_no_file_that_the_configuration_names() {
 }
 
 #[test]
+fn rules_are_checked_against_a_page_at_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = "[signals.errors]
+expr = 'sum(rate(call_total{job=\"shop\",code=\"500\"}[1m])) / sum(rate(calls_total[1m]))'
+enough = 'sum(increase(calls_total{code=\"600\"}[1m])) > 100'
+[signals.heat]
+expr = 'rate(temperature_total[1m])'
+[signals.up]
+expr = 'min(up) + min(job:calls)'
+";
+    let groups = "groups: [{name: a, rules: [{record: 'job:calls', expr: sum by (job) (calls_total)}, {alert: A, expr: absent(nothing_like_it)}]}]";
+    fs::write(folder.path().join("a.toml"), toml).unwrap();
+    fs::write(folder.path().join("b.yml"), groups).unwrap();
+    let page = "# TYPE temperature_total gauge\ntemperature_total 3\n# TYPE calls_total counter\ncalls_total{code=\"500\"} 7\n";
+    let check = |page: &str| {
+        check::rules(
+            &[folder.path().to_owned()],
+            Some(page.as_bytes()),
+            &no_env,
+            false,
+        )
+    };
+    let report = check(page);
+    let said: Vec<&str> = report.text.lines().filter(|it| !it.is_empty()).collect();
+    assert_eq!(
+        said[..4],
+        [
+            "warning: signal `errors`: `call_total` is not on the page; did you mean `calls_total`?",
+            "warning: `enough` of signal `errors`: `calls_total` is on the page, but no series of it has these labels",
+            "warning: signal `heat`: `temperature_total` is a gauge on the page (# TYPE) and is read as a counter: a gauge has a delta or a deriv",
+            "warning: alert `A`: `nothing_like_it` is not on the page",
+        ]
+    );
+    assert_eq!((said.len(), report.code), (5, 0), "{}", report.text);
+    let faulty = check("calls_total{\n");
+    assert_eq!(faulty.code, 2);
+    assert!(
+        faulty
+            .text
+            .contains("error: the page cannot be read: line 1: "),
+        "{}",
+        faulty.text
+    );
+}
+
+#[test]
 fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, text: &str| {
@@ -584,7 +630,7 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
         fs::write(&path, text).unwrap();
         path
     };
-    let code = |files: &[PathBuf]| check::rules(files, &no_env, false).code;
+    let code = |files: &[PathBuf]| check::rules(files, None, &no_env, false).code;
     let good = file("good.toml", "[signals.a]\nexpr = 'a'\n");
     let bad = file(
         "bad.toml",
@@ -593,7 +639,7 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     assert_eq!(code(std::slice::from_ref(&good)), 0);
     assert_eq!(code(&[good.clone(), good.clone()]), 0);
     assert_eq!(code(&[folder.path().to_owned()]), 1);
-    let both = check::rules(&[good.clone(), bad], &no_env, false);
+    let both = check::rules(&[good.clone(), bad], None, &no_env, false);
     assert!(both.text.ends_with("\n\n2 faults\n"), "{}", both.text);
     let mixed = file(
         "mixed.toml",
@@ -630,7 +676,7 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
 
 #[test]
 fn check_metrics_reads_a_page() {
-    let metrics = |format, page: &str| check::metrics(format, &mut page.as_bytes());
+    let metrics = |format, page: &str| check::metrics(format, page.as_bytes());
     let good = "# HELP a_total x\n# TYPE a_total counter\na_total{b=\"c\"} 1\na_total{b=\"d\"} 2\n";
     let report = metrics(Format::Text, good);
     assert_eq!(
@@ -655,7 +701,7 @@ fn check_metrics_reads_a_page() {
 
 #[test]
 fn check_metrics_lists_every_faulty_line() {
-    let metrics = |format, page: &str| check::metrics(format, &mut page.as_bytes()).text;
+    let metrics = |format, page: &str| check::metrics(format, page.as_bytes()).text;
     let page = "a 1\nb{ 2\nc 3\nd x\n# TYPE a counter\n\ne 5\nf";
     expect![[r"
         error: line 2: expected a label name: b{ 2
