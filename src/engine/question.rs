@@ -243,7 +243,7 @@ fn range(
         let text = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
         return Err(AskError::BadData(text.to_owned()));
     }
-    let expr = Expr::parse(text).map_err(bad_data)?;
+    let expr = Expr::parse_within(text, step, end.since(start)).map_err(bad_data)?;
     Ok(RangeWork {
         plan: Plan::new(&expr),
         next: start,

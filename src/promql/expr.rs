@@ -7,6 +7,7 @@ use super::lex::ParseError;
 use super::matchers::Matchers;
 use super::node::{Kind, Node};
 use super::parse::{self, Note};
+use super::rewrite::Query;
 use super::scalar::Scalar;
 
 /// A parsed, type-checked expression that the planner can carry out whole.
@@ -35,7 +36,19 @@ impl Expr {
     /// # Errors
     /// What does not parse, is over 4 KiB or 500 tokens, has wrong types, or uses what gated does not evaluate (by name).
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let parsed = parse::parse(text)?;
+        Self::parse_within(text, Duration::ZERO, Duration::ZERO)
+    }
+
+    /// As [`Expr::parse`], for a range query: its step and how long it is, which `step()` and `range()` mean.
+    ///
+    /// # Errors
+    /// As [`Expr::parse`].
+    pub fn parse_within(text: &str, step: Duration, range: Duration) -> Result<Self, ParseError> {
+        let query = Query {
+            step: step.as_secs_f64(),
+            range: range.as_secs_f64(),
+        };
+        let parsed = parse::parse(text, query)?;
         Ok(Self {
             text: text.to_owned(),
             root: parsed.root,

@@ -226,14 +226,8 @@ pub(super) fn find(text: &str, tokens: &[Token], word: &str) -> Option<Range<usi
     Some(token.span.clone())
 }
 
-/// What the parser refused without saying where: a keyword that gated does not know yet, or two operands in a row.
+/// What the parser refused without saying where: a function that is none, or two operands in a row.
 pub(super) fn explain(text: &str, tokens: &[Token], message: &str) -> ParseError {
-    let keywords = ["smoothed", "anchored"];
-    for keyword in keywords {
-        if let Some(span) = find(text, tokens, keyword) {
-            return refused(keyword, Some(span));
-        }
-    }
     if let Some(name) = message.split('\'').nth(1)
         && message.starts_with("unknown function")
     {

@@ -3,16 +3,18 @@
 //! `lex` bounds a text and points into it; `parse` turns it into a tree of nodes that the planner can carry out whole;
 //! binding a node to the window resolves selectors to series and grouping to indexes, and from then on evaluation is
 //! arithmetic over `f64` arrays. An absent element is the staleness marker, which no arithmetic yields.
-//! Deliberately absent: native histograms, `anchored` and `smoothed`, and whatever else `Expr::parse` refuses by name.
+//! Deliberately absent: native histograms, and whatever else `Expr::parse` refuses by name.
 
 mod aggregate;
 mod binary;
 mod dynamic;
+mod edges;
 mod expr;
 mod functions;
 mod layout;
 mod lex;
 mod matchers;
+mod modifier;
 mod node;
 mod parse;
 mod plan;

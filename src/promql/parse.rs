@@ -22,15 +22,17 @@ use super::LOOKBACK;
 use super::aggregate::{Aggregate, Operation};
 use super::binary::{Cardinality, Matching, Pairing, SetOp, SetOperation, WithScalar};
 use super::dynamic::{CountValues, Info};
+use super::edges::Edges;
 use super::expr::Root;
 use super::functions::{self, Asked, Buckets, Function, Map, Relabel, Rewrite};
 use super::layout::Grouping;
 use super::lex::{self, ParseError, Token};
 use super::matchers::{Matcher, Matchers, Test};
+use super::modifier;
 use super::node::{Kind, Node, Pin};
 use super::range::{NESTED_STEPS_MAX, OverRange, STEP_DEFAULT, STEPS_MAX, Source, Subquery};
 use super::raw::RawRange;
-use super::rewrite;
+use super::rewrite::{self, Query};
 use super::scalar::{Op, Scalar};
 use super::select::Selector;
 
@@ -57,12 +59,12 @@ pub struct Note {
 
 /// # Errors
 /// See [`super::Expr::parse`].
-pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
+pub(super) fn parse(text: &str, query: Query) -> Result<Parsed, ParseError> {
     let tokens = lex::tokens(text)?;
-    let readable = rewrite::rewritten(text, &tokens)?;
+    let readable = rewrite::rewritten(text, &tokens, query)?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(text))
         .map_err(|message| lex::explain(text, &tokens, &message))?;
-    let mut reader = Reader::new(text, tokens);
+    let mut reader = Reader::new(text, tokens, query);
     let root = reader.root(&parsed)?;
     Ok(Parsed {
         root,
@@ -78,12 +80,13 @@ pub(super) fn parse(text: &str) -> Result<Parsed, ParseError> {
 /// `selector[range]` by itself; `None` for any other text.
 pub(super) fn raw_range(text: &str) -> Option<Result<RawRange, ParseError>> {
     let tokens = lex::tokens(text).ok()?;
-    let readable = rewrite::rewritten(text, &tokens).ok()?;
+    let query = Query::default();
+    let readable = rewrite::rewritten(text, &tokens, query).ok()?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(text)).ok()?;
     let parser::Expr::MatrixSelector(matrix) = bare(&parsed) else {
         return None;
     };
-    let mut reader = Reader::new(text, tokens);
+    let mut reader = Reader::new(text, tokens, query);
     let selector = reader.selector(&matrix.vs, Some(matrix.range));
     let range = matrix.range;
     Some(selector.map(|selector| RawRange { selector, range }))
@@ -107,15 +110,16 @@ pub fn text(expr: &str) -> Option<String> {
 /// What does not parse. Duration arithmetic is not kept as it was written.
 pub fn pretty(expr: &str) -> Result<String, ParseError> {
     let tokens = lex::tokens(expr)?;
-    let readable = rewrite::rewritten(expr, &tokens)?;
+    let readable = rewrite::rewritten(expr, &tokens, Query::default())?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(expr))
         .map_err(|message| lex::explain(expr, &tokens, &message))?;
-    Ok(parsed.prettify())
+    Ok(modifier::unmarked(parsed.prettify()))
 }
 
 struct Reader<'a> {
     text: &'a str,
     tokens: Vec<Token>,
+    query: Query,
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
     reads_absence: bool,
@@ -144,10 +148,11 @@ fn bare(expr: &parser::Expr) -> &parser::Expr {
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a str, tokens: Vec<Token>) -> Self {
+    fn new(text: &'a str, tokens: Vec<Token>, query: Query) -> Self {
         Self {
             text,
             tokens,
+            query,
             selectors: Vec::new(),
             longest_range: Duration::ZERO,
             reads_absence: false,
@@ -201,6 +206,7 @@ impl<'a> Reader<'a> {
                 "start" => Ok(Scalar::Query(|times| times.start)),
                 "end" => Ok(Scalar::Query(|times| times.end)),
                 "range" => Ok(Scalar::Query(|times| times.end - times.start)),
+                "step" => Ok(Scalar::Number(self.query.step)),
                 "max_of" | "min_of" => Ok(Scalar::Extreme {
                     most: call.func.name == "max_of",
                     sides: Box::new((
@@ -249,8 +255,12 @@ impl<'a> Reader<'a> {
     ) -> Result<Selector, ParseError> {
         let offset = offset(selector.offset.as_ref());
         let matchers = self.matchers(selector)?;
+        let edges = edges(selector);
         let history = match range {
-            Some(range) => time::millis(range).saturating_add(offset),
+            Some(range) => time::millis(range)
+                .saturating_add(offset)
+                .saturating_add(edges.before()),
+            None if edges == Edges::Smoothed => LOOKBACK.saturating_add(offset),
             None if offset <= 0 && self.outer.is_none() && selector.at.is_none() => 0,
             None => LOOKBACK.saturating_add(offset),
         };
@@ -260,7 +270,8 @@ impl<'a> Reader<'a> {
             self.longest_range = self.longest_range.max(history);
         }
         self.selectors.push((matchers.clone(), history));
-        Ok(Selector::new(matchers, pin(selector.at.as_ref()), offset))
+        let pin = pin(selector.at.as_ref());
+        Ok(Selector::new(matchers, pin, offset, edges))
     }
 
     /// What a subquery's steps need is looked back for from each of them.
@@ -306,7 +317,8 @@ impl<'a> Reader<'a> {
             name: selector.name.clone(),
             others: Vec::new(),
         };
-        let written = |it: &&ParsedMatcher| it.name != rewrite::INFO_MARKER;
+        let written =
+            |it: &&ParsedMatcher| it.name != rewrite::INFO_MARKER && it.name != modifier::MARKER;
         for matcher in selector.matchers.matchers.iter().filter(written) {
             let test = self.test(matcher)?;
             match test {
@@ -512,6 +524,7 @@ impl<'a> Reader<'a> {
             match bare(argument) {
                 parser::Expr::MatrixSelector(matrix) => {
                     self.note_counter(function.name, &matrix.vs);
+                    self.edges_allow(function.name, edges(&matrix.vs))?;
                     let selector = self.selector(&matrix.vs, Some(matrix.range))?;
                     source = Some((Source::Series(selector), matrix.range));
                 }
@@ -534,6 +547,18 @@ impl<'a> Reader<'a> {
             range: time::millis(range),
             parameters,
         })))
+    }
+
+    fn edges_allow(&self, function: &str, edges: Edges) -> Result<(), ParseError> {
+        match edges.functions() {
+            Some(functions) if !functions.contains(&function) => {
+                let (word, functions) = (edges.name(), functions.join(", "));
+                let message =
+                    format!("`{word}` can only be used with: {functions} - not with {function}");
+                Err(self.wrong(message, word))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The string at `index`.
@@ -667,7 +692,7 @@ impl<'a> Reader<'a> {
         let history = Duration::from_millis(u64::try_from(back).unwrap_or(0));
         self.selectors.push((matchers.clone(), history));
         self.dynamic = true;
-        let infos = Selector::new(matchers, Pin::Now, 0);
+        let infos = Selector::new(matchers, Pin::Now, 0, Edges::Plain);
         node(Kind::Info(Box::new(Info::new(
             of,
             path,
@@ -745,6 +770,15 @@ impl<'a> Reader<'a> {
         let pairing = Pairing::new(op, return_bool, matching, left, right);
         node(Kind::Pairing(Box::new(pairing)))
     }
+}
+
+/// What the marker in it says.
+fn edges(selector: &VectorSelector) -> Edges {
+    let matchers = &selector.matchers.matchers;
+    let marker = matchers.iter().find(|it| it.name == modifier::MARKER);
+    marker
+        .and_then(|it| Edges::named(it.value.trim_end_matches('|')))
+        .unwrap_or_default()
 }
 
 /// Milliseconds; negative looks ahead.

@@ -2,6 +2,7 @@
 
 use crate::model::{STALE, is_stale};
 
+use super::edges::Edges;
 use super::functions::{RangeFunction, Span, rate};
 use super::layout::{Groups, Layout};
 use super::node::{Binding, Moment, Node, Pin, Times, bind_scalar};
@@ -101,6 +102,14 @@ fn over_series(
     out: &mut [f64],
 ) {
     let (window, samples) = (moment.window, &mut *moment.samples);
+    let edges = selector.edges;
+    if edges != Edges::Plain {
+        let bounds = edges.widened((span.after, span.until));
+        return selector.each(window, bounds, samples, &mut |element, samples| {
+            let value = edges.compute(function, samples, span);
+            out[element] = value.unwrap_or(STALE);
+        });
+    }
     for segment in &selector.segments {
         let out = &mut out[segment.first..segment.first + segment.columns.len()];
         let Some(block) = segment.block(window) else {
@@ -108,13 +117,8 @@ fn over_series(
             continue;
         };
         let mut one = |index: usize| {
-            let column = segment.columns.get(index);
-            let rows = block.between(span.after, span.until);
             samples.clear();
-            samples.extend(
-                rows.map(|row| (row.at, row.get(column)))
-                    .filter(|(_, value)| !is_stale(*value)),
-            );
+            segment.samples(block, index, (span.after, span.until), samples);
             compute(function, samples, span)
         };
         match &function.extrapolation {

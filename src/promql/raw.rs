@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Labels, Timestamp, is_stale, time};
+use crate::model::{Labels, Timestamp, time};
 use crate::store::Window;
 
 use super::lex::ParseError;
@@ -54,18 +54,19 @@ impl RawRange {
         let after = until.saturating_sub(time::millis(self.range));
         let mut samples = Vec::new();
         let mut found = Vec::new();
-        for element in 0..layout.len() {
-            self.selector
-                .samples(window, element, (after, until), &mut samples);
-            let points: Vec<(Timestamp, f64)> = samples
-                .iter()
-                .filter(|(_, value)| !is_stale(*value))
-                .map(|(at, value)| (Timestamp::from_millis(*at), *value))
-                .collect();
-            if !points.is_empty() {
-                found.push((layout.labels(element), points));
-            }
-        }
+        let edges = self.selector.edges;
+        let bounds = edges.widened((after, until));
+        self.selector
+            .each(window, bounds, &mut samples, &mut |element, samples| {
+                let points: Vec<(Timestamp, f64)> = edges
+                    .shown(samples, (after, until))
+                    .into_iter()
+                    .map(|(at, value)| (Timestamp::from_millis(at), value))
+                    .collect();
+                if !points.is_empty() {
+                    found.push((layout.labels(element), points));
+                }
+            });
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }

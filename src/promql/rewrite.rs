@@ -1,29 +1,41 @@
 //! Valid `PromQL` that the parser crate cannot read, written so that it can. Spans of faults stay those of the text as
 //! it was written: only the parser sees what comes out here.
 //!
-//! - Arithmetic where a duration stands (`[5m + 1m]`, `offset (2 * 30s)`) becomes the duration. `step()` and `range()`
-//!   in it are refused: they are known only when a query runs.
+//! - Arithmetic where a duration stands (`[5m + 1m]`, `offset (2 * 30s)`, `[max_of(step(), 1m)]`) becomes the duration.
+//! - `anchored` and `smoothed` become a marker in their selector ([`modifier`]).
 //! - The selector of `info(v, {…})` may match the empty text; a marker in it keeps the parser from refusing that.
 
 use std::ops::Range;
 
 use super::lex::{self, ParseError, Piece, Token};
+use super::modifier;
 
 /// The label of the marker in `info`'s selector.
 pub(super) const INFO_MARKER: &str = "__gated_info__";
+
+/// What `step()` and `range()` mean: seconds. Both are zero for a rule and for an instant query.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Query {
+    pub step: f64,
+    pub range: f64,
+}
 
 /// The text for the parser; `None` where it can stay as it is.
 ///
 /// # Errors
 /// A duration that is not one.
-pub(super) fn rewritten(text: &str, tokens: &[Token]) -> Result<Option<String>, ParseError> {
+pub(super) fn rewritten(
+    text: &str,
+    tokens: &[Token],
+    query: Query,
+) -> Result<Option<String>, ParseError> {
     let mut changes: Vec<(Range<usize>, String)> = Vec::new();
     let mut brackets: Vec<usize> = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         match &text[token.span.clone()] {
             "[" => {
                 let close = partner(text, tokens, index);
-                ranges(text, &tokens[index + 1..close], &mut changes)?;
+                ranges(text, &tokens[index + 1..close], query, &mut changes)?;
             }
             "(" => brackets.push(index),
             ")" => {
@@ -39,9 +51,13 @@ pub(super) fn rewritten(text: &str, tokens: &[Token]) -> Result<Option<String>, 
             }
             word if word.eq_ignore_ascii_case("offset") => {
                 let rest = &tokens[index + 1..];
-                offset(text, rest, &mut changes)?;
+                offset(text, rest, query, &mut changes)?;
             }
-            _ => {}
+            _ => changes.extend(
+                modifier::changes(text, tokens, index)?
+                    .into_iter()
+                    .flatten(),
+            ),
         }
     }
     if changes.is_empty() {
@@ -89,6 +105,7 @@ fn is_info(text: &str, tokens: &[Token], brackets: &[usize], index: usize) -> bo
 fn ranges(
     text: &str,
     inside: &[Token],
+    query: Query,
     changes: &mut Vec<(Range<usize>, String)>,
 ) -> Result<(), ParseError> {
     let colon = inside.iter().position(|it| &text[it.span.clone()] == ":");
@@ -99,7 +116,7 @@ fn ranges(
     for part in [range, step] {
         if part.len() > 1 {
             let span = part[0].span.start..part[part.len() - 1].span.end;
-            let seconds = Arithmetic::new(text, part).whole()?;
+            let seconds = Arithmetic::new(text, part, query).whole()?;
             if seconds <= 0.0 {
                 return Err(ParseError::new(
                     "duration must be greater than 0",
@@ -112,23 +129,23 @@ fn ranges(
     Ok(())
 }
 
-/// What follows `offset`: a number with or without a sign is the parser's; brackets are ours.
+/// What follows `offset`: a number with or without a sign is the parser's; brackets and functions are ours.
 fn offset(
     text: &str,
     rest: &[Token],
+    query: Query,
     changes: &mut Vec<(Range<usize>, String)>,
 ) -> Result<(), ParseError> {
     let signed = usize::from(rest.first().is_some_and(|it| it.piece == Piece::Operator));
-    let opens = rest
-        .get(signed)
-        .is_some_and(|it| &text[it.span.clone()] == "(");
-    if !opens {
+    let word = |at: usize| rest.get(at).map_or("", |it| &text[it.span.clone()]);
+    let open = signed + usize::from(DURATION_FUNCTIONS.contains(&word(signed)));
+    if word(open) != "(" {
         return Ok(());
     }
-    let close = partner(text, rest, signed);
+    let close = partner(text, rest, open);
     let part = &rest[..=close.min(rest.len() - 1)];
     let span = part[0].span.start..part[part.len() - 1].span.end;
-    let seconds = Arithmetic::new(text, part).whole()?;
+    let seconds = Arithmetic::new(text, part, query).whole()?;
     changes.push((span, written(seconds)));
     Ok(())
 }
@@ -137,17 +154,22 @@ fn written(seconds: f64) -> String {
     format!("{}ms", (seconds * 1000.0).round())
 }
 
+/// `min` and `max` are what Prometheus 3.4 called the last two.
+const DURATION_FUNCTIONS: [&str; 6] = ["step", "range", "min", "max", "min_of", "max_of"];
+
 /// Arithmetic over durations and numbers, in seconds.
 struct Arithmetic<'a> {
     text: &'a str,
+    query: Query,
     tokens: &'a [Token],
     at: usize,
 }
 
 impl<'a> Arithmetic<'a> {
-    fn new(text: &'a str, tokens: &'a [Token]) -> Self {
+    fn new(text: &'a str, tokens: &'a [Token], query: Query) -> Self {
         Self {
             text,
+            query,
             tokens,
             at: 0,
         }
@@ -216,16 +238,47 @@ impl<'a> Arithmetic<'a> {
             (Some("+"), _) => self.sum(3),
             (Some("("), _) => {
                 let value = self.sum(0)?;
-                match self.next() {
-                    Some(")") => Ok(value),
-                    _ => Err(self.unexpected(self.tokens.get(self.at.saturating_sub(1)))),
-                }
+                self.expect(")")?;
+                Ok(value)
+            }
+            (Some(name), Some(Piece::Word)) if DURATION_FUNCTIONS.contains(&name) => {
+                self.function(name)
             }
             (Some(number), Some(Piece::Number)) => {
                 seconds(number).ok_or_else(|| self.unexpected(token))
             }
             _ => Err(self.unexpected(token)),
         }
+    }
+}
+
+impl Arithmetic<'_> {
+    fn expect(&mut self, mark: &str) -> Result<(), ParseError> {
+        if self.next() == Some(mark) {
+            return Ok(());
+        }
+        Err(self.unexpected(self.tokens.get(self.at.saturating_sub(1))))
+    }
+
+    /// What stands behind one of [`DURATION_FUNCTIONS`].
+    fn function(&mut self, name: &str) -> Result<f64, ParseError> {
+        self.expect("(")?;
+        let value = match name {
+            "step" => self.query.step,
+            "range" => self.query.range,
+            extreme => {
+                let first = self.sum(0)?;
+                self.expect(",")?;
+                let second = self.sum(0)?;
+                if extreme.starts_with("max") {
+                    first.max(second)
+                } else {
+                    first.min(second)
+                }
+            }
+        };
+        self.expect(")")?;
+        Ok(value)
     }
 }
 

@@ -6,6 +6,7 @@ use crate::model::{Labels, STALE, TargetId, is_stale};
 use crate::store::{Block, SeriesAt, Window};
 
 use super::LOOKBACK;
+use super::edges::{self, Edges};
 use super::layout::Layout;
 use super::matchers::Matchers;
 use super::node::{Binding, Moment, Pin};
@@ -17,6 +18,7 @@ pub(super) struct Selector {
     pub pin: Pin,
     /// Milliseconds; negative looks ahead.
     pub offset: i64,
+    pub edges: Edges,
     pub segments: Vec<Segment>,
     /// Elements whose samples carry their own timestamps or come from several places (a target that was replaced by one
     /// with the same labels): read one by one.
@@ -63,11 +65,12 @@ impl Columns {
 }
 
 impl Selector {
-    pub fn new(matchers: Matchers, pin: Pin, offset: i64) -> Self {
+    pub fn new(matchers: Matchers, pin: Pin, offset: i64, edges: Edges) -> Self {
         Self {
             matchers,
             pin,
             offset,
+            edges,
             segments: Vec::new(),
             scattered: Vec::new(),
         }
@@ -136,8 +139,21 @@ impl Selector {
     }
 
     /// By element, the newest sample within the lookback.
-    pub fn newest(&self, moment: &Moment<'_>, out: &mut [f64]) {
-        self.newest_with(moment, out, None);
+    pub fn newest(&self, moment: &mut Moment<'_>, out: &mut [f64]) {
+        if self.edges == Edges::Smoothed {
+            let at = self.until(moment);
+            let bounds = self.edges.widened((at, at));
+            self.each(
+                moment.window,
+                bounds,
+                moment.samples,
+                &mut |element, samples| {
+                    out[element] = edges::smooth(samples, at).unwrap_or(STALE);
+                },
+            );
+        } else {
+            self.newest_with(moment, out, None);
+        }
     }
 
     /// By element, when its newest sample was taken, in seconds.
@@ -195,32 +211,27 @@ impl Selector {
 }
 
 impl Selector {
-    /// The samples of one element in `(after, until]`, oldest first; there may be markers among them.
-    pub fn samples(
+    /// Shows every element's samples in `(after, until]`, oldest first, without markers.
+    pub fn each(
         &self,
         window: &Window,
-        element: usize,
         (after, until): (i64, i64),
         samples: &mut Vec<(i64, f64)>,
+        see: &mut dyn FnMut(usize, &mut Vec<(i64, f64)>),
     ) {
-        samples.clear();
-        let scattered = self
-            .scattered
-            .iter()
-            .find(|(number, _)| *number as usize == element);
-        if let Some((_, places)) = scattered {
-            return gather(window, places, after, until, samples);
+        for segment in &self.segments {
+            let block = segment.block(window);
+            for index in 0..segment.columns.len() {
+                samples.clear();
+                if let Some(block) = block {
+                    segment.samples(block, index, (after, until), samples);
+                }
+                see(segment.first + index, samples);
+            }
         }
-        let holds = |segment: &&Segment| {
-            (segment.first..segment.first + segment.columns.len()).contains(&element)
-        };
-        let Some(segment) = self.segments.iter().find(holds) else {
-            return;
-        };
-        if let Some(block) = segment.block(window) {
-            let column = segment.columns.get(element - segment.first);
-            let rows = block.between(after, until);
-            samples.extend(rows.map(|row| (row.at, row.get(column))));
+        for (element, places) in &self.scattered {
+            gather(window, places, after, until, samples);
+            see(*element as usize, samples);
         }
     }
 }
@@ -263,6 +274,20 @@ pub(super) fn gather(
 }
 
 impl Segment {
+    /// Adds the samples of its element at `index` in `(after, until]`, without markers.
+    pub fn samples(
+        &self,
+        block: &Block,
+        index: usize,
+        (after, until): (i64, i64),
+        samples: &mut Vec<(i64, f64)>,
+    ) {
+        let column = self.columns.get(index);
+        let rows = block.between(after, until);
+        let values = rows.map(|row| (row.at, row.get(column)));
+        samples.extend(values.filter(|(_, value)| !is_stale(*value)));
+    }
+
     pub fn block<'a>(&self, window: &'a Window) -> Option<&'a Block> {
         window.block(self.target, self.block)
     }

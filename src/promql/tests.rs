@@ -48,12 +48,11 @@ fn what_is_not_evaluated_is_refused_by_name_and_place() {
         ("sum(HISTOGRAM_AVG(x))", "there is no function", ""),
         ("histogram_avg(x)", "`histogram_avg`", "histogram_avg"),
         (
-            "rate(x[5m + step()])",
-            "step in duration expressions",
-            "step",
+            "rate(x[5m + steps()])",
+            "steps in duration expressions",
+            "steps",
         ),
-        ("rate(x[5m] anchored)", "`anchored`", "anchored"),
-        ("x smoothed", "`smoothed`", "smoothed"),
+        ("integral(x[5m])", "`integral`", "integral"),
     ] {
         let error = Expr::parse(text).unwrap_err();
         assert!(error.message.contains(feature), "{text}: {error}");
@@ -65,6 +64,71 @@ fn what_is_not_evaluated_is_refused_by_name_and_place() {
             assert_eq!(&text[error.span.unwrap()], place, "{text}");
         }
     }
+}
+
+#[test]
+fn anchored_and_smoothed_stand_behind_a_selector() {
+    for (text, pretty) in [
+        ("rate(x[5m] anchored)", "rate(x[5m] anchored)"),
+        (
+            "rate(x[5m] offset 1m ANCHORED)",
+            "rate(x[5m] anchored offset 1m)",
+        ),
+        (
+            "delta(x{a=\"}\",b!=\"c\"}[5m] @ end() smoothed offset -1m)",
+            "delta(x{a=\"}\",b!=\"c\"}[5m] smoothed @ end() offset -1m)",
+        ),
+        ("x smoothed @ 17", "x smoothed @ 17.000"),
+        ("{a=\"b\"} smoothed", "{a=\"b\"} smoothed"),
+        ("x{} anchored", "x anchored"),
+    ] {
+        assert!(Expr::parse(text).is_ok(), "{text}: {:?}", Expr::parse(text));
+        assert_eq!(super::pretty(text).unwrap(), pretty, "{text}");
+        assert_eq!(super::pretty(pretty).unwrap(), pretty);
+    }
+    for (text, message) in [
+        ("rate(x[5m:] anchored)", "`anchored` is not for subqueries"),
+        (
+            "x anchored smoothed",
+            "`smoothed` stands behind another such word",
+        ),
+        (
+            "deriv(x[5m] anchored)",
+            "`anchored` can only be used with: changes, delta, increase, rate, resets - not with deriv",
+        ),
+        ("sum(x) anchored", "not a PromQL expression"),
+        ("{} smoothed", "at least one non-empty matcher"),
+    ] {
+        let error = Expr::parse(text).unwrap_err().to_string();
+        assert!(error.contains(message), "{text}: {error}");
+    }
+    // What stands before the range is needed too.
+    let expr = Expr::parse("rate(x[1m] anchored offset 1m) + y smoothed").unwrap();
+    let history: Vec<u64> = (expr.selectors().iter().map(|(_, it)| it.as_secs())).collect();
+    assert_eq!(history, [420, 300]);
+}
+
+#[test]
+fn durations_may_ask_for_the_step_and_the_range_of_a_query() {
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let range = |text: &str| {
+        let expr = Expr::parse_within(text, minutes(1), minutes(30)).unwrap();
+        expr.longest_range()
+    };
+    for (text, expected) in [
+        ("rate(x[step()])", 1),
+        ("rate(x[max_of(step(), 5m)])", 5),
+        ("rate(x[min(step(), 5m) * 2])", 2),
+        ("rate(x[range() - 5m])", 25),
+        ("rate(x[1m] offset step())", 2),
+        ("rate(x[5m] offset -min_of(step(), range()))", 4),
+    ] {
+        assert_eq!(range(text), minutes(expected), "{text}");
+    }
+    // A rule is an instant query, which has no step.
+    let error = Expr::parse("rate(x[step()])").unwrap_err();
+    assert_eq!(error.message, "duration must be greater than 0");
+    assert!(Expr::parse("rate(x[5m + step()]) + step()").is_ok());
 }
 
 #[test]

@@ -333,25 +333,16 @@ fn cases_behind_flags() {
             outcomes += &format!("differs: {}\n", failure.split(' ').next().unwrap());
         }
     }
-    expect![[r"
+    expect![[r#"
         experimental_functions: 21 passed
         delayed_name_removal: 0 passed
         differs: name_label_dropping:74
         differs: name_label_dropping:89
         differs: name_label_dropping:123
         differs: type_and_unit:92
-        newer_than_promtool: 48 passed
-        18 `anchored` is not evaluated by gated yet:
-          extended_vectors:41 extended_vectors:44 extended_vectors:47 extended_vectors:118 extended_vectors:127
-          extended_vectors:130 extended_vectors:139 extended_vectors:181 extended_vectors:205 extended_vectors:210
-          extended_vectors:275 extended_vectors:281 extended_vectors:287 extended_vectors:317 extended_vectors:324
-          extended_vectors:346 extended_vectors:745 extended_vectors:766
-        15 `smoothed` is not evaluated by gated yet:
-          extended_vectors:65 extended_vectors:68 extended_vectors:83 extended_vectors:145 extended_vectors:154
-          extended_vectors:163 extended_vectors:225 extended_vectors:247 extended_vectors:251 extended_vectors:358
-          extended_vectors:404 extended_vectors:410 extended_vectors:436 extended_vectors:446 extended_vectors:458
+        newer_than_promtool: 81 passed
         differs: name_label_dropping:119
-    "]]
+    "#]]
     .assert_eq(&outcomes);
 }
 
@@ -396,7 +387,7 @@ fn what_must_fail_fails() {
         collision:20 ceil({__name__=~'testmetric1|testmetric2'})
           failed: vector cannot contain metrics with the same labelset
         extended_vectors:379 max_over_time(foo[3m] smoothed)
-          refused: `smoothed` is not evaluated by gated yet
+          refused: `smoothed` can only be used with: delta, increase, rate - not with max_over_time
         functions:523 label_replace(testmetric, "\xff", "", "src", "(.*)")
           refused: an escape that stands for a byte, not for a character; write the character
         functions:591 label_join(dup, "label", "", "this")
@@ -544,6 +535,8 @@ fn the_steady_state_allocates_nothing() {
         "max_over_time(rate(b[3s])[4s:1s]) + predict_linear(c[5s] @ end(), 60)",
         "limitk by (code) (2, c) or limit_ratio(0.5, b) + on (n, le, code) fill(0) b",
         "sum(avg_over_time(sum by (n) (c)[4s:2s] offset 1s)) + hour() - mad_over_time(b[5s])",
+        "rate(c[5s] anchored) + on (n, le, code) increase(b[5s] smoothed) or c smoothed",
+        "changes(b[5s] anchored) - resets(b[5s] anchored offset 1s)",
         "histogram_fraction(0, 0.5, b) or sort_by_label(c, \"n\") or sin(b)",
     ] {
         let mut plan = Plan::new(&Expr::parse(text).unwrap());

@@ -47,7 +47,7 @@ struct Stretch {
     clippy::cast_precision_loss,
     reason = "differences of milliseconds and numbers of samples stay below 2^53"
 )]
-fn seconds(from: i64, to: i64) -> f64 {
+pub(in crate::promql) fn seconds(from: i64, to: i64) -> f64 {
     (to - from) as f64 / 1000.0
 }
 
