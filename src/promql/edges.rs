@@ -75,13 +75,11 @@ impl Edges {
         samples: &mut [(i64, f64)],
         span: &Span,
     ) -> Option<f64> {
-        match &function.extrapolation {
-            Some(kind) => self.extended(*kind, samples, span),
-            None => {
-                let within = self.within(samples, (span.after, span.until))?;
-                (function.compute)(&mut samples[within], span)
-            }
+        if let Some(kind) = &function.extrapolation {
+            return self.extended(*kind, samples, span);
         }
+        let within = self.within(samples, (span.after, span.until))?;
+        (function.compute)(&mut samples[within], span)
     }
 
     /// The first and the last sample that count, as a range of indexes; `None` where nothing stands in the range.
@@ -100,12 +98,12 @@ impl Edges {
     }
 
     /// The values at the two edges, and the samples between them.
-    fn cut<'a>(
+    fn cut(
         self,
-        samples: Samples<'a>,
+        samples: Samples<'_>,
         (after, until): (i64, i64),
         counter: bool,
-    ) -> Option<(f64, Samples<'a>, f64)> {
+    ) -> Option<(f64, Samples<'_>, f64)> {
         let Range { start, end } = self.within(samples, (after, until))?;
         let (mut first, mut end) = (start, end);
         let smooth = self == Self::Smoothed;

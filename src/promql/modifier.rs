@@ -8,6 +8,9 @@ use std::ops::Range;
 use super::edges::Edges;
 use super::lex::{ParseError, Piece, Token};
 
+/// A place in the text and what stands there instead.
+pub(super) type Change = (Range<usize>, String);
+
 /// The label of the marker.
 pub(super) const MARKER: &str = "__gated_edges__";
 
@@ -20,7 +23,7 @@ pub(super) fn changes(
     text: &str,
     tokens: &[Token],
     index: usize,
-) -> Result<Option<[(Range<usize>, String); 2]>, ParseError> {
+) -> Result<Option<[Change; 2]>, ParseError> {
     let behind = Behind { text, tokens };
     let span = tokens[index].span.clone();
     let Some(edges) = Edges::named(&text[span.clone()]) else {

@@ -5,10 +5,8 @@
 //! - `anchored` and `smoothed` become a marker in their selector ([`modifier`]).
 //! - The selector of `info(v, {…})` may match the empty text; a marker in it keeps the parser from refusing that.
 
-use std::ops::Range;
-
 use super::lex::{self, ParseError, Piece, Token};
-use super::modifier;
+use super::modifier::{self, Change};
 
 /// The label of the marker in `info`'s selector.
 pub(super) const INFO_MARKER: &str = "__gated_info__";
@@ -29,7 +27,7 @@ pub(super) fn rewritten(
     tokens: &[Token],
     query: Query,
 ) -> Result<Option<String>, ParseError> {
-    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     let mut brackets: Vec<usize> = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
         match &text[token.span.clone()] {
@@ -106,7 +104,7 @@ fn ranges(
     text: &str,
     inside: &[Token],
     query: Query,
-    changes: &mut Vec<(Range<usize>, String)>,
+    changes: &mut Vec<Change>,
 ) -> Result<(), ParseError> {
     let colon = inside.iter().position(|it| &text[it.span.clone()] == ":");
     let (range, step) = match colon {
@@ -134,7 +132,7 @@ fn offset(
     text: &str,
     rest: &[Token],
     query: Query,
-    changes: &mut Vec<(Range<usize>, String)>,
+    changes: &mut Vec<Change>,
 ) -> Result<(), ParseError> {
     let signed = usize::from(rest.first().is_some_and(|it| it.piece == Piece::Operator));
     let word = |at: usize| rest.get(at).map_or("", |it| &text[it.span.clone()]);

@@ -64,6 +64,9 @@ impl Columns {
     }
 }
 
+/// Takes an element and its samples, oldest first.
+type See<'a> = dyn FnMut(usize, &mut [(i64, f64)]) + 'a;
+
 impl Selector {
     pub fn new(matchers: Matchers, pin: Pin, offset: i64, edges: Edges) -> Self {
         Self {
@@ -217,7 +220,7 @@ impl Selector {
         window: &Window,
         (after, until): (i64, i64),
         samples: &mut Vec<(i64, f64)>,
-        see: &mut dyn FnMut(usize, &mut Vec<(i64, f64)>),
+        see: &mut See<'_>,
     ) {
         for segment in &self.segments {
             let block = segment.block(window);
