@@ -18,6 +18,7 @@ use crate::model::GuardAnswer;
 use crate::model::Severity;
 use crate::model::Timestamp;
 use crate::model::Unit;
+use crate::rules::Truth;
 use crate::runbook::Hold;
 use crate::runbook::Trigger;
 
@@ -37,6 +38,8 @@ impl Engine {
                 .series
                 .iter()
                 .filter(|(_, it)| is_active && it.firing().is_some())
+                // What fires on without a value, or by `keep_firing_for`, rolls nothing back.
+                .filter(|(_, it)| asked != Action::Rollback || it.truth == Truth::True)
                 .filter(|(_, it)| it.handled.as_ref().is_none_or(|it| it.is_open(asked)))
                 .map(|(series, _)| series.clone())
                 .collect();

@@ -339,7 +339,9 @@ impl Engine {
         let watch = &mut self.groups[index];
         let interval = watch.group.interval;
         let mut due = Vec::new();
-        for rule in &mut watch.group.rules {
+        // As in Prometheus: a rule whose evaluation failed is not sent again.
+        let rules = watch.group.rules.iter_mut();
+        for rule in rules.filter(|rule| rule.health.why().is_none()) {
             let graph = generator_url(url.as_deref(), &rule.expr);
             let RuleKind::Alert { alerts, .. } = &mut rule.kind else {
                 continue;
@@ -360,7 +362,8 @@ impl Engine {
         }
     }
 
-    /// Decides for every alert that asks for something, fires, and was not dealt with.
+    /// Decides for every alert that asks for something, fires, and was not dealt with. What a rule said before its
+    /// evaluation failed is kept, and nothing is decided on it.
     fn decide_alerts(&mut self, index: usize, at: Timestamp, out: &mut Vec<Effect>) {
         if self.settings.preview.is_some() {
             return;
@@ -377,7 +380,7 @@ impl Engine {
                 let key = (r, alert.labels.clone());
                 firing.insert(key.clone());
                 let open = watch.handled.get(&key).is_none_or(|it| it.is_open(action));
-                if open {
+                if open && rule.health.why().is_none() {
                     due.push((key, action, asked.severity, alert.clone()));
                 }
             }
@@ -508,8 +511,8 @@ fn check(rule: &GroupRule, why: Option<&str>) -> super::Check {
         .find(firing)
         .or(active.first().copied());
     let outcome = match (speaker.map(|it| it.state), why) {
-        (Some(AlertState::Firing), _) => super::Outcome::Firing,
         (_, Some(_)) => super::Outcome::Unknown,
+        (Some(AlertState::Firing), None) => super::Outcome::Firing,
         (Some(AlertState::Pending | AlertState::Resolved { .. }), None) => super::Outcome::Pending,
         (None, None) => super::Outcome::Quiet,
     };

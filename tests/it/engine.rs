@@ -915,6 +915,59 @@ fn a_rule_that_fails_makes_the_verdict_unknown_and_keeps_its_state() {
 }
 
 #[test]
+fn what_a_rule_said_before_it_failed_decides_nothing() {
+    // Fails while two instances are down.
+    let rule = "{alert: Errors, expr: 'sum(rate(http_requests_total{status=~\"5..\"}[15s])) > 0.1 or on () (vector(1) * on () group_left () (up == 0))', for: 20s, labels: {gated_do: rollback}}";
+    let mut with = with_alert(rule);
+    with.rollback.mode = RollbackMode::Shadow;
+    let mut world = World::new(with.clone());
+    world.rounds(60);
+    world.deploy("2.0.0", 0.0);
+    world.rounds(60);
+    world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+    world.rounds(60);
+    assert_eq!(world.decided(), ["escalate Errors (shadow)"]);
+    let down = |world: &mut World, down: bool| {
+        let two = world.instances.iter_mut().take(2);
+        two.for_each(|it| it.down = down);
+        world.rounds(30);
+    };
+    down(&mut world, true);
+    assert_eq!(world.verdict().verdict, Verdict::Unknown);
+    with.rollback.mode = RollbackMode::Armed;
+    world.input(Input::Reload(Arc::new(with)));
+    world.rounds(60);
+    assert_eq!(world.decided().len(), 1, "{:?}", world.decided());
+    // It kept what it had counted: once it can be evaluated again it acts at once.
+    down(&mut world, false);
+    assert_eq!(world.decided()[1..], ["rollback Errors"]);
+}
+
+#[test]
+fn what_fires_on_without_a_value_rolls_nothing_back() {
+    let mut shadow = settings(RULES);
+    shadow.rollback.mode = RollbackMode::Shadow;
+    let mut world = World::new(shadow.clone());
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(90);
+    assert_eq!(world.decided(), ["escalate errors (shadow)"]);
+    world.instances.iter_mut().for_each(|it| it.down = true);
+    world.rounds(30);
+    shadow.rollback.mode = RollbackMode::Armed;
+    world.input(Input::Reload(Arc::new(shadow)));
+    world.rounds(60);
+    let rollbacks = |world: &World| {
+        let all = world.decided();
+        all.iter().filter(|it| it.starts_with("rollback")).count()
+    };
+    assert_eq!(rollbacks(&world), 0, "{:?}", world.decided());
+    world.instances.iter_mut().for_each(|it| it.down = false);
+    world.rounds(60);
+    assert_eq!(rollbacks(&world), 1, "{:?}", world.decided());
+}
+
+#[test]
 fn a_signal_reads_what_a_rule_records() {
     let mut with = with_alert(
         "{record: 'job:errors:rate', expr: 'sum(rate(http_requests_total{status=~\"5..\"}[15s]))'}",
