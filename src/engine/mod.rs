@@ -24,12 +24,12 @@ mod snapshot;
 mod triggers;
 mod versions;
 
-pub use crate::promql::Note;
+pub use crate::promql::{Note, Stop};
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 pub use interest::Interest;
-pub use question::{Answered, AskError, Asking, Question, Told};
+pub use question::{Answered, AskError, Question, Told, View};
 pub use settings::{
     Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredTrigger, RollbackMode,
     RollbackPolicy, RolloutPolicy, Settings, ToldRollout,

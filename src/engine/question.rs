@@ -1,4 +1,4 @@
-//! Questions: read-only, no inputs, not journalled. The core answers one in steps between inputs.
+//! Questions: read-only, no inputs, not journalled. They are answered from a [`View`], beside the engine.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -16,6 +16,8 @@ use crate::promql::Note;
 use crate::promql::Output;
 use crate::promql::Plan;
 use crate::promql::RawRange;
+use crate::promql::Stop;
+use crate::store::Window;
 
 /// Points of one series that a query over time may ask for, as in Prometheus.
 const POINTS_MAX: i64 = 11_000;
@@ -78,81 +80,52 @@ pub enum AskError {
     Execution(String),
 }
 
-/// A question that is being answered.
-#[derive(Debug)]
-pub struct Asking(Work);
-
-#[derive(Debug)]
-enum Work {
-    /// Everything is known at once.
-    Done(Option<Result<Answered, AskError>>),
-    Range(Box<RangeWork>),
-}
-
-#[derive(Debug)]
-struct RangeWork {
-    plan: Plan,
-    next: Timestamp,
-    whole: (Timestamp, Timestamp),
-    step: Duration,
-    places: HashMap<Labels, usize>,
-    series: Vec<(Labels, Vec<(Timestamp, f64)>)>,
-    samples: usize,
-    notes: Vec<Note>,
+/// What questions are answered from: the engine's window and what pages say of their metrics, as they were when it was
+/// taken. Taking it is cheap, and the engine goes on meanwhile.
+#[derive(Clone, Debug)]
+pub struct View {
+    window: Window,
+    /// By target, which is named by its labels.
+    said: Vec<(Labels, Arc<[Metadata]>)>,
 }
 
 impl Engine {
-    /// Begins to answer.
     #[must_use]
-    pub fn ask(&self, question: Question) -> Asking {
-        let work = match question {
-            Question::Query { text, at } => Work::Done(Some(self.query(&text, at))),
+    pub fn view(&self) -> View {
+        let targets = self.targets.values();
+        View {
+            window: self.window.clone(),
+            said: targets
+                .map(|it| (it.info.labels.clone(), Arc::clone(&it.metadata)))
+                .collect(),
+        }
+    }
+}
+
+impl View {
+    /// # Errors
+    /// What is wrong with the question, or with what there is to answer it from; anything soon after `ending` is asked.
+    pub fn answer(&self, question: Question, ending: &Stop) -> Result<Answered, AskError> {
+        match question {
+            Question::Query { text, at } => self.query(&text, at, ending),
             Question::QueryRange {
                 text,
                 start,
                 end,
                 step,
-            } => match range(&text, start, end, step) {
-                Ok(work) => Work::Range(Box::new(work)),
-                Err(error) => Work::Done(Some(Err(error))),
-            },
-            Question::Series { selectors } => {
-                Work::Done(Some(self.series_of(&selectors).map(Answered::from)))
-            }
+            } => self.range(&text, (start, end), step, ending),
+            Question::Series { selectors } => self.series_of(&selectors).map(Answered::from),
             Question::Metadata { targets } => {
-                let told = self.metadata_of(targets.as_deref());
-                Work::Done(Some(told.map(Answered::from)))
+                self.metadata_of(targets.as_deref()).map(Answered::from)
             }
             Question::Format { text } => {
                 let written = crate::promql::pretty(&text).map_err(bad_data);
-                let told = written.map(|it| Told::Text(Timestamp::EPOCH, it).into());
-                Work::Done(Some(told))
+                written.map(|it| Told::Text(Timestamp::EPOCH, it).into())
             }
-        };
-        Asking(work)
+        }
     }
 
-    /// One more step; `None` while there are more.
-    pub fn go_on(&self, asking: &mut Asking) -> Option<Result<Answered, AskError>> {
-        let work = match &mut asking.0 {
-            Work::Done(told) => return told.take(),
-            Work::Range(work) => work,
-        };
-        if let Err(error) = work.one(self) {
-            return Some(Err(error));
-        }
-        if work.next > work.whole.1 {
-            let mut series = std::mem::take(&mut work.series);
-            series.sort_by(|a, b| a.0.cmp(&b.0));
-            let mut notes = std::mem::take(&mut work.notes);
-            notes.retain(|_| !series.is_empty());
-            let told = Told::Matrix(series);
-            return Some(Ok(Answered { told, notes }));
-        }
-        None
-    }
-
-    fn query(&self, text: &str, at: Timestamp) -> Result<Answered, AskError> {
+    fn query(&self, text: &str, at: Timestamp, ending: &Stop) -> Result<Answered, AskError> {
         if let Some(text) = crate::promql::text(text) {
             return Ok(Told::Text(at, text).into());
         }
@@ -161,7 +134,7 @@ impl Engine {
             return Ok(Told::Matrix(series).into());
         }
         let expr = Expr::parse(text).map_err(bad_data)?;
-        let mut plan = Plan::new(&expr);
+        let mut plan = Plan::new(&expr).until(ending.clone());
         match plan.eval(&self.window, at) {
             Ok(Output::Scalar(value)) => Ok(Told::Scalar(at, value).into()),
             Ok(Output::Vector(vector)) => {
@@ -179,15 +152,48 @@ impl Engine {
         }
     }
 
+    fn range(
+        &self,
+        text: &str,
+        whole: (Timestamp, Timestamp),
+        step: Duration,
+        ending: &Stop,
+    ) -> Result<Answered, AskError> {
+        bounded(whole, step)?;
+        let expr = Expr::parse_within(text, step, whole.1.since(whole.0)).map_err(bad_data)?;
+        let mut plan = Plan::new(&expr).until(ending.clone());
+        let mut found = Found::default();
+        let mut at = whole.0;
+        while at <= whole.1 {
+            match plan.eval_within(&self.window, at, whole) {
+                Ok(Output::Scalar(value)) => found.add(&Labels::empty(), at, value),
+                Ok(Output::Vector(vector)) => {
+                    for (labels, value) in vector.iter() {
+                        found.add(labels, at, value);
+                    }
+                }
+                Err(error) => return Err(AskError::Execution(error.to_string())),
+            }
+            if found.samples > SAMPLES_MAX {
+                let text =
+                    "query processing would load too many samples into memory in query execution";
+                return Err(AskError::Execution(text.to_owned()));
+            }
+            at = at + step;
+        }
+        let mut series = found.series;
+        series.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut notes = expr.notes().to_vec();
+        notes.retain(|_| !series.is_empty());
+        let told = Told::Matrix(series);
+        Ok(Answered { told, notes })
+    }
+
     fn metadata_of(&self, targets: Option<&str>) -> Result<Told, AskError> {
         let chosen = targets.map(matchers_of).transpose()?;
-        let all = self.targets.values();
-        let all = all.filter(|it| {
-            let labels = &it.info.labels;
-            chosen.as_ref().is_none_or(|it| it.matches(labels))
-        });
-        let said = all.map(|it| (it.info.labels.clone(), Arc::clone(&it.metadata)));
-        Ok(Told::Metadata(said.collect()))
+        let said = self.said.iter();
+        let said = said.filter(|(labels, _)| chosen.as_ref().is_none_or(|it| it.matches(labels)));
+        Ok(Told::Metadata(said.cloned().collect()))
     }
 
     fn series_of(&self, selectors: &[String]) -> Result<Told, AskError> {
@@ -202,6 +208,26 @@ impl Engine {
             }
         });
         Ok(Told::Series(found.into_iter().collect()))
+    }
+}
+
+/// Series with their values at the moments so far.
+#[derive(Default)]
+struct Found {
+    places: HashMap<Labels, usize>,
+    series: Vec<(Labels, Vec<(Timestamp, f64)>)>,
+    samples: usize,
+}
+
+impl Found {
+    fn add(&mut self, labels: &Labels, at: Timestamp, value: f64) {
+        self.samples += 1;
+        let place = self.places.get(labels).copied().unwrap_or_else(|| {
+            self.places.insert(labels.clone(), self.series.len());
+            self.series.push((labels.clone(), Vec::new()));
+            self.series.len() - 1
+        });
+        self.series[place].1.push((at, value));
     }
 }
 
@@ -224,66 +250,22 @@ fn bad_data(error: crate::promql::ParseError) -> AskError {
     AskError::BadData(format!("invalid parameter \"query\": {error}"))
 }
 
-fn range(
-    text: &str,
-    start: Timestamp,
-    end: Timestamp,
-    step: Duration,
-) -> Result<RangeWork, AskError> {
+/// # Errors
+/// In Prometheus' words.
+fn bounded((start, end): (Timestamp, Timestamp), step: Duration) -> Result<(), AskError> {
+    let bad = |text: &str| Err(AskError::BadData(text.to_owned()));
     if end < start {
-        let text = "invalid parameter \"end\": end timestamp must not be before start time";
-        return Err(AskError::BadData(text.to_owned()));
+        return bad("invalid parameter \"end\": end timestamp must not be before start time");
     }
     if millis(step) == 0 {
-        let text = "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer";
-        return Err(AskError::BadData(text.to_owned()));
+        return bad(
+            "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. Try a positive integer",
+        );
     }
-    let points = (end.millis() - start.millis()) / millis(step);
-    if points > POINTS_MAX {
-        let text = "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)";
-        return Err(AskError::BadData(text.to_owned()));
+    if (end.millis() - start.millis()) / millis(step) > POINTS_MAX {
+        return bad(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        );
     }
-    let expr = Expr::parse_within(text, step, end.since(start)).map_err(bad_data)?;
-    Ok(RangeWork {
-        plan: Plan::new(&expr),
-        next: start,
-        whole: (start, end),
-        step,
-        places: HashMap::new(),
-        series: Vec::new(),
-        samples: 0,
-        notes: expr.notes().to_vec(),
-    })
-}
-
-impl RangeWork {
-    /// Evaluates at the next moment.
-    fn one(&mut self, engine: &Engine) -> Result<(), AskError> {
-        let at = self.next;
-        self.next = at + self.step;
-        let output = self.plan.eval_within(&engine.window, at, self.whole);
-        let (places, series, samples) = (&mut self.places, &mut self.series, &mut self.samples);
-        let mut add = |labels: &Labels, value| {
-            *samples += 1;
-            let place = places.get(labels).copied().unwrap_or_else(|| {
-                places.insert(labels.clone(), series.len());
-                series.push((labels.clone(), Vec::new()));
-                series.len() - 1
-            });
-            series[place].1.push((at, value));
-        };
-        match output {
-            Ok(Output::Scalar(value)) => add(&Labels::empty(), value),
-            Ok(Output::Vector(vector)) => {
-                vector.iter().for_each(|(labels, value)| add(labels, value));
-            }
-            Err(error) => return Err(AskError::Execution(error.to_string())),
-        }
-        if self.samples > SAMPLES_MAX {
-            let text =
-                "query processing would load too many samples into memory in query execution";
-            return Err(AskError::Execution(text.to_owned()));
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -130,6 +130,7 @@ impl Info {
             window: binding.window,
             times: times_there,
             samples: &mut Vec::new(),
+            stop: binding.stop,
         };
         self.infos.timestamps(&moment, &mut times);
         let mut lenders: Vec<Lender> = Vec::new();
@@ -203,6 +204,7 @@ impl Binding<'_> {
             window: self.window,
             times: self.times,
             samples: &mut Vec::new(),
+            stop: self.stop,
         })
     }
 }

@@ -23,6 +23,7 @@ mod raw;
 mod rewrite;
 mod scalar;
 mod select;
+mod stop;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub use matchers::Matchers;
 pub use parse::{Note, pretty, text};
 pub use plan::{EvalError, Output, Plan, Vector};
 pub use raw::RawRange;
+pub use stop::Stop;
 
 /// A number as a label's value holds it: shortest, without an exponent.
 fn written(value: f64) -> String {

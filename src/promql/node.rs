@@ -14,6 +14,7 @@ use super::plan::EvalError;
 use super::range::OverRange;
 use super::scalar::Scalar;
 use super::select::Selector;
+use super::stop::Stop;
 
 /// An instant vector in the making: how it is computed and, by element, its value or STALE where it is absent.
 #[derive(Clone, Debug)]
@@ -75,6 +76,7 @@ pub(super) struct Moment<'a> {
     pub times: Times,
     /// One series' samples in a range.
     pub samples: &'a mut Vec<(i64, f64)>,
+    pub stop: &'a Stop,
 }
 
 impl Moment<'_> {
@@ -115,6 +117,7 @@ pub(super) struct Binding<'a> {
     pub window: &'a Window,
     /// For what is evaluated while binding, because its labels come from values.
     pub times: Times,
+    pub stop: &'a Stop,
     pub targets: Vec<TargetId>,
     pub matched: Vec<SeriesAt>,
 }
@@ -214,6 +217,9 @@ impl Node {
     }
 
     pub fn eval(&mut self, moment: &mut Moment<'_>) -> Result<(), EvalError> {
+        if moment.stop.asked() {
+            return Err(EvalError("nobody waits for the answer".into()));
+        }
         let out = &mut self.out[..];
         match &mut self.kind {
             Kind::Newest(selector) => selector.newest(moment, out),

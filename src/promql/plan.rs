@@ -8,6 +8,7 @@ use crate::store::Window;
 use super::expr::{Expr, Root};
 use super::node::{Binding, Moment, Times, bind_scalar};
 use super::range::STEP_DEFAULT;
+use super::stop::Stop;
 
 /// What fails at run time: many-to-many matches and the like.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,7 @@ pub struct Plan {
     step: i64,
     /// Labels come from values: bound anew at every evaluation.
     dynamic: bool,
+    stop: Stop,
 }
 
 /// An instant result. Only what is present is listed.
@@ -83,7 +85,15 @@ impl Plan {
             samples: Vec::new(),
             step: STEP_DEFAULT,
             dynamic: expr.is_dynamic(),
+            stop: Stop::default(),
         }
+    }
+
+    /// Ends an evaluation with an error soon after `stop` is asked.
+    #[must_use]
+    pub fn until(mut self, stop: Stop) -> Self {
+        self.stop = stop;
+        self
     }
 
     /// With another step for the subqueries that give none: Prometheus' global evaluation interval, 1 minute unless said.
@@ -128,6 +138,7 @@ impl Plan {
             window,
             times,
             samples: &mut self.samples,
+            stop: &self.stop,
         };
         match &mut self.root {
             Root::Scalar(scalar) => Ok(Output::Scalar(scalar.eval(&mut moment)?)),
@@ -183,6 +194,7 @@ impl Plan {
         let mut binding = Binding {
             window,
             times,
+            stop: &self.stop,
             targets: Vec::new(),
             matched: Vec::new(),
         };

@@ -221,6 +221,7 @@ impl Subquery {
                 window: moment.window,
                 times: Times { at, ..moment.times },
                 samples: &mut *moment.samples,
+                stop: moment.stop,
             };
             self.of.eval(&mut then)?;
             let row = self.values.len();

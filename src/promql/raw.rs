@@ -9,6 +9,7 @@ use super::lex::ParseError;
 use super::node::{Binding, Moment, Times};
 use super::parse;
 use super::select::Selector;
+use super::stop::Stop;
 
 /// `selector[range]`, by itself.
 #[derive(Clone, Debug)]
@@ -38,9 +39,11 @@ impl RawRange {
             end: at,
             step: 1,
         };
+        let stop = Stop::default();
         let mut binding = Binding {
             window,
             times,
+            stop: &stop,
             targets: Vec::new(),
             matched: Vec::new(),
         };
@@ -49,6 +52,7 @@ impl RawRange {
             window,
             times,
             samples: &mut Vec::new(),
+            stop: &stop,
         };
         let until = self.selector.until(&moment);
         let after = until.saturating_sub(time::millis(self.range));

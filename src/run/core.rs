@@ -2,7 +2,6 @@
 //! answered or shown.
 
 use std::collections::BTreeMap;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -24,8 +23,6 @@ use super::tell;
 use crate::engine::Alert;
 use crate::engine::Answer;
 use crate::engine::Answered;
-use crate::engine::AskError;
-use crate::engine::Asking;
 use crate::engine::Attempted;
 use crate::engine::Call;
 use crate::engine::Effect;
@@ -39,6 +36,8 @@ use crate::engine::Refusal;
 use crate::engine::Restored;
 use crate::engine::Settings;
 use crate::engine::Snapshot;
+use crate::engine::Stop;
+use crate::engine::View;
 use crate::model::DeliveryKey;
 use crate::model::Timestamp;
 use crate::serve::ActError;
@@ -55,12 +54,12 @@ const INPUTS_MAX: usize = 4096;
 const BATCHES_MAX: usize = 256;
 /// Attempts under way at once.
 pub(super) const ATTEMPTS_MAX: u32 = 256;
-/// Questions asked at once; more are told to ask again.
-const QUESTIONS_MAX: usize = 20;
+/// Questions that are answered at once, each on a thread of its own; others wait for their turn.
+const QUESTIONS_AT_ONCE: usize = 2;
+/// Questions that wait or are being answered; more are told to ask again.
+const QUESTIONS_MAX: usize = 256;
 /// A question is answered within this time or not at all.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long the engine stays with a question before it looks for inputs.
-const SLICE: Duration = Duration::from_millis(2);
 /// While inputs pour in the snapshot is drawn this often; the verdict's own changes are shown at once.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(50);
 
@@ -75,9 +74,9 @@ type Reply = oneshot::Sender<Result<Answer, ActError>>;
 pub(super) type Tap = mpsc::UnboundedSender<(Timestamp, Event)>;
 
 enum Message {
-    Ask {
-        question: Question,
-        reply: oneshot::Sender<Result<Answered, AskError>>,
+    /// Whoever asks answers it himself, from this.
+    View {
+        reply: oneshot::Sender<View>,
     },
     Call {
         call: Call,
@@ -98,6 +97,7 @@ pub(super) struct Core {
     pub interest: Arc<ArcSwap<Interest>>,
     pub attempts: Arc<Semaphore>,
     questions: Arc<Semaphore>,
+    answering: Arc<Semaphore>,
 }
 
 /// What the core is started with.
@@ -140,6 +140,7 @@ impl Core {
             interest: Arc::new(ArcSwap::new(engine.interest())),
             attempts: Arc::new(Semaphore::new(ATTEMPTS_MAX as usize)),
             questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            answering: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
         };
         let replies = Arc::<Mutex<BTreeMap<u64, Reply>>>::default();
         let hands = Hands {
@@ -164,7 +165,6 @@ impl Core {
             dirty: false,
             floor: at,
             next_token: 0,
-            asked: VecDeque::new(),
         };
         let timers = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -187,7 +187,7 @@ impl Core {
         answer.await.unwrap_or(Err(ActError::Unavailable))
     }
 
-    /// Asks the engine a question. Whoever stops waiting takes the question back.
+    /// Answers a question from the engine's window, on a thread of its own. Whoever stops waiting takes the question back.
     pub async fn ask(
         &self,
         question: Question,
@@ -196,15 +196,36 @@ impl Core {
         let Ok(_place) = self.questions.try_acquire() else {
             return Err(AskFailure::Busy);
         };
-        let (reply, answer) = oneshot::channel();
-        let sent = self.messages.send(Message::Ask { question, reply }).await;
-        sent.map_err(|_| AskFailure::Unavailable)?;
         let timeout = timeout.unwrap_or(ANSWER_TIMEOUT).min(ANSWER_TIMEOUT);
-        match tokio::time::timeout(timeout, answer).await {
+        match tokio::time::timeout(timeout, self.answered(question)).await {
             Err(_) => Err(AskFailure::Timeout),
-            Ok(Err(_)) => Err(AskFailure::Unavailable),
-            Ok(Ok(told)) => told.map_err(AskFailure::Refused),
+            Ok(told) => told,
         }
+    }
+
+    async fn answered(&self, question: Question) -> Result<Answered, AskFailure> {
+        let answering = Arc::clone(&self.answering).acquire_owned().await;
+        let answering = answering.map_err(|_| AskFailure::Unavailable)?;
+        let (reply, view) = oneshot::channel();
+        let sent = self.messages.send(Message::View { reply }).await;
+        sent.map_err(|_| AskFailure::Unavailable)?;
+        let view = view.await.map_err(|_| AskFailure::Unavailable)?;
+        let stop = Waiting(Stop::possible());
+        let asked = stop.0.clone();
+        let (reply, answer) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("question".into())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                let told = view.answer(question, &asked);
+                // Not before the window's copy is gone, which others would have to copy once more.
+                drop(view);
+                drop(answering);
+                let _ = reply.send(told);
+            })
+            .map_err(|_| AskFailure::Unavailable)?;
+        let told = answer.await.map_err(|_| AskFailure::Unavailable)?;
+        told.map_err(AskFailure::Refused)
     }
 
     pub async fn reload(&self, settings: Arc<Settings>) {
@@ -230,6 +251,15 @@ impl Core {
     }
 }
 
+/// Somebody waits for an answer. When he does not any more, its evaluation ends.
+struct Waiting(Stop);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
+
 /// One input's effects, to be carried out in this order: commit, then the rest.
 struct Batch {
     at: Timestamp,
@@ -250,8 +280,6 @@ struct Loop {
     /// The next input's stamp is at least this: everything before is settled.
     floor: Timestamp,
     next_token: u64,
-    /// Questions that are being answered, each a slice at a time.
-    asked: VecDeque<(Asking, oneshot::Sender<Result<Answered, AskError>>)>,
 }
 
 impl Loop {
@@ -271,35 +299,7 @@ impl Loop {
                     }
                 }
                 Some(input) = inputs.recv() => self.apply(input),
-                () = tokio::time::sleep(wait), if self.asked.is_empty() => self.wake(),
-                // Messages and inputs go first, a deadline that has come too.
-                () = std::future::ready(()), if !self.asked.is_empty() => {
-                    if wait.is_zero() {
-                        self.wake();
-                    }
-                    self.answer();
-                }
-            }
-        }
-    }
-
-    /// Goes on with the question that has waited longest, for one slice.
-    fn answer(&mut self) {
-        let Some((mut asking, reply)) = self.asked.pop_front() else {
-            return;
-        };
-        if reply.is_closed() {
-            return;
-        }
-        let began = Instant::now();
-        loop {
-            if let Some(told) = self.engine.go_on(&mut asking) {
-                let _ = reply.send(told);
-                return;
-            }
-            if began.elapsed() >= SLICE {
-                self.asked.push_back((asking, reply));
-                return;
+                () = tokio::time::sleep(wait) => self.wake(),
             }
         }
     }
@@ -333,9 +333,7 @@ impl Loop {
                 self.hands.replies().insert(token, reply);
                 self.apply(Input::Operator { token, call });
             }
-            Message::Ask { question, reply } => {
-                self.asked.push_back((self.engine.ask(question), reply));
-            }
+            Message::View { reply } => drop(reply.send(self.engine.view())),
             Message::Input(input) => {
                 self.apply(input);
                 self.hands.core.interest.store(self.engine.interest());

@@ -4,6 +4,7 @@
 //! existed when it was written, so a birth moves nothing, and a failed scrape is a row without values.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::model::{Labels, STALE, Slot, is_stale};
 
@@ -13,10 +14,11 @@ use super::series::Ring;
 const UNFED: u32 = u32::MAX;
 
 /// One scrape: when it began and its values by column. A column past the end has no sample there.
+/// Copies of the window share its values.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub at: i64,
-    pub values: Vec<f64>,
+    pub values: Arc<Vec<f64>>,
 }
 
 impl Row {
@@ -34,7 +36,7 @@ pub(super) struct Column {
     /// Since when the series is no longer on the page.
     pub gone: Option<i64>,
     /// Present once a sample carried a timestamp; the rows do not count for the series from then on.
-    pub ring: Option<Box<Ring>>,
+    pub ring: Option<Arc<Ring>>,
 }
 
 /// See the file's head.
@@ -43,14 +45,14 @@ pub struct Block {
     /// How far back the columns are needed, in milliseconds. The newest row stays even when that is zero.
     pub(super) span: i64,
     rows: VecDeque<Row>,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Arc<Vec<Column>>,
     /// By column: the slot that feeds it.
     slots: Vec<u32>,
     free: Vec<u32>,
     /// Columns with a ring.
     rings: Vec<u32>,
     /// The last dropped row's memory, for the next row.
-    spare: Vec<f64>,
+    spare: Option<Arc<Vec<f64>>>,
 }
 
 impl Block {
@@ -58,11 +60,11 @@ impl Block {
         Self {
             span,
             rows: VecDeque::new(),
-            columns: Vec::new(),
+            columns: Arc::default(),
             slots: Vec::new(),
             free: Vec::new(),
             rings: Vec::new(),
-            spare: Vec::new(),
+            spare: None,
         }
     }
 
@@ -104,29 +106,30 @@ impl Block {
             gone: None,
             ring: None,
         };
+        let columns = Arc::make_mut(&mut self.columns);
         if let Some(free) = self.free.pop() {
-            self.columns[free as usize] = column;
+            columns[free as usize] = column;
             self.slots[free as usize] = slot.0;
             return free;
         }
-        self.columns.push(column);
+        columns.push(column);
         self.slots.push(slot.0);
-        u32::try_from(self.columns.len() - 1).expect("slots are numbered in 32 bits")
+        u32::try_from(columns.len() - 1).expect("slots are numbered in 32 bits")
     }
 
     /// The series in `column` is on the page again.
     pub(super) fn revive(&mut self, column: u32, slot: Slot) {
-        self.columns[column as usize].gone = None;
+        self.column(column).gone = None;
         self.slots[column as usize] = slot.0;
     }
 
     /// The series in `column` is not on the page of `at`.
     pub(super) fn depart(&mut self, column: u32, at: i64) {
         self.slots[column as usize] = UNFED;
-        let column = &mut self.columns[column as usize];
+        let column = self.column(column);
         column.gone = Some(at);
         if let Some(ring) = &mut column.ring {
-            ring.vanish(at);
+            Arc::make_mut(ring).vanish(at);
         }
     }
 
@@ -136,16 +139,14 @@ impl Block {
         if self.columns[index].ring.is_some() {
             self.rings.retain(|c| *c != column);
         }
-        self.columns[index] = Column {
+        *self.column(column) = Column {
             labels: None,
             gone: None,
             ring: None,
         };
         self.slots[index] = UNFED;
-        for row in &mut self.rows {
-            if let Some(value) = row.values.get_mut(index) {
-                *value = STALE;
-            }
+        for row in self.rows.iter_mut().filter(|row| index < row.values.len()) {
+            Arc::make_mut(&mut row.values)[index] = STALE;
         }
         self.free.push(column);
     }
@@ -153,10 +154,11 @@ impl Block {
     /// One page's values by slot.
     pub(super) fn append(&mut self, at: i64, values: &[f64]) {
         self.evict(at);
-        let mut row = std::mem::take(&mut self.spare);
-        row.clear();
-        row.reserve_exact(self.slots.len());
-        row.extend(
+        let mut row = self.spare.take().unwrap_or_default();
+        let cells = Arc::make_mut(&mut row);
+        cells.clear();
+        cells.reserve_exact(self.slots.len());
+        cells.extend(
             self.slots
                 .iter()
                 .map(|slot| values.get(*slot as usize).copied().unwrap_or(STALE)),
@@ -178,11 +180,11 @@ impl Block {
                     ring.push(row.at, value, false);
                 }
             }
-            self.columns[column as usize].ring = Some(Box::new(ring));
+            self.column(column).ring = Some(Arc::new(ring));
             self.rings.push(column);
         }
-        let ring = self.columns[column as usize].ring.as_mut();
-        let ring = ring.expect("set just above where it was missing");
+        let ring = self.column(column).ring.as_mut();
+        let ring = Arc::make_mut(ring.expect("set just above where it was missing"));
         ring.push(at, value, true);
         ring.scraped = scraped;
         first
@@ -190,11 +192,10 @@ impl Block {
 
     /// After the page's row: its unstamped samples of series that have a ring.
     pub(super) fn settle_rings(&mut self, at: i64) {
-        for &column in &self.rings {
-            let value = self.rows.back().map_or(STALE, |row| row.get(column));
-            let Some(ring) = &mut self.columns[column as usize].ring else {
-                continue;
-            };
+        let newest = self.rows.back();
+        let horizon = at.saturating_sub(self.span);
+        each_ring(&mut self.columns, &self.rings, |column, ring| {
+            let value = newest.map_or(STALE, |row| row.get(column));
             if ring.scraped != at {
                 if is_stale(value) {
                     ring.vanish(at);
@@ -202,8 +203,8 @@ impl Block {
                     ring.push(at, value, false);
                 }
             }
-            ring.forget(at.saturating_sub(self.span));
-        }
+            ring.forget(horizon);
+        });
     }
 
     /// A failed scrape.
@@ -211,23 +212,34 @@ impl Block {
         self.evict(at);
         self.rows.push_back(Row {
             at,
-            values: Vec::new(),
+            values: Arc::default(),
         });
-        for &column in &self.rings {
-            if let Some(ring) = &mut self.columns[column as usize].ring {
-                ring.end(at);
-                ring.forget(at.saturating_sub(self.span));
-            }
-        }
+        let horizon = at.saturating_sub(self.span);
+        each_ring(&mut self.columns, &self.rings, |_, ring| {
+            ring.end(at);
+            ring.forget(horizon);
+        });
+    }
+
+    /// Takes the ring out of a column that leaves the block.
+    pub(super) fn take_ring(&mut self, column: u32) -> Option<Arc<Ring>> {
+        self.column(column).ring.take()
+    }
+
+    fn column(&mut self, column: u32) -> &mut Column {
+        &mut Arc::make_mut(&mut self.columns)[column as usize]
     }
 
     fn evict(&mut self, at: i64) {
         let horizon = at.saturating_sub(self.span);
         while self.rows.front().is_some_and(|row| row.at <= horizon) {
-            if let Some(row) = self.rows.pop_front()
-                && row.values.capacity() > self.spare.capacity()
-            {
-                self.spare = row.values;
+            let Some(row) = self.rows.pop_front() else {
+                continue;
+            };
+            let spare = self.spare.as_ref().map_or(0, |spare| spare.capacity());
+            // What a copy of the window still reads cannot be written again.
+            if row.values.capacity() > spare && Arc::strong_count(&row.values) == 1 {
+                self.spare = Some(row.values);
             }
         }
     }
@@ -239,22 +251,22 @@ impl Block {
     }
 
     /// Writes what [`Block::history`] gave into a column of this block, making older rows where there are none.
-    pub(super) fn adopt(&mut self, column: u32, history: &[(i64, f64)], ring: Option<Box<Ring>>) {
+    pub(super) fn adopt(&mut self, column: u32, history: &[(i64, f64)], ring: Option<Arc<Ring>>) {
         let index = column as usize;
         for &(at, value) in history {
             let place = self.rows.partition_point(|row| row.at < at);
             if self.rows.get(place).is_none_or(|row| row.at != at) {
-                let values = Vec::new();
+                let values = Arc::default();
                 self.rows.insert(place, Row { at, values });
             }
-            let values = &mut self.rows[place].values;
+            let values = Arc::make_mut(&mut self.rows[place].values);
             if values.len() <= index {
                 values.resize(index + 1, STALE);
             }
             values[index] = value;
         }
         if ring.is_some() {
-            self.columns[index].ring = ring;
+            self.column(column).ring = ring;
             self.rings.push(column);
         }
     }
@@ -266,6 +278,19 @@ impl Block {
         match self.columns[column as usize].ring {
             Some(_) => self.span.max(LOOKBACK),
             None => self.span,
+        }
+    }
+}
+
+/// Changes the rings of the `listed` columns. Without one nothing is copied.
+fn each_ring(columns: &mut Arc<Vec<Column>>, listed: &[u32], mut see: impl FnMut(u32, &mut Ring)) {
+    if listed.is_empty() {
+        return;
+    }
+    let columns = Arc::make_mut(columns);
+    for &column in listed {
+        if let Some(ring) = &mut columns[column as usize].ring {
+            see(column, Arc::make_mut(ring));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The core cannot fail here: what is told of an unknown target or slot is ignored.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Labels, Slot, TargetId, Timestamp, time};
@@ -18,10 +19,13 @@ pub struct SeriesAt {
 }
 
 /// Every target's recent samples. See [`Window::append`].
-#[derive(Debug, Default)]
+///
+/// A clone shares everything and costs a reference for each target and each name; what changes afterwards is copied
+/// then, rows of values never. So questions are answered from a clone, beside the window that goes on.
+#[derive(Clone, Debug, Default)]
 pub struct Window {
-    targets: BTreeMap<TargetId, Target>,
-    families: BTreeMap<Box<str>, Family>,
+    targets: BTreeMap<TargetId, Arc<Target>>,
+    families: BTreeMap<Arc<str>, Arc<Family>>,
     /// Counts births and drops: see [`Window::generation`].
     generation: u64,
     series: usize,
@@ -29,10 +33,10 @@ pub struct Window {
     removed: Vec<(i64, TargetId)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Target {
     interval: Duration,
-    blocks: Vec<Block>,
+    blocks: Vec<Arc<Block>>,
     /// By slot.
     places: Vec<Option<Place>>,
     /// Series that are off the page and not yet dropped.
@@ -51,7 +55,7 @@ struct Place {
 }
 
 /// The series of one name, as stretches of neighbouring columns, and the generation that last changed them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Family {
     version: u64,
     stretches: Vec<(TargetId, Place, u32)>,
@@ -60,7 +64,7 @@ struct Family {
 impl Window {
     /// A target appears. Nothing is known of it yet.
     pub fn add_target(&mut self, target: TargetId, interval: Duration) {
-        self.targets.entry(target).or_insert_with(|| Target {
+        let fresh = || Target {
             interval,
             blocks: Vec::new(),
             places: Vec::new(),
@@ -69,13 +73,16 @@ impl Window {
             last_good: None,
             watched_since: None,
             removed: false,
-        });
+        };
+        self.targets
+            .entry(target)
+            .or_insert_with(|| Arc::new(fresh()));
     }
 
     /// A target vanished: its series go stale at `at`, and are dropped once their spans are over.
     /// It stands behind nothing from then on.
     pub fn remove_target(&mut self, target: TargetId, at: Timestamp) {
-        let Some(leaving) = self.targets.get_mut(&target) else {
+        let Some(leaving) = change(&mut self.targets, target) else {
             return;
         };
         if leaving.removed {
@@ -84,7 +91,7 @@ impl Window {
         leaving.removed = true;
         leaving.watched_since = None;
         let mut span = 0;
-        for block in &mut leaving.blocks {
+        for block in leaving.blocks.iter_mut().map(Arc::make_mut) {
             span = span.max(block.span);
             if block.newest_at().is_none_or(|newest| newest < at.millis()) {
                 block.fail(at.millis());
@@ -101,7 +108,7 @@ impl Window {
     /// already gets the `span`. Of one page, say what is gone before what is born: slots are reused.
     #[allow(clippy::needless_pass_by_value, reason = "the window keeps the labels")]
     pub fn born(&mut self, target: TargetId, slot: Slot, labels: Labels, span: Duration) {
-        let Some(owner) = self.targets.get_mut(&target) else {
+        let Some(owner) = change(&mut self.targets, target) else {
             return;
         };
         let index = slot.0 as usize;
@@ -117,7 +124,7 @@ impl Window {
         let known = standing.or_else(|| owner.departed.remove(&labels));
         let place = match known {
             Some(place) if place.block == block => {
-                owner.blocks[usize::from(block)].revive(place.column, slot);
+                owner.own(block).revive(place.column, slot);
                 owner.places[index] = Some(place);
                 return;
             }
@@ -128,11 +135,11 @@ impl Window {
                 moved
             }
             None => {
-                let column = owner.blocks[usize::from(block)].settle(labels.clone(), slot);
+                let column = owner.own(block).settle(labels.clone(), slot);
                 Place { block, column }
             }
         };
-        if let Some(owner) = self.targets.get_mut(&target) {
+        if let Some(owner) = change(&mut self.targets, target) {
             owner.places[index] = Some(place);
         }
         self.series += 1;
@@ -141,7 +148,7 @@ impl Window {
 
     /// The series at `slot` vanished from the page scraped at `at`: stale there, dropped once its span is over.
     pub fn gone(&mut self, target: TargetId, slot: Slot, at: Timestamp) {
-        if let Some(owner) = self.targets.get_mut(&target) {
+        if let Some(owner) = change(&mut self.targets, target) {
             owner.depart(slot, at.millis());
         }
     }
@@ -156,7 +163,7 @@ impl Window {
         stamped: &[(Slot, Timestamp)],
     ) {
         let millis = at.millis();
-        let Some(owner) = self.targets.get_mut(&target) else {
+        let Some(owner) = change(&mut self.targets, target) else {
             return;
         };
         if owner.removed || owner.newest_at().is_some_and(|newest| millis <= newest) {
@@ -166,14 +173,15 @@ impl Window {
         let mut converted = Vec::new();
         for &(slot, own) in stamped {
             let index = slot.0 as usize;
-            if let (Some(Some(place)), Some(value)) = (owner.places.get(index), values.get(index)) {
-                let block = &mut owner.blocks[usize::from(place.block)];
+            let place = owner.places.get(index).copied().flatten();
+            if let (Some(place), Some(value)) = (place, values.get(index)) {
+                let block = owner.own(place.block);
                 if block.stamp(place.column, own.millis(), *value, millis) {
-                    converted.push(*place);
+                    converted.push(place);
                 }
             }
         }
-        for block in &mut owner.blocks {
+        for block in owner.blocks.iter_mut().map(Arc::make_mut) {
             block.append(millis, values);
             block.settle_rings(millis);
         }
@@ -181,7 +189,7 @@ impl Window {
             let name = owner.labels(place).map_or("", Labels::name);
             self.generation += 1;
             if let Some(family) = self.families.get_mut(name) {
-                family.version = self.generation;
+                Arc::make_mut(family).version = self.generation;
             }
         }
         self.sweep(target, millis);
@@ -189,7 +197,7 @@ impl Window {
 
     /// A failed scrape: every series of the target is stale at `at`, and stays known until the target answers without it.
     pub fn fail(&mut self, target: TargetId, at: Timestamp) {
-        let Some(owner) = self.targets.get_mut(&target) else {
+        let Some(owner) = change(&mut self.targets, target) else {
             return;
         };
         let millis = at.millis();
@@ -199,7 +207,7 @@ impl Window {
         if owner.last_good.is_none_or(|good| owner.gap(good, at)) {
             owner.watched_since = None;
         }
-        for block in &mut owner.blocks {
+        for block in owner.blocks.iter_mut().map(Arc::make_mut) {
             block.fail(millis);
         }
         self.sweep(target, millis);
@@ -247,8 +255,8 @@ impl Window {
             }
         };
         match families {
-            Some(family) => family.into_iter().for_each(&mut one),
-            None => self.families.values().for_each(&mut one),
+            Some(family) => family.into_iter().for_each(|family| one(family)),
+            None => self.families.values().for_each(|family| one(family)),
         }
     }
 
@@ -261,7 +269,8 @@ impl Window {
     /// Columns of `target`, for reading.
     #[must_use]
     pub fn block(&self, target: TargetId, block: u16) -> Option<&Block> {
-        self.targets.get(&target)?.blocks.get(usize::from(block))
+        let blocks = &self.targets.get(&target)?.blocks;
+        blocks.get(usize::from(block)).map(Arc::as_ref)
     }
 
     /// Whether the target is known and was not removed.
@@ -274,9 +283,10 @@ impl Window {
     fn enter(&mut self, target: TargetId, place: Place, name: &str) {
         self.generation += 1;
         if !self.families.contains_key(name) {
-            self.families.insert(name.into(), Family::default());
+            self.families.insert(name.into(), Arc::default());
         }
         let family = self.families.get_mut(name).expect("entered just above");
+        let family = Arc::make_mut(family);
         family.version = self.generation;
         match family.stretches.last_mut() {
             Some((owner, start, len))
@@ -295,7 +305,7 @@ impl Window {
         self.generation += 1;
         let owner = self.targets.get(&target);
         for name in names {
-            let Some(family) = self.families.get_mut(*name) else {
+            let Some(family) = self.families.get_mut(*name).map(Arc::make_mut) else {
                 continue;
             };
             family.version = self.generation;
@@ -331,7 +341,7 @@ impl Window {
         self.generation += 1;
         for family in self.families.values_mut() {
             if family.stretches.iter().any(|(owner, ..)| *owner == target) {
-                family.version = self.generation;
+                Arc::make_mut(family).version = self.generation;
             }
         }
     }
@@ -339,7 +349,7 @@ impl Window {
     /// Drops what vanished and is past its span.
     fn sweep(&mut self, target: TargetId, at: i64) {
         self.drop_removed(at);
-        let Some(owner) = self.targets.get_mut(&target) else {
+        let Some(owner) = change(&mut self.targets, target) else {
             return;
         };
         if at < owner.next_drop {
@@ -368,33 +378,49 @@ impl Window {
                 self.series -= owner.series();
             }
             self.families.retain(|_, family| {
-                family.stretches.retain(|(owner, ..)| *owner != target);
+                if family.stretches.iter().any(|(owner, ..)| *owner == target) {
+                    let family = Arc::make_mut(family);
+                    family.stretches.retain(|(owner, ..)| *owner != target);
+                }
                 !family.stretches.is_empty()
             });
         }
     }
 }
 
+/// A target, to be changed.
+fn change(targets: &mut BTreeMap<TargetId, Arc<Target>>, target: TargetId) -> Option<&mut Target> {
+    targets.get_mut(&target).map(Arc::make_mut)
+}
+
 impl Target {
+    /// A block, to be changed.
+    fn own(&mut self, block: u16) -> &mut Block {
+        Arc::make_mut(&mut self.blocks[usize::from(block)])
+    }
+
     fn labels(&self, place: Place) -> Option<&Labels> {
         let block = self.blocks.get(usize::from(place.block))?;
         block.columns.get(place.column as usize)?.labels.as_ref()
     }
 
     fn series(&self) -> usize {
-        let columns = self.blocks.iter().flat_map(|block| &block.columns);
+        let columns = self.blocks.iter().flat_map(|block| block.columns.iter());
         columns.filter(|column| column.labels.is_some()).count()
     }
 
     fn newest_at(&self) -> Option<i64> {
-        self.blocks.iter().filter_map(Block::newest_at).max()
+        self.blocks
+            .iter()
+            .filter_map(|block| block.newest_at())
+            .max()
     }
 
     /// The block for `span`, made where it is missing. Spans are as many as rules have ranges.
     fn block(&mut self, span: i64) -> u16 {
         let place = self.blocks.iter().position(|block| block.span == span);
         let place = place.unwrap_or_else(|| {
-            self.blocks.push(Block::new(span));
+            self.blocks.push(Arc::new(Block::new(span)));
             self.blocks.len() - 1
         });
         u16::try_from(place).expect("fewer spans than expressions")
@@ -415,11 +441,10 @@ impl Target {
         let Some(place) = self.places.get_mut(slot.0 as usize).and_then(Option::take) else {
             return;
         };
-        let block = &mut self.blocks[usize::from(place.block)];
+        let block = self.own(place.block);
         block.depart(place.column, at);
-        self.next_drop = self
-            .next_drop
-            .min(at.saturating_add(block.linger(place.column)));
+        let end = at.saturating_add(block.linger(place.column));
+        self.next_drop = self.next_drop.min(end);
         if let Some(labels) = self.labels(place).cloned() {
             self.departed.insert(labels, place);
         }
@@ -427,11 +452,11 @@ impl Target {
 
     /// Moves a series with its samples to the block of another span.
     fn relocate(&mut self, from: Place, block: u16, labels: &Labels, slot: Slot) -> Place {
-        let old = &mut self.blocks[usize::from(from.block)];
+        let old = self.own(from.block);
         let history = old.history(from.column);
-        let ring = old.columns[from.column as usize].ring.take();
+        let ring = old.take_ring(from.column);
         old.vacate(from.column);
-        let block_to = &mut self.blocks[usize::from(block)];
+        let block_to = self.own(block);
         let column = block_to.settle(labels.clone(), slot);
         block_to.adopt(column, &history, ring);
         Place { block, column }
@@ -449,7 +474,7 @@ impl Target {
                 next = next.min(end);
                 return true;
             }
-            block.vacate(place.column);
+            Arc::make_mut(block).vacate(place.column);
             dropped.push(labels.clone());
             false
         });

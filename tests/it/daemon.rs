@@ -337,3 +337,36 @@ fn bad_targets_are_named_with_their_reason_and_delay_nobody() {
     exporter.set(true);
     eventually("the rollback", || receiver.taken() == 1);
 }
+
+#[test]
+fn a_heavy_question_holds_nobody_up() {
+    let mut page = String::from("broken 0\n");
+    for i in 0..2000 {
+        page += &format!("big{{n=\"{i}\"}} {i}\n");
+    }
+    let server = FaultServer::always(Answer::Page(page));
+    let config = config(&[&server.url()], "http://127.0.0.1:9/", &told("2"));
+    let house = House::new(&(config + "[window]\nretain = \"5m\"\n"), RULES);
+    let daemon = house.start();
+    let scrapes = |within: &str| {
+        let reply = daemon.get(&format!(
+            "/api/v1/query?query=count_over_time(up[{within}])"
+        ));
+        let body = reply.json();
+        let value = body["data"]["result"][0]["value"][1].as_str();
+        value.map_or(0, |it| it.parse::<u32>().unwrap())
+    };
+    eventually("scraped", || scrapes("1s") > 5);
+    // More than a debug build does in a minute. Each asks for its two seconds and goes away.
+    let heavy = "/api/v1/query?timeout=2s&query=max_over_time(sum_over_time(big[5m:1s])[5m:1s])";
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| assert_eq!(daemon.get(heavy).json()["errorType"], "timeout"));
+        }
+    });
+    let counted = scrapes("2s");
+    assert!(
+        counted >= 10,
+        "{counted} of 20 scrapes were judged meanwhile"
+    );
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gated::model::{Labels, STALE, Slot, TargetId, Timestamp, is_stale};
-use gated::promql::{Expr, Output, Plan};
+use gated::promql::{Expr, Output, Plan, RawRange};
 use gated::store::Window;
 use proptest::prelude::*;
 
@@ -193,6 +193,20 @@ fn alike(a: Option<f64>, b: Option<f64>) -> bool {
     }
 }
 
+type Held = Vec<(Labels, Vec<(Timestamp, u64)>)>;
+
+/// Every sample in the window, by its bits.
+fn holds(window: &Window, at: i64) -> Held {
+    let range = RawRange::parse(r#"{job="api"}[60s]"#).unwrap().unwrap();
+    let found = range.samples(window, Timestamp::from_millis(at));
+    let bits =
+        |samples: Vec<(Timestamp, f64)>| samples.into_iter().map(|(at, v)| (at, v.to_bits()));
+    found
+        .into_iter()
+        .map(|(labels, samples)| (labels, bits(samples).collect()))
+        .collect()
+}
+
 fn plan(text: &str) -> Plan {
     Plan::new(&Expr::parse(text).unwrap())
 }
@@ -219,6 +233,8 @@ proptest! {
             .collect();
         let mut all = plan(r#"sum(rate({job="api",__name__=~"m[345]"}[20s]))"#);
         let mut at = 1_000_000;
+        // A copy of the window, the moment it was taken, and what it held then.
+        let mut copy: Option<(Window, i64, Held)> = None;
         for (pause, page) in &pages {
             at += pause;
             match page {
@@ -261,6 +277,12 @@ proptest! {
             let sum = single(&mut all, &window, now);
             prop_assert!(!plain || alike(sum, total), "sum at {now}: {sum:?} {total:?}");
             prop_assert!(window.series() <= SERIES);
+            if let Some((copy, then, held)) = &copy {
+                prop_assert_eq!(&holds(copy, *then), held, "a copy changed after {}", then);
+            }
+            if copy.as_ref().is_none_or(|(_, then, _)| now - then > 9_000) {
+                copy = Some((window.clone(), now, holds(&window, now)));
+            }
         }
     }
 }

@@ -354,6 +354,8 @@ pub(in crate::promql) fn counted(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -457,7 +459,7 @@ mod tests {
         ) {
             let rows: Vec<Row> = (1..).zip(&table).map(|(i, values)| Row {
                 at: i * 10_000 + i * i,
-                values: values.clone(),
+                values: Arc::new(values.clone()),
             }).collect();
             let span = span(0, 70_000);
             let columns_of = if listed {
