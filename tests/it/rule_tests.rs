@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use expect_test::{expect, expect_file};
 use gated::run::rule_test;
@@ -74,6 +75,29 @@ fn the_shipped_rules_do_what_their_tests_say() {
         "{}",
         report.text
     );
+}
+
+/// What `--help` and the README teach runs, and passes.
+#[test]
+fn the_blocks_that_teach_pass() {
+    let root = data("../..");
+    let help = Command::new(env!("CARGO_BIN_EXE_gated"))
+        .args(["test", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    for (text, indent) in [(help, "  "), (readme, "")] {
+        let begin = format!("{indent}rule_files:");
+        let lines = text.lines().skip_while(|line| !line.starts_with(&begin));
+        let block = lines.take_while(|line| line.starts_with(indent) && !line.starts_with("```"));
+        let block: Vec<&str> = block.map(|line| &line[indent.len()..]).collect();
+        let rules = root.join("rules").display().to_string();
+        let block = block.join("\n").replace("../rules", &rules);
+        let (code, shown) = told(&block);
+        assert_eq!(code, 0, "{block}\n{shown}");
+        assert!(shown.contains("1 passed"), "{block}\n{shown}");
+    }
 }
 
 /// Whole files are judged by how promtool exits.
