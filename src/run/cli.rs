@@ -188,7 +188,7 @@ pub enum Command {
     /// Check files without running: exit 0 sound, 1 faults
     #[command(subcommand, after_help = CHECK_EXAMPLES)]
     Check(Check),
-    /// Run unit tests of rules, as promtool writes them: exit 0 passed, 1 failed
+    /// Run unit tests of rules, promtool's and gated's own: exit 0 passed, 1 failed
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
     /// Tell a running gated of a release, or list what it knows
@@ -208,10 +208,35 @@ Examples:
 const TEST_EXAMPLES: &str = "\
 Examples:
   gated test tests/*.yml
-  gated test --run 'disk' --junit result.xml tests/node.yml
+  gated test --run 'bad release' tests/rollout.yml      only what matches
+  gated test --junit result.xml tests/*.yml             for a pipeline
 
 A file names its rules in rule_files, gives input_series in the notation of
-promtool, and says what alert_rule_test and promql_expr_test expect.";
+promtool, and says what alert_rule_test and promql_expr_test expect. A
+gated_test block runs the series through the engine that runs live, on a
+simulated clock, and says what must have been decided:
+
+  rule_files: [../rules/rollout.toml]
+  evaluation_interval: 5s                   # and of scrapes
+  tests:
+  - name: a bad release is rolled back
+    input_series:                           # of one job and instance: a target
+    - series: http_requests_total{job=\"api\",instance=\"a\",status=\"200\"}
+      values: 0+500x60 30000+450x120        # from 5m on every tenth fails
+    - series: http_requests_total{job=\"api\",instance=\"a\",status=\"500\"}
+      values: 0x60 0+50x120
+    gated_test:                             # also: armed: false, settle,
+      rollouts:                             # version_from, go_live
+      - {at: 5m, version: \"2.0\", previous_version: \"1.0\"}
+      expect:                               # what is left out may be anything
+      - at: 6m10s
+        phase: canary
+        verdict: no_go                      # go, no_go, unknown
+        status: red                         # green, amber, red, unknown
+        decisions:                          # all of them, the oldest first
+        - {do: rollback, trigger: errors}   # also: refused_by, severity, phase
+
+Exit code: 0 all passed, 1 one failed, 2 a file that cannot be run.";
 
 const ROLLOUT_EXAMPLES: &str = "\
 Examples:
@@ -373,6 +398,11 @@ mod tests {
         walk(&mut command, &mut seen);
         let expected = "gated check config rules metrics test rollout start finish list demo";
         assert_eq!(seen.join(" "), expected);
+        let test = command.find_subcommand_mut("test").unwrap();
+        let help = test.render_long_help().to_string();
+        for text in ["gated_test:", "--run", "--junit", "2 a file that cannot"] {
+            assert!(help.contains(text), "{help}");
+        }
         let help = command.render_long_help().to_string();
         for text in ["gated demo", "curl -f", "exit 0 go", "GATED_CONFIG"] {
             assert!(help.contains(text), "{help}");

@@ -6,107 +6,96 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::rule_test::{InputSeries, Moment, Span, loaded_series};
+use super::spelled;
 use crate::engine::{
     Call, Columns, Effect, Engine, Input, Judging, Receiver, Record, Restored, RollbackMode,
     RollbackPolicy, RolloutPolicy, Scrape, ScrapeError, ScrapeFault, Settings, TargetInfo,
 };
-use crate::model::{Decision, Labels, STALE, Slot, TargetId, Timestamp, is_stale};
+use crate::model::{
+    Action, Decision, Guard, Labels, STALE, Severity, Slot, Status, TargetId, Timestamp, Verdict,
+    is_stale,
+};
 use crate::runbook::Rules;
-use crate::source::script;
+use crate::source::script::Samples;
 
 /// The receiver of rollbacks in a test.
 const HOOK: &str = "deployer";
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A block, as a person wrote it.
 pub(super) struct GatedTest {
     /// `[rollback] mode`
-    #[serde(default = "yes")]
-    armed: bool,
+    pub armed: bool,
     /// `[judging] settle`
-    settle: Option<Span>,
+    pub settle: Option<Duration>,
     /// `[rollout] version_from`
-    version_from: Option<String>,
+    pub version_from: Option<String>,
     /// `[rollout] go_live`, counted from the start.
-    go_live: Option<Span>,
-    #[serde(default)]
-    rollouts: Vec<Told>,
-    #[serde(default)]
-    expect: Vec<Expected>,
+    pub go_live: Option<Duration>,
+    /// Sorted by time.
+    pub rollouts: Vec<Told>,
+    /// Sorted by time.
+    pub expect: Vec<Expected>,
 }
 
-fn yes() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Told {
-    at: Span,
-    version: String,
-    previous_version: Option<String>,
-    #[serde(default)]
-    irreversible: bool,
+pub(super) struct Told {
+    pub at: Duration,
+    pub version: String,
+    pub previous_version: Option<String>,
+    pub irreversible: bool,
 }
 
 /// What must be so at a moment. What is left out may be anything.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Expected {
-    at: Span,
-    phase: Option<String>,
-    verdict: Option<String>,
-    status: Option<String>,
+pub(super) struct Expected {
+    pub at: Duration,
+    pub line: usize,
+    pub phase: Option<String>,
+    pub verdict: Option<Verdict>,
+    pub status: Option<Status>,
     /// Everything decided so far, oldest first.
-    decisions: Option<Vec<ExpectedDecision>>,
+    pub decisions: Option<Vec<ExpectedDecision>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExpectedDecision {
-    #[serde(rename = "do")]
-    action: String,
-    trigger: Option<String>,
-    refused_by: Option<String>,
-    severity: Option<String>,
-    phase: Option<String>,
+/// What is left out may be anything, but for `refused_by`: left out, nothing refused.
+pub(super) struct ExpectedDecision {
+    pub action: Action,
+    pub trigger: Option<String>,
+    pub refused_by: Option<Guard>,
+    pub severity: Option<Severity>,
+    pub phase: Option<String>,
+}
+
+/// What the targets show, and from when.
+pub(super) struct Script<'a> {
+    pub series: &'a [(Labels, Samples)],
+    /// Between scrapes.
+    pub interval: Duration,
+    pub start: Timestamp,
+    pub external: &'a BTreeMap<String, String>,
 }
 
 /// The page of one target: its series, and their samples by interval.
 struct Page {
     info: TargetInfo,
     labels: Vec<Labels>,
-    samples: Vec<script::Samples>,
+    samples: Vec<Samples>,
 }
 
 /// Runs the block; what is not as expected, one text each.
-pub(super) fn run(
-    test: &GatedTest,
-    rules: &Arc<Rules>,
-    input: &[InputSeries],
-    (interval, start): (Duration, Option<&Moment>),
-    external: &BTreeMap<String, String>,
-) -> Result<Vec<String>, String> {
-    let start = start.map_or(Timestamp::EPOCH, |it| it.0);
-    let pages = pages(input, interval)?;
-    let mut stage = Stage::new(test, rules, &pages, external, start);
+pub(super) fn run(test: &GatedTest, rules: &Arc<Rules>, script: &Script<'_>) -> Vec<String> {
+    let pages = pages(script);
+    let mut stage = Stage::new(test, rules, &pages, script);
     let mut failures = Vec::new();
-    let mut moments: Vec<&Expected> = test.expect.iter().collect();
-    moments.sort_by_key(|it| it.at.0);
-    for expected in moments {
-        stage.go_on(test, &pages, interval, expected.at.0);
+    for expected in &test.expect {
+        stage.go_on(test, &pages, script.interval, expected.at);
         failures.extend(stage.compare(expected));
     }
-    Ok(failures)
+    failures
 }
 
 /// Series that share job and instance stand on one page.
-fn pages(input: &[InputSeries], interval: Duration) -> Result<Vec<Page>, String> {
+fn pages(script: &Script<'_>) -> Vec<Page> {
     let mut pages: Vec<Page> = Vec::new();
-    for (labels, samples) in loaded_series(input)? {
+    for (labels, samples) in script.series {
         let of = |name: &str| labels.get(name).unwrap_or_default().to_owned();
         let (job, instance) = (of("job"), of("instance"));
         let known = pages
@@ -121,7 +110,7 @@ fn pages(input: &[InputSeries], interval: Duration) -> Result<Vec<Page>, String>
                 labels: Labels::new(own.into_iter().filter(|(_, value)| !value.is_empty())),
                 job,
                 instance,
-                interval,
+                interval: script.interval,
             };
             let (labels, samples) = (Vec::new(), Vec::new());
             pages.push(Page {
@@ -131,16 +120,16 @@ fn pages(input: &[InputSeries], interval: Duration) -> Result<Vec<Page>, String>
             });
             pages.len() - 1
         });
-        pages[place].labels.push(labels);
-        pages[place].samples.push(samples);
+        pages[place].labels.push(labels.clone());
+        pages[place].samples.push(samples.clone());
     }
-    Ok(pages)
+    pages
 }
 
 impl Page {
     /// The scrape of interval `index`: failed where no series has a sample, although one had or will have.
     fn scrape(&self, index: usize, at: Timestamp) -> Scrape {
-        let value = |samples: &script::Samples| samples.get(index).copied().flatten();
+        let value = |samples: &Samples| samples.get(index).copied().flatten();
         let values: Vec<f64> = self
             .samples
             .iter()
@@ -191,22 +180,17 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(
-        test: &GatedTest,
-        rules: &Arc<Rules>,
-        pages: &[Page],
-        external: &BTreeMap<String, String>,
-        start: Timestamp,
-    ) -> Self {
+    fn new(test: &GatedTest, rules: &Arc<Rules>, pages: &[Page], script: &Script<'_>) -> Self {
+        let start = script.start;
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         let defaults = Judging::default();
         let settings = Settings {
             service: "test".to_owned(),
             environment: String::new(),
-            labels: external.clone(),
+            labels: script.external.clone(),
             rules: Arc::clone(rules),
             judging: Judging {
-                settle: test.settle.map_or(defaults.settle, |it| it.0),
+                settle: test.settle.unwrap_or(defaults.settle),
                 ..defaults
             },
             rollback: RollbackPolicy {
@@ -221,7 +205,7 @@ impl Stage {
             rollout: RolloutPolicy {
                 told: None,
                 version_from: test.version_from.clone(),
-                go_live: test.go_live.map(|it| start + it.0),
+                go_live: test.go_live.map(|it| start + it),
                 baseline: minutes(10),
             },
             receivers: vec![Receiver {
@@ -265,7 +249,7 @@ impl Stage {
         let mut out = Vec::new();
         loop {
             let scrape = interval.saturating_mul(self.scraped);
-            let told = test.rollouts.get(self.told).map(|it| it.at.0);
+            let told = test.rollouts.get(self.told).map(|it| it.at);
             match told.filter(|told| *told <= scrape.min(until)) {
                 Some(at) => {
                     let told = &test.rollouts[self.told];
@@ -297,58 +281,87 @@ impl Stage {
     }
 
     fn compare(&self, expected: &Expected) -> Vec<String> {
-        let now = humantime::format_duration(expected.at.0);
-        let snapshot = self.engine.snapshot(self.start + expected.at.0);
+        let now = format!("{} (line {})", spelled(expected.at), expected.line);
+        let snapshot = self.engine.snapshot(self.start + expected.at);
         let verdict = &snapshot.verdict;
         let mut failures = Vec::new();
-        let mut differs = |what: &str, wanted: Option<&String>, got: &str| {
-            if let Some(wanted) = wanted.filter(|wanted| *wanted != got) {
-                let why = verdict.reasons.join("; ");
-                failures.push(format!("{what} at {now}: {got}, expected {wanted} ({why})"));
-            }
+        let mut differs = |what: &str, wanted: Option<&str>, got: &str| {
+            let wanted = wanted.filter(|wanted| *wanted != got);
+            failures.extend(wanted.map(|wanted| {
+                let (got, wanted) = (named(got), named(wanted));
+                format!("{what} at {now}: {got}, expected {wanted}")
+            }));
+            wanted.is_some()
         };
-        differs("phase", expected.phase.as_ref(), &verdict.phase);
-        differs("verdict", expected.verdict.as_ref(), verdict.verdict.word());
-        differs("status", expected.status.as_ref(), verdict.status.word());
-        if let Some(wanted) = &expected.decisions {
-            let same = wanted.len() == self.decisions.len()
-                && wanted.iter().zip(&self.decisions).all(|(a, b)| a.is(b));
-            if !same {
-                let mut text = format!("decisions at {now}");
-                for it in wanted {
-                    let _ = write!(text, "\n  - {}", it.shown());
-                }
-                for it in &self.decisions {
-                    let _ = write!(text, "\n  + {}", shown(it));
-                }
-                if self.decisions.is_empty() {
-                    text += "\n  (nothing was decided)";
-                }
-                failures.push(text);
+        differs("phase", expected.phase.as_deref(), &verdict.phase);
+        let wanted = expected.status.map(Status::word);
+        let status = differs("status", wanted, verdict.status.word());
+        let wanted = expected.verdict.map(Verdict::word);
+        if differs("verdict", wanted, verdict.verdict.word()) || status {
+            let last = failures.last_mut().expect("one of them differs");
+            for reason in &verdict.reasons {
+                let _ = write!(last, "\n    {reason}");
             }
         }
+        failures.extend(
+            expected
+                .decisions
+                .as_ref()
+                .and_then(|it| self.decided(it, &now)),
+        );
         failures
     }
+
+    /// Where decisions are not those expected, in their order: both, with `-` and `+` from where they part.
+    fn decided(&self, wanted: &[ExpectedDecision], now: &str) -> Option<String> {
+        let pairs = wanted.iter().zip(&self.decisions);
+        let alike = pairs.take_while(|(a, b)| a.is(b)).count();
+        if alike == wanted.len() && alike == self.decisions.len() {
+            return None;
+        }
+        let mut text = format!("decisions at {now}");
+        for it in &self.decisions[..alike] {
+            let _ = write!(text, "\n    {}", shown(it));
+        }
+        for it in &wanted[alike..] {
+            let _ = write!(text, "\n  - {}", it.shown());
+        }
+        for it in &self.decisions[alike..] {
+            let _ = write!(text, "\n  + {}", shown(it));
+        }
+        if wanted.is_empty() {
+            text += "\n  (nothing was expected)";
+        }
+        if self.decisions.is_empty() {
+            text += "\n  (nothing was decided)";
+        }
+        Some(text)
+    }
+}
+
+/// As a file writes it: outside of every phase there is an empty name.
+fn named(word: &str) -> &str {
+    if word.is_empty() { "\"\"" } else { word }
 }
 
 impl ExpectedDecision {
     fn is(&self, decision: &Decision) -> bool {
         let same = |wanted: Option<&String>, got: &str| wanted.is_none_or(|wanted| wanted == got);
-        self.action == decision.action.word()
+        self.action == decision.action
             && same(self.trigger.as_ref(), &decision.trigger)
-            && same(self.severity.as_ref(), decision.severity.word())
+            && self.severity.is_none_or(|it| it == decision.severity)
             && same(self.phase.as_ref(), &decision.phase)
-            && self.refused_by.as_deref() == decision.refused_by.map(crate::model::Guard::word)
+            && self.refused_by == decision.refused_by
     }
 
     fn shown(&self) -> String {
-        let mut text = self.action.clone();
         let parts = [
-            ("trigger", &self.trigger),
-            ("refused_by", &self.refused_by),
-            ("severity", &self.severity),
-            ("phase", &self.phase),
+            ("trigger", self.trigger.as_deref()),
+            ("refused_by", self.refused_by.map(Guard::word)),
+            ("severity", self.severity.map(Severity::word)),
+            ("phase", self.phase.as_deref()),
         ];
+        let mut text = self.action.to_string();
         for (name, value) in parts {
             if let Some(value) = value {
                 let _ = write!(text, " {name}={value}");

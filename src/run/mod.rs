@@ -33,3 +33,10 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// A duration as the files write it: `1h30m`.
+pub(crate) fn spelled(duration: std::time::Duration) -> String {
+    humantime::format_duration(duration)
+        .to_string()
+        .replace(' ', "")
+}

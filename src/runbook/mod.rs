@@ -12,7 +12,7 @@ mod reader;
 mod signal;
 mod syntax;
 mod threshold;
-mod yaml;
+pub(crate) mod yaml;
 
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};

@@ -9,13 +9,13 @@ use serde_saphyr::Spanned;
 
 /// A value and the bytes it stands at.
 #[derive(Clone, Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub kind: Kind,
     pub span: Range<usize>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Null,
     /// What is no string is shown as it is written: `1`, `true`.
     Scalar(String),
@@ -25,7 +25,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub name: String,
     pub span: Range<usize>,
 }
@@ -73,8 +73,10 @@ impl Node {
 }
 
 /// The tree of a text, or what is wrong with it and where.
-pub(super) fn parse(text: &str) -> Result<Node, (String, Range<usize>)> {
+pub(crate) fn parse(text: &str) -> Result<Node, (String, Range<usize>)> {
+    // Every number stays as it is written, `.nan` too.
     let options = serde_saphyr::options! {
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
         budget: None
     };
     let tree: Result<Option<Spanned<Tree>>, _> = serde_saphyr::from_str_with_options(text, options);
@@ -107,6 +109,9 @@ pub(super) fn parse(text: &str) -> Result<Node, (String, Range<usize>)> {
 fn sentence(message: &str) -> (String, Option<(u64, u64)>) {
     let first = message.lines().next().unwrap_or("not YAML");
     let first = first.strip_prefix("error: ").unwrap_or(first);
+    // Advice to whoever calls the parser is none to whoever writes the file.
+    let first = first.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+    let first = first.as_str();
     let place = |text: &str| -> Option<(u64, u64)> {
         let rest = text.strip_prefix("line ")?;
         let (line, column) = rest.split_once(" column ")?;

@@ -1,5 +1,7 @@
 //! promtool's series notation (`1+1x10`, `_`, `stale`): what a rule test's input looks like at each interval.
 
+use std::ops::Range;
+
 use crate::model::Labels;
 use crate::model::STALE;
 
@@ -9,17 +11,31 @@ const SAMPLES_MAX: usize = 1_000_000;
 /// By interval from the start: a value (the staleness marker for `stale`), or no sample.
 pub type Samples = Vec<Option<f64>>;
 
-/// Why a text is not a series.
+/// Why a text is not a series, or not its values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ScriptError(String);
+#[error("{message}")]
+pub struct ScriptError {
+    pub message: String,
+    /// Bytes of the text at fault.
+    pub span: Range<usize>,
+}
+
+impl ScriptError {
+    fn new(message: impl Into<String>, span: Range<usize>) -> Self {
+        let message = message.into();
+        Self { message, span }
+    }
+}
 
 /// A label set as a selector of equalities writes it: `name{label="value"}`, `{label="value"}`, `{}`.
 ///
 /// # Errors
 /// What is no label set.
 pub fn labels(text: &str) -> Result<Labels, ScriptError> {
-    let wrong = |why: &str| ScriptError(format!("`{text}` is not a series: {why}"));
+    let wrong = |why: &str| {
+        let message = format!("`{text}` is not a series: {why}");
+        ScriptError::new(message, 0..text.len())
+    };
     let (name, rest) = match text.find('{') {
         Some(brace) => text.split_at(brace),
         None => (text, "{}"),
@@ -106,28 +122,30 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 /// # Errors
 /// What is no such list, and native histograms, which gated does not hold.
 pub fn values(text: &str) -> Result<Samples, ScriptError> {
-    if text.contains("{{") {
-        return Err(ScriptError(
-            "native histograms are not evaluated by gated".to_owned(),
-        ));
+    if let Some(start) = text.find("{{") {
+        let end = text.rfind("}}").map_or(text.len(), |end| end + 2);
+        let message = "native histograms are not evaluated by gated";
+        return Err(ScriptError::new(message, start..end.max(start)));
     }
     let mut values = Vec::new();
     for item in text.split_whitespace() {
+        let start = item.as_ptr() as usize - text.as_ptr() as usize;
+        let span = start..start + item.len();
         let wrong = || {
-            ScriptError(format!(
-                "`{item}` is no value; write 1, 1+2x3, _, _x3 or stale"
-            ))
+            let message = format!("`{item}` is no value; write 1, 1+2x3, _, _x3 or stale");
+            ScriptError::new(message, span.clone())
         };
         match item.split_once('x') {
             None if item == "_" => values.push(None),
             None if item == "stale" => values.push(Some(STALE)),
             None => values.push(Some(number(item).ok_or_else(wrong)?)),
             Some((start, times)) => {
-                let times: usize = times.parse().map_err(|_| wrong())?;
+                let digits = times.bytes().all(|it| it.is_ascii_digit());
+                let times = times.parse().ok().filter(|_| digits);
+                let times: usize = times.ok_or_else(wrong)?;
                 if values.len().saturating_add(times) > SAMPLES_MAX {
-                    return Err(ScriptError(format!(
-                        "`{item}`: more than {SAMPLES_MAX} samples of a series"
-                    )));
+                    let message = format!("`{item}`: more than {SAMPLES_MAX} samples of a series");
+                    return Err(ScriptError::new(message, span));
                 }
                 if start == "_" {
                     values.extend(vec![None; times]);
@@ -156,7 +174,7 @@ fn progression(text: &str) -> Option<(f64, f64)> {
     }
 }
 
-/// A value as the notation writes it, `NaN`, `Inf` and hexadecimal ones too.
+/// A value as YAML and the notation write it: `NaN`, `Inf`, `.nan`, `.inf` and hexadecimal ones too.
 #[must_use]
 pub fn number(text: &str) -> Option<f64> {
     let unsigned = text.trim_start_matches(['+', '-']);
@@ -168,17 +186,15 @@ pub fn number(text: &str) -> Option<f64> {
         let value = u64::from_str_radix(hex, 16).ok()? as f64;
         return Some(if text.starts_with('-') { -value } else { value });
     }
-    text.parse().ok()
-}
-
-/// The files that a pattern stands for, in the order of their names; `*` and `?` count in its last part only.
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn expanded(pattern: &std::path::Path) -> std::io::Result<Vec<std::path::PathBuf>> {
-    let mut found = super::discovery::expand(pattern)?;
-    found.sort();
-    Ok(found)
+    let special = match unsigned.to_ascii_lowercase().as_str() {
+        ".nan" => Some(f64::NAN),
+        ".inf" => Some(f64::INFINITY),
+        _ => None,
+    };
+    match special {
+        Some(value) => Some(if text.starts_with('-') { -value } else { value }),
+        None => text.parse().ok(),
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +224,26 @@ mod tests {
             ("-1-1x2", "-1 -2 -3"),
             ("1x2 _x2 1e-1+1x1", "1 1 1 _ _ 0.1 1.1"),
             ("0x3", "0 0 0 0"),
+            ("0x10", "0 0 0 0 0 0 0 0 0 0 0"), // not sixteen
+            ("1+1x3 1-1x3 -5x2", "1 2 3 4 1 0 -1 -2 -5 -5 -5"),
+            ("1.5e3 Inf +Inf .5 1e1+1e1x1", "1500 inf inf 0.5 10 20"),
+            (
+                "1x+3",
+                "`1x+3` is no value; write 1, 1+2x3, _, _x3 or stale",
+            ),
+            ("1+2", "`1+2` is no value; write 1, 1+2x3, _, _x3 or stale"),
+            (
+                "0x1f",
+                "`0x1f` is no value; write 1, 1+2x3, _, _x3 or stale",
+            ),
+            (
+                "stalex3",
+                "`stalex3` is no value; write 1, 1+2x3, _, _x3 or stale",
+            ),
+            (
+                "1_000",
+                "`1_000` is no value; write 1, 1+2x3, _, _x3 or stale",
+            ),
             ("1 b", "`b` is no value; write 1, 1+2x3, _, _x3 or stale"),
             ("1x", "`1x` is no value; write 1, 1+2x3, _, _x3 or stale"),
             (

@@ -153,7 +153,7 @@ fn read(path: &Path) -> Result<Vec<Found>, FileError> {
 }
 
 /// The files that a pattern stands for. `*` and `?` count in its last part only, as in Prometheus.
-pub(in crate::source) fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
+fn expand(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let last = pattern
         .file_name()
         .and_then(|name| name.to_str())

@@ -4,7 +4,7 @@ mod dns;
 mod file;
 
 pub(super) use dns::watch as watch_dns;
-pub(super) use file::{expand, watch as watch_files};
+pub(super) use file::watch as watch_files;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
