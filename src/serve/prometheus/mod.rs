@@ -1,0 +1,44 @@
+//! Prometheus' HTTP API over gated's window: what `promtool query` and Grafana ask.
+
+mod metadata;
+mod params;
+mod query;
+mod rules;
+mod series;
+mod status;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use tower_http::compression::CompressionLayer;
+
+use super::Service;
+
+type Shared = State<Arc<Service>>;
+
+/// The routes, below `/api/v1`.
+pub fn routes() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/api/v1/query", get(query::query).post(query::query))
+        .route(
+            "/api/v1/query_range",
+            get(query::query_range).post(query::query_range),
+        )
+        .route("/api/v1/series", get(series::series).post(series::series))
+        .route("/api/v1/labels", get(series::labels).post(series::labels))
+        .route("/api/v1/label/{name}/values", get(series::label_values))
+        .route(
+            "/api/v1/format_query",
+            get(query::format_query).post(query::format_query),
+        )
+        .route("/api/v1/metadata", get(metadata::metadata))
+        .route("/api/v1/targets/metadata", get(metadata::targets_metadata))
+        .route("/api/v1/rules", get(rules::rules))
+        .route("/api/v1/alerts", get(rules::alerts))
+        .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        // A long range of many series is large and repeats itself.
+        .layer(CompressionLayer::new())
+}
