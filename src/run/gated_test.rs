@@ -122,6 +122,7 @@ fn pages(input: &[InputSeries], interval: Duration) -> Result<Vec<Page>, String>
                 job,
                 instance,
                 interval,
+                timeout: interval,
             };
             let (labels, samples) = (Vec::new(), Vec::new());
             pages.push(Page {
