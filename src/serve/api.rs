@@ -1,4 +1,5 @@
-//! The routes and what each answers. Every read comes from one snapshot; writes go through token and desk.
+//! The routes beside Prometheus' API and what each answers. Every read here comes from one snapshot; writes go through
+//! token and desk.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -7,10 +8,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::FromRequest;
-use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -31,6 +29,8 @@ use super::access;
 use super::answer::ALWAYS;
 use super::answer::Failure;
 use super::answer::success;
+use super::extract;
+use super::extract::Piece;
 use super::metrics;
 use super::page;
 use super::wire;
@@ -44,8 +44,6 @@ use crate::model::Verdict;
 
 /// The largest body that a writer may send; every body here is one small object.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// How long a writer may take to send it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a client that got no verdict should wait, in seconds: about one scrape interval.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -273,7 +271,7 @@ fn one_name(key: &str, text: &str) -> Result<(), Failure> {
 
 async fn finish_rollout(
     State(service): Shared,
-    Path(id): Path<String>,
+    Piece(id): Piece,
     request: Request,
 ) -> Result<Response, Failure> {
     access::may_write(request.headers(), &service.token)?;
@@ -295,7 +293,7 @@ async fn decisions(State(service): Shared) -> Response {
     success(StatusCode::OK, Decisions { decisions })
 }
 
-async fn decision(State(service): Shared, Path(id): Path<String>) -> Result<Response, Failure> {
+async fn decision(State(service): Shared, Piece(id): Piece) -> Result<Response, Failure> {
     let snapshot = service.snapshot.load_full();
     let (decision, deliveries) = snapshot
         .decisions
@@ -340,13 +338,7 @@ async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
             text,
         ));
     }
-    let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &()))
-        .await
-        .map_err(|_| {
-            let text = "the body did not arrive in time";
-            Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
-        })?
-        .map_err(|error| Failure::new(error.status(), "bad_data", error.body_text()))?;
+    let body = extract::body(request).await?;
     serde_json::from_slice(&body).map_err(|error| {
         Failure::bad_data(format!("the body is not what is expected here: {error}"))
     })

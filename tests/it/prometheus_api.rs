@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod parameters;
+
 use serde_json::{Value, json};
 
 use crate::binary::{Daemon, House, RULES, config, eventually, told};
@@ -14,6 +16,9 @@ use crate::fault_server::{Answer, FaultServer};
 use crate::peers::installed;
 
 const PAGE: &str = "# TYPE broken gauge\nbroken 0\n# TYPE calls counter\ncalls_total{code=\"200\",path=\"/a\"} 7\ncalls_total{code=\"500\",path=\"/b\"} 2\n";
+
+/// What a form's head says.
+const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
 const GROUPS: &str = "groups:
 - name: calls
@@ -84,9 +89,8 @@ fn queries_are_answered_in_prometheus_words() {
     assert_eq!(raw["resultType"], "matrix");
     assert_eq!(raw["result"][0]["values"][0][1], "9");
     // A form does as well as a query.
-    let form = "content-type: application/x-www-form-urlencoded\r\n";
     let posted = daemon
-        .ask("POST", "/api/v1/query", form, "query=calls%3Asum")
+        .ask("POST", "/api/v1/query", FORM, "query=calls%3Asum")
         .json();
     assert_eq!(posted["data"]["result"][0]["value"][1], "9");
     let now = posted["data"]["result"][0]["value"][0].as_f64().unwrap();
@@ -126,7 +130,7 @@ fn metadata_is_what_the_pages_say() {
     let switch = Arc::clone(&helped);
     let server = FaultServer::start(move |_, _| {
         let help = if switch.load(Ordering::Relaxed) {
-            "# HELP calls Asked\n"
+            "# HELP calls Asked \\n or \\\\not.\n"
         } else {
             ""
         };
@@ -153,7 +157,7 @@ fn metadata_is_what_the_pages_say() {
     // The series are as they were; only what is said of them is new.
     helped.store(true, Ordering::Relaxed);
     eventually("the new help is shown", || {
-        result(&daemon, "/api/v1/metadata")["calls"][0]["help"] == "Asked"
+        result(&daemon, "/api/v1/metadata")["calls"][0]["help"] == "Asked \n or \\not."
     });
 }
 

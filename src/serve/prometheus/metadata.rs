@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::RawQuery;
-use axum::extract::Request;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,6 +11,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::params::Asked;
+use super::params::of_parameter;
 use super::wire::metric;
 use crate::engine::Question;
 use crate::engine::Told;
@@ -27,25 +26,21 @@ async fn said(
     service: &Service,
     targets: Option<String>,
 ) -> Result<Vec<(Labels, Arc<[Metadata]>)>, Failure> {
-    match service
-        .desk
-        .ask(Question::Metadata { targets }, None)
-        .await?
-        .told
-    {
+    let question = Question::Metadata { targets };
+    let told = service.desk.ask(question, None).await;
+    match told.map_err(|it| of_parameter("match_target", it))?.told {
         Told::Metadata(said) => Ok(said),
         other => unreachable!("metadata was asked for, not {other:?}"),
     }
 }
 
 /// By metric, what targets say of it; what several say alike stands there once.
-pub(super) async fn metadata(
-    State(service): Shared,
-    raw: RawQuery,
-    request: Request,
-) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
-    let (limit, each) = (asked.limit()?, asked.count("limit_per_metric")?);
+pub(super) async fn metadata(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
+    let limit = asked.at_most("limit")?;
+    let each = match asked.at_most("limit_per_metric")? {
+        0 => usize::MAX,
+        each => each,
+    };
     let said = said(&service, None).await?;
     let mut metrics = BTreeMap::<&str, Vec<&Metadata>>::new();
     for one in said.iter().flat_map(|(_, all)| all.iter()) {
@@ -69,11 +64,9 @@ pub(super) async fn metadata(
 /// By target, what it says of its metrics.
 pub(super) async fn targets_metadata(
     State(service): Shared,
-    raw: RawQuery,
-    request: Request,
+    asked: Asked,
 ) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
-    let limit = asked.limit()?;
+    let limit = asked.at_most("limit")?;
     let chosen = asked.get("match_target").map(str::to_owned);
     let said = said(&service, chosen).await?;
     let lines = said

@@ -1,4 +1,7 @@
-//! Prometheus' HTTP API over gated's window: what `promtool query` and Grafana ask.
+//! Prometheus' HTTP API over gated's window: what `promtool query`, Grafana and client libraries ask.
+//!
+//! What the snapshot holds (rules, alerts) is answered from it; expressions, series and metadata are asked of the
+//! core through the desk. Deliberately absent: whatever writes, administers or speaks of a database on disk.
 
 mod metadata;
 mod params;
@@ -11,6 +14,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::State;
 use axum::routing::get;
 use tower_http::compression::CompressionLayer;
@@ -27,18 +31,24 @@ pub fn routes() -> Router<Arc<Service>> {
             "/api/v1/query_range",
             get(query::query_range).post(query::query_range),
         )
-        .route("/api/v1/series", get(series::series).post(series::series))
-        .route("/api/v1/labels", get(series::labels).post(series::labels))
-        .route("/api/v1/label/{name}/values", get(series::label_values))
+        .route(
+            "/api/v1/query_exemplars",
+            get(query::query_exemplars).post(query::query_exemplars),
+        )
         .route(
             "/api/v1/format_query",
             get(query::format_query).post(query::format_query),
         )
+        .route("/api/v1/series", get(series::series).post(series::series))
+        .route("/api/v1/labels", get(series::labels).post(series::labels))
+        .route("/api/v1/label/{name}/values", get(series::label_values))
         .route("/api/v1/metadata", get(metadata::metadata))
         .route("/api/v1/targets/metadata", get(metadata::targets_metadata))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        // The limit for writers, which lies around all routes, is smaller.
+        .layer(DefaultBodyLimit::max(params::FORM_BYTES_MAX))
         // A long range of many series is large and repeats itself.
         .layer(CompressionLayer::new())
 }

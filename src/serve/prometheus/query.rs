@@ -1,7 +1,5 @@
-//! Expressions: at a moment, over a time, written anew.
+//! Expressions: at a moment, over a time, written anew. Exemplars are not kept.
 
-use axum::extract::RawQuery;
-use axum::extract::Request;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
@@ -20,28 +18,18 @@ use crate::engine::Question;
 use crate::engine::Told;
 use crate::serve::answer::Failure;
 
-pub(super) async fn query(
-    State(service): Shared,
-    raw: RawQuery,
-    request: Request,
-) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
+pub(super) async fn query(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
     let text = needed("query", asked.get("query"))?.to_owned();
     let at = asked.time("time")?.unwrap_or_else(|| (service.now)());
     let limit = asked.limit()?;
     let told = service
         .desk
-        .ask(Question::Query { text, at }, asked.duration("timeout")?)
+        .ask(Question::Query { text, at }, asked.timeout()?)
         .await?;
     Ok(told_json(told, limit))
 }
 
-pub(super) async fn query_range(
-    State(service): Shared,
-    raw: RawQuery,
-    request: Request,
-) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
+pub(super) async fn query_range(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
     let text = needed("query", asked.get("query"))?.to_owned();
     let start = needed("start", asked.time("start")?)?;
     let end = needed("end", asked.time("end")?)?;
@@ -53,10 +41,7 @@ pub(super) async fn query_range(
         end,
         step,
     };
-    let told = service
-        .desk
-        .ask(question, asked.duration("timeout")?)
-        .await?;
+    let told = service.desk.ask(question, asked.timeout()?).await?;
     Ok(told_json(told, limit))
 }
 
@@ -106,10 +91,8 @@ fn told_json(answered_with: Answered, limit: usize) -> Response {
 
 pub(super) async fn format_query(
     State(service): Shared,
-    raw: RawQuery,
-    request: Request,
+    asked: Asked,
 ) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
     let text = needed("query", asked.get("query"))?.to_owned();
     match service
         .desk
@@ -120,4 +103,16 @@ pub(super) async fn format_query(
         Told::Text(_, text) => Ok(answered(text.into(), false)),
         other => unreachable!("a text was asked for, not {other:?}"),
     }
+}
+
+/// gated keeps no exemplars, so there are none of any query that can be read.
+pub(super) async fn query_exemplars(
+    State(service): Shared,
+    asked: Asked,
+) -> Result<Response, Failure> {
+    asked.time("start")?;
+    asked.time("end")?;
+    let text = needed("query", asked.get("query"))?.to_owned();
+    service.desk.ask(Question::Format { text }, None).await?;
+    Ok(answered(json!([]), false))
 }

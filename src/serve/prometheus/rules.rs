@@ -1,6 +1,5 @@
 //! Rule groups and alerts: those of Prometheus' files, and gated's own triggers as one group for each phase.
 
-use axum::extract::RawQuery;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,7 +8,6 @@ use serde_json::json;
 
 use super::Shared;
 use super::params::Asked;
-use super::params::decoded;
 use super::wire::metric;
 use super::wire::number;
 use crate::engine::AlertState;
@@ -26,11 +24,7 @@ use crate::serve::answer::Failure;
 use crate::serve::answer::success;
 
 /// Prometheus' rule groups, and gated's own triggers as one group for each phase.
-pub(super) async fn rules(
-    State(service): Shared,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Failure> {
-    let asked = Asked(decoded(query.unwrap_or_default().as_bytes()));
+pub(super) async fn rules(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
     let kind = match asked.get("type") {
         None => None,
         Some("alert") => Some("alerting"),

@@ -2,9 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::Path;
-use axum::extract::RawQuery;
-use axum::extract::Request;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
@@ -12,6 +9,7 @@ use serde_json::json;
 
 use super::Shared;
 use super::params::Asked;
+use super::params::of_parameter;
 use super::wire::answered;
 use super::wire::metric;
 use crate::engine::Question;
@@ -19,27 +17,31 @@ use crate::engine::Told;
 use crate::model::Labels;
 use crate::serve::Service;
 use crate::serve::answer::Failure;
+use crate::serve::extract::Piece;
 
-/// Every series that the parameters `match[]` choose.
+/// Every series that the parameters `match[]` choose and that the window held within `start` and `end`.
+///
+/// Prometheus answers by the spans of its blocks and chunks rather than by single samples. Here the window is one such
+/// span: what reaches into the time from its oldest scrape to now gets all that it holds, anything else nothing.
 async fn matching(service: &Service, asked: &Asked) -> Result<Vec<Labels>, Failure> {
+    let (start, end) = (asked.time("start")?, asked.time("end")?);
     let selectors = asked.all("match[]");
-    match service
-        .desk
-        .ask(Question::Series { selectors }, None)
-        .await?
-        .told
-    {
-        Told::Series(series) => Ok(series),
-        other => unreachable!("series were asked for, not {other:?}"),
-    }
+    let told = service.desk.ask(Question::Series { selectors }, None).await;
+    let Told::Series(series) = told.map_err(|it| of_parameter("match[]", it))?.told else {
+        unreachable!("series were asked for");
+    };
+    let held_since = service.snapshot.load().held_since;
+    let begun = start.is_none_or(|it| it <= (service.now)());
+    let held = end.is_none_or(|it| held_since.is_some_and(|since| since <= it));
+    let forward = start.zip(end).is_none_or(|(start, end)| start <= end);
+    Ok(if begun && held && forward {
+        series
+    } else {
+        Vec::new()
+    })
 }
 
-pub(super) async fn series(
-    State(service): Shared,
-    raw: RawQuery,
-    request: Request,
-) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
+pub(super) async fn series(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
     if asked.all("match[]").is_empty() {
         return Err(Failure::bad_data("no match[] parameter provided"));
     }
@@ -52,12 +54,7 @@ fn told_json_series(series: &[Labels], limit: usize) -> Response {
     answered(shown.into(), series.len() > limit)
 }
 
-pub(super) async fn labels(
-    State(service): Shared,
-    raw: RawQuery,
-    request: Request,
-) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
+pub(super) async fn labels(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
     let found = matching(&service, &asked).await?;
     let names = found
         .iter()
@@ -67,11 +64,13 @@ pub(super) async fn labels(
 
 pub(super) async fn label_values(
     State(service): Shared,
-    Path(name): Path<String>,
-    raw: RawQuery,
-    request: Request,
+    name: Result<Piece, Failure>,
+    asked: Asked,
 ) -> Result<Response, Failure> {
-    let asked = Asked::read(raw, request).await?;
+    let Piece(name) = name.map_err(|it| {
+        let text = format!("invalid label name: {}", it.text);
+        Failure::bad_data(text)
+    })?;
     let found = matching(&service, &asked).await?;
     let name = unescaped(&name);
     let values = found.iter().filter_map(|labels| labels.get(&name));

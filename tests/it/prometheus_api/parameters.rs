@@ -1,0 +1,134 @@
+//! What a parameter does, whatever way it comes, and what is said of one that is wrong.
+
+use serde_json::json;
+
+use super::{FORM, result, running};
+use crate::binary::Daemon;
+
+/// Status and error of a refusal, after a look at its kind.
+fn refused(daemon: &Daemon, path: &str) -> (u16, String) {
+    let reply = daemon.get(path);
+    let body = reply.json();
+    assert_eq!(body["errorType"], "bad_data", "{path}: {body}");
+    (reply.status, body["error"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn series_are_those_of_the_asked_time() {
+    let (_house, daemon, _server) = running();
+    let begun = jiff::Timestamp::now().as_second() - 3600;
+    let paths = [
+        ("/api/v1/series?match[]=calls_total&", 2),
+        ("/api/v1/labels?match[]=calls_total&", 5),
+        ("/api/v1/label/code/values?", 2),
+    ];
+    for (path, all) in paths {
+        for (times, found) in [
+            (String::new(), all),
+            (format!("start={begun}"), all),
+            (format!("start={begun}&end={}", begun + 7200), all),
+            (format!("end={begun}"), 0),
+            (format!("start={}", begun + 7200), 0),
+            (format!("start={}&end={begun}", begun + 7200), 0),
+        ] {
+            let told = result(&daemon, &format!("{path}{times}"));
+            assert_eq!(told.as_array().unwrap().len(), found, "{path}{times}");
+        }
+        for name in ["start", "end"] {
+            let (status, error) = refused(&daemon, &format!("{path}{name}=x"));
+            assert_eq!(status, 400);
+            assert!(
+                error.starts_with(&format!("invalid parameter \"{name}\": ")),
+                "{error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn forms_are_read_as_go_reads_them() {
+    let (_house, daemon, _server) = running();
+    let value = |path: &str, head: &str, body: &str| {
+        let reply = daemon.ask("POST", path, head, body);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.json()["data"]["result"][1].clone()
+    };
+    assert_eq!(value("/api/v1/query?query=1", FORM, "query=2"), "2");
+    assert_eq!(value("/api/v1/query?query=1", FORM, "time=2"), "1");
+    let loud = "content-type: APPLICATION/x-www-form-urlencoded; charset=UTF-8\r\n";
+    assert_eq!(value("/api/v1/query", loud, "query=3"), "3");
+    // Larger than what a writer may send, and no larger than a form may be.
+    let more = format!("query=4&x={}", "x".repeat(1_000_000));
+    assert_eq!(value("/api/v1/query", FORM, &more), "4");
+    let reply = daemon.ask(
+        "POST",
+        "/api/v1/query",
+        FORM,
+        &format!("query=4&x={}", "x".repeat(1 << 20)),
+    );
+    let body = reply.json();
+    assert_eq!(
+        (reply.status, &body["errorType"]),
+        (413, &json!("bad_data"))
+    );
+    assert_eq!(body["error"], "the form is larger than 1 MiB");
+}
+
+#[test]
+fn nothing_is_a_limit_where_prometheus_means_it() {
+    let (_house, daemon, _server) = running();
+    assert_eq!(result(&daemon, "/api/v1/metadata?limit=0"), json!({}));
+    assert_eq!(
+        result(&daemon, "/api/v1/targets/metadata?limit=0"),
+        json!([])
+    );
+    for query in ["limit=-1", "limit_per_metric=0", ""] {
+        let told = result(&daemon, &format!("/api/v1/metadata?{query}"));
+        assert_eq!(told.as_object().unwrap().len(), 2, "{query}");
+    }
+    let all = result(&daemon, "/api/v1/label/code/values?limit=0");
+    assert_eq!(all, json!(["200", "500"]));
+    for path in [
+        "/api/v1/query?query=1&timeout=0",
+        "/api/v1/query_range?query=1&start=1&end=2&step=1&timeout=0s",
+    ] {
+        let reply = daemon.get(path);
+        assert_eq!(
+            (reply.status, &reply.json()["errorType"]),
+            (503, &json!("timeout")),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_fault_names_its_parameter() {
+    let (_house, daemon, _server) = running();
+    for (path, says) in [
+        (
+            "/api/v1/series?match[]=a%7B",
+            "invalid parameter \"match[]\": ",
+        ),
+        (
+            "/api/v1/labels?match[]=sum(a)",
+            "invalid parameter \"match[]\": ",
+        ),
+        (
+            "/api/v1/label/code/values?match[]=%7B%7D",
+            "invalid parameter \"match[]\": ",
+        ),
+        (
+            "/api/v1/targets/metadata?match_target=a%7B",
+            "invalid parameter \"match_target\": ",
+        ),
+        ("/api/v1/query_exemplars", "invalid parameter \"query\": "),
+        (
+            "/api/v1/query_exemplars?query=a&start=x",
+            "invalid parameter \"start\": ",
+        ),
+        ("/api/v1/label/%ff/values", "invalid label name"),
+    ] {
+        let (status, error) = refused(&daemon, path);
+        assert!(status == 400 && error.starts_with(says), "{path}: {error}");
+    }
+}
