@@ -66,7 +66,6 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
             get(own_metrics).with_state((Arc::clone(&service), Arc::default())),
         )
         .route("/api/v1/verdict", get(verdict))
-        .route("/api/v1/targets", get(targets))
         .route("/api/v1/rollouts", get(rollouts).post(start_rollout))
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
@@ -170,22 +169,6 @@ async fn verdict(State(service): Shared) -> Response {
         &state,
     ))
     .into_response()
-}
-
-async fn targets(State(service): Shared) -> Response {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Targets<'a> {
-        active_targets: Vec<wire::TargetLine<'a>>,
-        /// gated forgets what discovery drops.
-        dropped_targets: [(); 0],
-    }
-    let snapshot = service.snapshot.load_full();
-    let targets = Targets {
-        active_targets: snapshot.targets.iter().map(wire::TargetLine::new).collect(),
-        dropped_targets: [],
-    };
-    success(StatusCode::OK, targets)
 }
 
 async fn rollouts(State(service): Shared) -> Response {

@@ -164,22 +164,29 @@ fn metadata_is_what_the_pages_say() {
 #[test]
 fn answers_are_squeezed_for_who_asks() {
     let (_house, daemon, _server) = running();
-    let mut stream = TcpStream::connect(daemon.address()).unwrap();
-    let request = "GET /api/v1/query?query=calls_total HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8_lossy(&answer);
-    assert!(
-        text.to_lowercase().contains("content-encoding: gzip"),
-        "{text}"
-    );
-    let start = answer.windows(2).position(|it| it == [0x1f, 0x8b]).unwrap();
-    let mut body = String::new();
-    let mut gzip = flate2::read::GzDecoder::new(&answer[start..]);
-    // The end of the chunk follows the end of the stream.
-    gzip.read_to_string(&mut body).unwrap();
-    assert!(body.contains("calls_total"), "{body}");
+    for (path, holds) in [
+        ("/api/v1/query?query=calls_total", "calls_total"),
+        ("/api/v1/targets", "scrapeUrl"),
+    ] {
+        let mut stream = TcpStream::connect(daemon.address()).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(
+            text.to_lowercase().contains("content-encoding: gzip"),
+            "{text}"
+        );
+        let start = answer.windows(2).position(|it| it == [0x1f, 0x8b]).unwrap();
+        let mut body = String::new();
+        let mut gzip = flate2::read::GzDecoder::new(&answer[start..]);
+        // The end of the chunk follows the end of the stream.
+        gzip.read_to_string(&mut body).unwrap();
+        assert!(body.contains(holds), "{body}");
+    }
 }
 
 #[test]

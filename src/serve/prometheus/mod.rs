@@ -1,6 +1,6 @@
 //! Prometheus' HTTP API over gated's window: what `promtool query`, Grafana and client libraries ask.
 //!
-//! What the snapshot holds (rules, alerts) is answered from it; expressions, series and metadata are asked of the
+//! What the snapshot holds (rules, alerts, targets) is answered from it; expressions, series and metadata are asked of the
 //! core through the desk. Deliberately absent: whatever writes, administers or speaks of a database on disk.
 
 mod metadata;
@@ -9,6 +9,7 @@ mod query;
 mod rules;
 mod series;
 mod status;
+mod targets;
 mod wire;
 
 use std::sync::Arc;
@@ -43,7 +44,9 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/api/v1/labels", get(series::labels).post(series::labels))
         .route("/api/v1/label/{name}/values", get(series::label_values))
         .route("/api/v1/metadata", get(metadata::metadata))
+        .route("/api/v1/targets", get(targets::targets))
         .route("/api/v1/targets/metadata", get(metadata::targets_metadata))
+        .route("/api/v1/scrape_pools", get(targets::scrape_pools))
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))

@@ -135,7 +135,7 @@ pub(super) fn of_parameter(name: &str, failure: AskFailure) -> Failure {
 }
 
 /// The pairs of a form or of a query.
-fn decoded(text: &[u8]) -> Vec<(String, String)> {
+pub(super) fn decoded(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text)
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect()

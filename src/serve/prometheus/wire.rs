@@ -10,6 +10,9 @@ use crate::engine::Note;
 use crate::model::Labels;
 use crate::model::Timestamp;
 
+/// What Prometheus writes for a moment that has not come: Go's zero time.
+pub(super) const NEVER: &str = "0001-01-01T00:00:00Z";
+
 pub(super) fn answered(data: Value, cut: bool) -> Response {
     answered_noting(data, cut, &[])
 }

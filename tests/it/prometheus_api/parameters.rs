@@ -46,6 +46,46 @@ fn series_are_those_of_the_asked_time() {
 }
 
 #[test]
+fn targets_are_narrowed_and_say_what_is_known() {
+    let (_house, daemon, server) = running();
+    let targets = |query: &str| {
+        let told = result(&daemon, &format!("/api/v1/targets{query}"));
+        (
+            told["activeTargets"].as_array().unwrap().len(),
+            told["droppedTargets"].as_array().unwrap().len(),
+        )
+    };
+    for (query, active) in [
+        ("", 1),
+        ("?state=any", 1),
+        ("?state=Active", 1),
+        ("?state=dropped", 0),
+        ("?scrapePool=shop", 1),
+        ("?scrapePool=other", 0),
+    ] {
+        assert_eq!(targets(query), (active, 0), "{query}");
+    }
+    let told = result(&daemon, "/api/v1/targets");
+    let target = &told["activeTargets"][0];
+    assert_eq!(
+        (&target["scrapeInterval"], &target["scrapeTimeout"]),
+        (&json!("100ms"), &json!("90ms"))
+    );
+    let url = server.url();
+    let address = url.strip_prefix("http://").unwrap();
+    let address = address.strip_suffix("/metrics").unwrap();
+    assert_eq!(
+        target["discoveredLabels"],
+        json!({
+            "__address__": address, "__scheme__": "http", "__metrics_path__": "/metrics", "job": "shop",
+            "__scrape_interval__": "100ms", "__scrape_timeout__": "90ms",
+        })
+    );
+    let pools = result(&daemon, "/api/v1/scrape_pools");
+    assert_eq!(pools, json!({"scrapePools": ["shop"]}));
+}
+
+#[test]
 fn forms_are_read_as_go_reads_them() {
     let (_house, daemon, _server) = running();
     let value = |path: &str, head: &str, body: &str| {
