@@ -3,6 +3,7 @@
 //! What the snapshot holds (rules, alerts, targets) is answered from it; expressions, series and metadata are asked of the
 //! core through the desk. Deliberately absent: whatever writes, administers or speaks of a database on disk.
 
+mod groups;
 mod metadata;
 mod params;
 mod query;

@@ -1,199 +1,174 @@
-//! Rule groups and alerts: those of Prometheus' files, and gated's own triggers as one group for each phase.
+//! Rules and alerts: which of them are asked for, and how many groups at once.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use ring::digest;
 use serde_json::Value;
 use serde_json::json;
 
 use super::Shared;
+use super::groups::group_json;
+use super::groups::own_groups;
 use super::params::Asked;
-use super::wire::metric;
-use super::wire::number;
-use crate::engine::AlertState;
-use crate::engine::AlertingState;
-use crate::engine::GroupState;
-use crate::engine::Health;
-use crate::engine::Outcome;
-use crate::engine::RuleAlert;
-use crate::engine::RuleState;
-use crate::engine::Snapshot;
-use crate::engine::TriggerState;
-use crate::model::Timestamp;
+use super::params::invalid;
+use super::params::of_parameter;
+use crate::engine::Question;
+use crate::engine::Selector;
+use crate::model::Labels;
+use crate::serve::Service;
 use crate::serve::answer::Failure;
 use crate::serve::answer::success;
 
+/// Which rules of which groups; an empty list chooses all.
+struct Chosen {
+    kind: Option<&'static str>,
+    names: Vec<String>,
+    groups: Vec<String>,
+    files: Vec<String>,
+    selectors: Vec<Selector>,
+}
+
 /// Prometheus' rule groups, and gated's own triggers as one group for each phase.
 pub(super) async fn rules(State(service): Shared, asked: Asked) -> Result<Response, Failure> {
-    let kind = match asked.get("type") {
-        None => None,
-        Some("alert") => Some("alerting"),
-        Some("record") => Some("recording"),
-        Some(other) => {
-            let text = format!("invalid parameter \"type\": not supported value \"{other}\"");
-            return Err(Failure::bad_data(text));
-        }
-    };
+    let chosen = Chosen::read(&service, &asked).await?;
+    let without_alerts = asked.read("exclude_alerts", go_bool)?.unwrap_or(false);
+    let page = Page::read(&asked)?;
     let snapshot = service.snapshot.load_full();
     let mut groups: Vec<Value> = snapshot.groups.iter().map(group_json).collect();
     groups.extend(own_groups(&snapshot));
-    let (names, files) = (asked.all("rule_name[]"), asked.all("file[]"));
-    let wanted_groups = asked.all("rule_group[]");
-    let chosen = |list: &[String], value: &Value| {
-        list.is_empty() || list.iter().any(|it| value == it.as_str())
-    };
-    groups.retain_mut(|group| {
-        if !chosen(&files, &group["file"]) || !chosen(&wanted_groups, &group["name"]) {
+    if let Some(page) = &page {
+        page.skip(&mut groups)?;
+    }
+    groups.retain_mut(|group| chosen.narrow(group));
+    let rest = page.and_then(|page| page.cut(&mut groups));
+    if without_alerts {
+        let rules = groups
+            .iter_mut()
+            .filter_map(|it| it["rules"].as_array_mut());
+        for alerts in rules.flatten().filter_map(|it| it.get_mut("alerts")) {
+            *alerts = json!([]);
+        }
+    }
+    let mut told = json!({"groups": groups});
+    if let Some(token) = rest {
+        told["groupNextToken"] = token.into();
+    }
+    Ok(success(StatusCode::OK, told))
+}
+
+impl Chosen {
+    async fn read(service: &Service, asked: &Asked) -> Result<Self, Failure> {
+        let kind = asked.read("type", |text| match text.to_lowercase().as_str() {
+            "alert" => Ok("alerting"),
+            "record" => Ok("recording"),
+            _ => Err(format!("not supported value \"{text}\"")),
+        })?;
+        Ok(Self {
+            kind,
+            names: asked.all("rule_name[]"),
+            groups: asked.all("rule_group[]"),
+            files: asked.all("file[]"),
+            selectors: selectors(service, asked.all("match[]")).await?,
+        })
+    }
+
+    /// Leaves the chosen rules in the group; whether it is chosen itself.
+    fn narrow(&self, group: &mut Value) -> bool {
+        if !among(&self.files, &group["file"]) || !among(&self.groups, &group["name"]) {
             return false;
         }
         let Some(rules) = group["rules"].as_array_mut() else {
             return false;
         };
-        let narrowed = kind.is_some() || !names.is_empty();
+        let all = rules.len();
         rules.retain(|rule| {
-            kind.is_none_or(|kind| rule["type"] == kind) && chosen(&names, &rule["name"])
+            self.kind.is_none_or(|kind| rule["type"] == kind)
+                && among(&self.names, &rule["name"])
+                && self.selects(&rule["labels"])
         });
-        !narrowed || !rules.is_empty()
-    });
-    Ok(success(StatusCode::OK, json!({"groups": groups})))
-}
-
-fn group_json(group: &GroupState) -> Value {
-    let rules: Vec<Value> = group.rules.iter().map(rule_json).collect();
-    json!({
-        "name": group.name,
-        "file": group.file,
-        "interval": group.interval.as_secs_f64(),
-        "limit": group.limit,
-        "rules": rules,
-        "evaluationTime": 0.0,
-        "lastEvaluation": evaluated(group.evaluated_at),
-    })
-}
-
-fn evaluated(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |at| at.to_string())
-}
-
-fn rule_json(rule: &RuleState) -> Value {
-    let (health, error) = match &rule.health {
-        Health::Unknown => ("unknown", ""),
-        Health::Good => ("ok", ""),
-        Health::Bad(why) => ("err", why.as_str()),
-    };
-    let mut shown = json!({
-        "name": rule.name,
-        "query": rule.expr,
-        "labels": rule.labels,
-        "health": health,
-        "evaluationTime": 0.0,
-        "lastEvaluation": evaluated(rule.evaluated_at),
-        "type": "recording",
-    });
-    if !error.is_empty() {
-        shown["lastError"] = error.into();
+        all == 0 || !rules.is_empty()
     }
-    if let Some(AlertingState {
-        hold,
-        keep_firing_for,
-        annotations,
-        alerts,
-    }) = &rule.alerting
-    {
-        shown["type"] = "alerting".into();
-        shown["duration"] = hold.as_secs_f64().into();
-        shown["keepFiringFor"] = keep_firing_for.as_secs_f64().into();
-        shown["annotations"] = json!(annotations);
-        shown["alerts"] = alerts.iter().map(alert_json).collect();
-        let firing = alerts.iter().any(|it| it.state == AlertState::Firing);
-        shown["state"] = match (firing, alerts.is_empty()) {
-            (true, _) => "firing",
-            (false, false) => "pending",
-            (false, true) if rule.evaluated_at.is_none() => "unknown",
-            (false, true) => "inactive",
-        }
-        .into();
+
+    fn selects(&self, labels: &Value) -> bool {
+        let pairs = labels.as_object().into_iter().flatten();
+        let labels = Labels::new(pairs.map(|(name, value)| (name, value.as_str().unwrap_or(""))));
+        self.selectors.is_empty() || self.selectors.iter().any(|it| it.matches(&labels))
     }
-    shown
 }
 
-fn alert_json(alert: &RuleAlert) -> Value {
-    let mut shown = json!({
-        "labels": metric(&alert.labels),
-        "annotations": alert.annotations,
-        "state": match alert.state {
-            AlertState::Pending => "pending",
-            AlertState::Firing => "firing",
-            AlertState::Resolved { .. } => "inactive",
-        },
-        "activeAt": alert.active_at.to_string(),
-        "value": exponent(alert.value),
-    });
-    if let Some(since) = alert.keep_firing_since {
-        shown["keepFiringSince"] = since.to_string().into();
-    }
-    shown
+fn among(list: &[String], value: &Value) -> bool {
+    list.is_empty() || list.iter().any(|it| value == it.as_str())
 }
 
-/// As Go's `'e'` writes it: `1.5e+01`.
-fn exponent(value: f64) -> String {
-    if !value.is_finite() {
-        return number(value);
+/// The core reads each first, since only it has the stack for any text: a question about targets, of which only the
+/// faults count.
+async fn selectors(service: &Service, texts: Vec<String>) -> Result<Vec<Selector>, Failure> {
+    let mut selectors = Vec::new();
+    for text in texts {
+        let targets = Some(text.clone());
+        let question = Question::Metadata { targets };
+        let read = service.desk.ask(question, None).await;
+        read.map_err(|it| of_parameter("match[]", it))?;
+        selectors.extend(Selector::parse(&text));
     }
-    let text = format!("{value:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let (sign, exponent) = match exponent.strip_prefix('-') {
-        Some(rest) => ('-', rest),
-        None => ('+', exponent),
-    };
-    format!("{digits}e{sign}{exponent:0>2}")
+    Ok(selectors)
 }
 
-/// gated's own triggers that are judged now.
-fn own_groups(snapshot: &Snapshot) -> Vec<Value> {
-    let mut groups: Vec<(String, Vec<Value>)> = Vec::new();
-    for trigger in &snapshot.triggers {
-        let rule = own_rule(trigger);
-        match groups.iter_mut().find(|(name, _)| *name == trigger.phase) {
-            Some((_, rules)) => rules.push(rule),
-            None => groups.push((trigger.phase.clone(), vec![rule])),
+/// As Go's `strconv.ParseBool`.
+fn go_bool(text: &str) -> Result<bool, String> {
+    match text.to_lowercase().as_str() {
+        "1" | "t" | "true" => Ok(true),
+        "0" | "f" | "false" => Ok(false),
+        _ => Err(format!("\"{text}\" is neither true nor false")),
+    }
+}
+
+/// So many groups, from the one that the token of the answer before names.
+struct Page {
+    limit: usize,
+    from: Option<String>,
+}
+
+impl Page {
+    fn read(asked: &Asked) -> Result<Option<Self>, Failure> {
+        let limit = asked.read("group_limit", |text| match text.parse::<u32>() {
+            Ok(0) => Err("it must be greater than 0".to_owned()),
+            Ok(limit) => Ok(limit as usize),
+            Err(_) => Err("it must be a whole number".to_owned()),
+        })?;
+        let from = asked.get("group_next_token").map(str::to_owned);
+        match (limit, from) {
+            (Some(limit), from) => Ok(Some(Self { limit, from })),
+            (None, Some(_)) => Err(invalid("group_next_token", "it needs group_limit")),
+            (None, None) => Ok(None),
         }
     }
-    let evaluated = evaluated(snapshot.verdict.evaluated_at);
-    groups
-        .into_iter()
-        .map(|(name, rules)| {
-            json!({
-                "name": name, "file": "gated", "interval": 0.0, "limit": 0, "rules": rules,
-                "evaluationTime": 0.0, "lastEvaluation": evaluated,
-            })
-        })
-        .collect()
+
+    /// Leaves out the groups of the pages before.
+    fn skip(&self, groups: &mut Vec<Value>) -> Result<(), Failure> {
+        if let Some(from) = &self.from {
+            let place = groups.iter().position(|group| token(group) == *from);
+            let why = "no group has this token. Were rule groups changed?";
+            groups.drain(..place.ok_or_else(|| invalid("group_next_token", why))?);
+        }
+        Ok(())
+    }
+
+    /// Leaves out the groups of the pages behind; the token of the next one.
+    fn cut(&self, groups: &mut Vec<Value>) -> Option<String> {
+        let next = groups.get(self.limit).map(token);
+        groups.truncate(self.limit);
+        next
+    }
 }
 
-fn own_rule(trigger: &TriggerState) -> Value {
-    let state = match trigger.outcome {
-        Outcome::Firing => "firing",
-        Outcome::Pending => "pending",
-        Outcome::Unknown => "unknown",
-        Outcome::Quiet | Outcome::Met | Outcome::Missed => "inactive",
-    };
-    let alerts: Vec<Value> = trigger
-        .active_at
-        .iter()
-        .map(|at| {
-            json!({
-                "labels": {"alertname": trigger.name, "severity": trigger.severity.word(), "series": trigger.series},
-                "annotations": {}, "state": state, "activeAt": at.to_string(), "value": "",
-            })
-        })
-        .collect();
-    json!({
-        "name": trigger.name, "query": trigger.condition, "duration": 0.0, "keepFiringFor": 0.0,
-        "labels": {"severity": trigger.severity.word(), "gated_do": trigger.action.word()},
-        "annotations": {}, "alerts": alerts, "health": "ok", "evaluationTime": 0.0,
-        "lastEvaluation": evaluated(None), "type": "alerting", "state": state,
-    })
+/// Names a group by its file and name, as letters that a URL takes as they are.
+fn token(group: &Value) -> String {
+    let text = format!("{};{}", group["file"], group["name"]);
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let half = digest.as_ref().first_chunk().expect("SHA-256 has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(*half))
 }
 
 /// Pending and firing alerts of the rule groups and of gated's own triggers.

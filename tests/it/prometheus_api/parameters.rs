@@ -1,9 +1,9 @@
 //! What a parameter does, whatever way it comes, and what is said of one that is wrong.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{FORM, result, running};
-use crate::binary::Daemon;
+use crate::binary::{Daemon, eventually};
 
 /// Status and error of a refusal, after a look at its kind.
 fn refused(daemon: &Daemon, path: &str) -> (u16, String) {
@@ -83,6 +83,69 @@ fn targets_are_narrowed_and_say_what_is_known() {
     );
     let pools = result(&daemon, "/api/v1/scrape_pools");
     assert_eq!(pools, json!({"scrapePools": ["shop"]}));
+}
+
+#[test]
+fn rules_are_narrowed_and_paged() {
+    let (_house, daemon, _server) = running();
+    eventually("an alert", || {
+        let groups = result(&daemon, "/api/v1/rules");
+        groups["groups"][0]["rules"][1]["state"] == "firing"
+    });
+    let names = |told: &Value| -> Vec<(String, String)> {
+        let groups = told["groups"].as_array().unwrap().iter();
+        let rules = groups.flat_map(|group| {
+            let rules = group["rules"].as_array().unwrap().iter();
+            rules.map(move |rule| (group["name"].to_string(), rule["name"].to_string()))
+        });
+        let unquoted = |text: String| text.trim_matches('"').to_owned();
+        rules
+            .map(|(group, rule)| (unquoted(group), unquoted(rule)))
+            .collect()
+    };
+    let pair = |group: &str, rule: &str| (group.to_owned(), rule.to_owned());
+    for (query, expected) in [
+        (
+            "match[]=%7Bseverity%3D%22warning%22%7D",
+            vec![pair("calls", "Calls")],
+        ),
+        (
+            "match[]=%7Bseverity%3D%22P1%22%7D&match[]=%7Bseverity%3D~%22warn.*%22%7D",
+            vec![pair("calls", "Calls"), pair("watch", "breakage")],
+        ),
+        ("match[]=%7Bseverity%3D%22none%22%7D", vec![]),
+    ] {
+        let told = result(&daemon, &format!("/api/v1/rules?{query}"));
+        assert_eq!(names(&told), expected, "{query}");
+    }
+    let bare = result(&daemon, "/api/v1/rules?exclude_alerts=True");
+    assert_eq!(bare["groups"][0]["rules"][1]["alerts"], json!([]));
+    assert_eq!(bare["groups"][0]["rules"][1]["state"], "firing");
+
+    let first = result(&daemon, "/api/v1/rules?group_limit=1");
+    assert_eq!(first["groups"].as_array().unwrap().len(), 1);
+    assert_eq!(first["groups"][0]["name"], "calls");
+    let token = first["groupNextToken"].as_str().unwrap();
+    let path = format!("/api/v1/rules?group_limit=1&group_next_token={token}");
+    let second = result(&daemon, &path);
+    assert_eq!(second["groups"][0]["name"], "watch");
+    assert_eq!(second.get("groupNextToken"), None);
+
+    for (query, says) in [
+        ("exclude_alerts=x", "\"exclude_alerts\""),
+        ("match[]=sum(a)", "\"match[]\""),
+        ("group_limit=x", "\"group_limit\""),
+        ("group_limit=0", "\"group_limit\""),
+        ("group_next_token=x", "\"group_next_token\""),
+        ("group_next_token=x&group_limit=1", "\"group_next_token\""),
+    ] {
+        let (status, error) = refused(&daemon, &format!("/api/v1/rules?{query}"));
+        let says = format!("invalid parameter {says}: ");
+        assert!(
+            status == 400 && error.starts_with(&says),
+            "{query}: {error}"
+        );
+    }
 }
 
 #[test]
