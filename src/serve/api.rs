@@ -12,7 +12,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Html;
@@ -53,6 +55,7 @@ type Shared = State<Arc<Service>>;
 pub fn router(service: Arc<Service>, loopback: bool) -> Router {
     let ready = get(ready);
     let healthy = get(async || "gated is healthy.\n");
+    let started = (service.now)();
     Router::new()
         .route("/", get(status_page))
         .route("/-/healthy", healthy.clone())
@@ -70,11 +73,15 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
-        .merge(super::prometheus::routes())
+        .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
+        .method_not_allowed_fallback(async |method: Method, path: Uri| {
+            // As Prometheus answers a preflight, but no other site is let in.
+            if method == Method::OPTIONS && path.path().starts_with("/api/v1/") {
+                return StatusCode::NO_CONTENT.into_response();
+            }
             let text = "this path does not take this method";
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", text)
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", text).into_response()
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(

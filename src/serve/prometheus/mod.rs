@@ -22,11 +22,12 @@ use axum::routing::get;
 use tower_http::compression::CompressionLayer;
 
 use super::Service;
+use crate::model::Timestamp;
 
 type Shared = State<Arc<Service>>;
 
-/// The routes, below `/api/v1`.
-pub fn routes() -> Router<Arc<Service>> {
+/// The routes, below `/api/v1`, of a server that began at `started`.
+pub fn routes(started: Timestamp) -> Router<Arc<Service>> {
     Router::new()
         .route("/api/v1/query", get(query::query).post(query::query))
         .route(
@@ -51,6 +52,11 @@ pub fn routes() -> Router<Arc<Service>> {
         .route("/api/v1/rules", get(rules::rules))
         .route("/api/v1/alerts", get(rules::alerts))
         .route("/api/v1/status/buildinfo", get(status::buildinfo))
+        .route(
+            "/api/v1/status/runtimeinfo",
+            get(async move |State(service): Shared| status::runtimeinfo(&service, started)),
+        )
+        .route("/api/v1/status/flags", get(status::flags))
         // The limit for writers, which lies around all routes, is smaller.
         .layer(DefaultBodyLimit::max(params::FORM_BYTES_MAX))
         // A long range of many series is large and repeats itself.

@@ -235,3 +235,30 @@ fn a_fault_names_its_parameter() {
         assert!(status == 400 && error.starts_with(says), "{path}: {error}");
     }
 }
+
+#[test]
+fn what_is_asked_of_prometheus_itself() {
+    let (_house, daemon, _server) = running();
+    let exemplars = "/api/v1/query_exemplars?query=calls_total&start=1&end=2";
+    assert_eq!(result(&daemon, exemplars), json!([]));
+    let build = result(&daemon, "/api/v1/status/buildinfo");
+    assert_eq!(
+        (&build["version"], &build["gated_version"]),
+        (&json!("3.5.0"), &json!(env!("CARGO_PKG_VERSION")))
+    );
+    let runtime = result(&daemon, "/api/v1/status/runtimeinfo");
+    let time = |key: &str| -> jiff::Timestamp { runtime[key].as_str().unwrap().parse().unwrap() };
+    assert!(time("startTime") < time("serverTime"), "{runtime}");
+    let flags = result(&daemon, "/api/v1/status/flags");
+    assert_eq!(flags["query.lookback-delta"], "5m");
+    for path in [
+        "/api/v1/query",
+        "/api/v1/label/code/values",
+        "/api/v1/rules",
+    ] {
+        let reply = daemon.ask("OPTIONS", path, "origin: http://elsewhere\r\n", "");
+        assert_eq!((reply.status, reply.body.as_str()), (204, ""), "{path}");
+        assert!(!reply.head.contains("access-control"), "{}", reply.head);
+    }
+    assert_eq!(daemon.ask("OPTIONS", "/gate", "", "").status, 405);
+}
