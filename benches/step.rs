@@ -182,6 +182,7 @@ fn ready(pages: &[Vec<Labels>]) -> Engine {
             labels: Labels::new([("job", "api"), ("instance", &instance)]),
             instance,
             interval: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
         };
         engine.apply(start, Input::Target(info), &mut out);
     }

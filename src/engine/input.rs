@@ -43,6 +43,8 @@ pub struct TargetInfo {
     /// Labels of the target itself, `job` and `instance` included: what `up` carries.
     pub labels: Labels,
     pub interval: Duration,
+    /// How long a scrape of it may take.
+    pub timeout: Duration,
 }
 
 /// One scrape of one target, whole or failed: half a page is worse than none.

@@ -17,6 +17,7 @@ mod judge;
 mod operate;
 mod phases;
 mod question;
+mod selector;
 mod settings;
 mod show;
 mod signals;
@@ -30,6 +31,7 @@ pub use engine::Engine;
 pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 pub use interest::Interest;
 pub use question::{Answered, AskError, Question, Told, View};
+pub use selector::Selector;
 pub use settings::{
     Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredTrigger, RollbackMode,
     RollbackPolicy, RolloutPolicy, Settings, ToldRollout,

@@ -416,6 +416,7 @@ impl Engine {
             evaluation_failures: self.evaluation_failures,
             samples_appended: self.samples,
             series: self.window.series(),
+            held_since: self.window.held_since(),
             rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed
                 && self.held.is_none(),
         }

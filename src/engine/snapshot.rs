@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub evaluation_failures: u64,
     pub samples_appended: u64,
     pub series: usize,
+    /// The oldest scrape of which the window holds samples.
+    pub held_since: Option<Timestamp>,
     pub rollback_armed: bool,
 }
 

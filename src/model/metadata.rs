@@ -31,6 +31,6 @@ pub struct Metadata {
     /// The family's name: a histogram's without `_bucket`.
     pub name: String,
     pub kind: MetricKind,
-    /// As written; empty where there is none.
+    /// Its escapes resolved; empty where there is none.
     pub help: String,
 }

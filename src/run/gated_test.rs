@@ -111,6 +111,7 @@ fn pages(script: &Script<'_>) -> Vec<Page> {
                 job,
                 instance,
                 interval: script.interval,
+                timeout: script.interval,
             };
             let (labels, samples) = (Vec::new(), Vec::new());
             pages.push(Page {

@@ -1,4 +1,5 @@
-//! The routes and what each answers. Every read comes from one snapshot; writes go through token and desk.
+//! The routes beside Prometheus' API and what each answers. Every read here comes from one snapshot; writes go through
+//! token and desk.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -7,14 +8,13 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::extract::FromRequest;
-use axum::extract::Path;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderValue;
+use axum::http::Method;
 use axum::http::StatusCode;
+use axum::http::Uri;
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Html;
@@ -31,6 +31,8 @@ use super::access;
 use super::answer::ALWAYS;
 use super::answer::Failure;
 use super::answer::success;
+use super::extract;
+use super::extract::Piece;
 use super::metrics;
 use super::page;
 use super::wire;
@@ -44,8 +46,6 @@ use crate::model::Verdict;
 
 /// The largest body that a writer may send; every body here is one small object.
 const BODY_BYTES_MAX: usize = 64 << 10;
-/// How long a writer may take to send it.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a client that got no verdict should wait, in seconds: about one scrape interval.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
@@ -55,6 +55,7 @@ type Shared = State<Arc<Service>>;
 pub fn router(service: Arc<Service>, loopback: bool) -> Router {
     let ready = get(ready);
     let healthy = get(async || "gated is healthy.\n");
+    let started = (service.now)();
     Router::new()
         .route("/", get(status_page))
         .route("/-/healthy", healthy.clone())
@@ -68,16 +69,19 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
             get(own_metrics).with_state((Arc::clone(&service), Arc::default())),
         )
         .route("/api/v1/verdict", get(verdict))
-        .route("/api/v1/targets", get(targets))
         .route("/api/v1/rollouts", get(rollouts).post(start_rollout))
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
-        .merge(super::prometheus::routes())
+        .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
+        .method_not_allowed_fallback(async |method: Method, path: Uri| {
+            // As Prometheus answers a preflight, but no other site is let in.
+            if method == Method::OPTIONS && path.path().starts_with("/api/v1/") {
+                return StatusCode::NO_CONTENT.into_response();
+            }
             let text = "this path does not take this method";
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", text)
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", text).into_response()
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(
@@ -174,22 +178,6 @@ async fn verdict(State(service): Shared) -> Response {
     .into_response()
 }
 
-async fn targets(State(service): Shared) -> Response {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Targets<'a> {
-        active_targets: Vec<wire::TargetLine<'a>>,
-        /// gated forgets what discovery drops.
-        dropped_targets: [(); 0],
-    }
-    let snapshot = service.snapshot.load_full();
-    let targets = Targets {
-        active_targets: snapshot.targets.iter().map(wire::TargetLine::new).collect(),
-        dropped_targets: [],
-    };
-    success(StatusCode::OK, targets)
-}
-
 async fn rollouts(State(service): Shared) -> Response {
     #[derive(Serialize)]
     struct Rollouts<'a> {
@@ -273,7 +261,7 @@ fn one_name(key: &str, text: &str) -> Result<(), Failure> {
 
 async fn finish_rollout(
     State(service): Shared,
-    Path(id): Path<String>,
+    Piece(id): Piece,
     request: Request,
 ) -> Result<Response, Failure> {
     access::may_write(request.headers(), &service.token)?;
@@ -295,7 +283,7 @@ async fn decisions(State(service): Shared) -> Response {
     success(StatusCode::OK, Decisions { decisions })
 }
 
-async fn decision(State(service): Shared, Path(id): Path<String>) -> Result<Response, Failure> {
+async fn decision(State(service): Shared, Piece(id): Piece) -> Result<Response, Failure> {
     let snapshot = service.snapshot.load_full();
     let (decision, deliveries) = snapshot
         .decisions
@@ -340,13 +328,7 @@ async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
             text,
         ));
     }
-    let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &()))
-        .await
-        .map_err(|_| {
-            let text = "the body did not arrive in time";
-            Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
-        })?
-        .map_err(|error| Failure::new(error.status(), "bad_data", error.body_text()))?;
+    let body = extract::body(request).await?;
     serde_json::from_slice(&body).map_err(|error| {
         Failure::bad_data(format!("the body is not what is expected here: {error}"))
     })

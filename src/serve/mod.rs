@@ -1,11 +1,13 @@
-//! HTTP over the latest snapshot: the gate, rollouts, decisions, targets, metrics, a plain page.
+//! HTTP: the gate, rollouts, decisions, metrics and a plain page over the latest snapshot, and Prometheus' API.
 //!
-//! Reads are answered from the [`Snapshot`] alone. What changes state is asked of the [`Desk`], which `run`
-//! implements. Deliberately absent: a clock (run passes a closure), the engine itself, and the `PromQL` API.
+//! What the [`Snapshot`] holds is read from it alone. What it does not hold (expressions, series, metadata) and what
+//! changes state is asked of the [`Desk`], which `run` implements. Deliberately absent: a clock (run passes a closure)
+//! and the engine itself.
 
 mod access;
 mod answer;
 mod api;
+mod extract;
 mod listen;
 pub mod metrics;
 mod page;

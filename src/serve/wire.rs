@@ -293,48 +293,6 @@ impl<'a> DeliveryLine<'a> {
     }
 }
 
-/// One target of `/api/v1/targets`, in Prometheus' spelling.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TargetLine<'a> {
-    discovered_labels: BTreeMap<&'a str, &'a str>,
-    labels: BTreeMap<&'a str, &'a str>,
-    scrape_pool: &'a str,
-    scrape_url: &'a str,
-    global_url: &'a str,
-    last_error: String,
-    last_scrape: String,
-    last_scrape_duration: f64,
-    health: &'static str,
-    scrape_interval: String,
-}
-
-impl<'a> TargetLine<'a> {
-    #[must_use]
-    pub fn new(state: &'a ScrapeState) -> Self {
-        let last = state.last.as_ref();
-        let error = last.and_then(|last| last.error.as_ref());
-        Self {
-            discovered_labels: BTreeMap::new(),
-            labels: state.info.labels.iter().collect(),
-            scrape_pool: &state.info.job,
-            scrape_url: &state.info.url,
-            global_url: &state.info.url,
-            last_error: error.map(ToString::to_string).unwrap_or_default(),
-            // What Prometheus writes before the first scrape: Go's zero time.
-            last_scrape: last
-                .map_or_else(|| "0001-01-01T00:00:00Z".to_owned(), |last| time(last.at)),
-            last_scrape_duration: last.map_or(0.0, |last| last.duration.as_secs_f64()),
-            health: match (last, error) {
-                (None, _) => "unknown",
-                (Some(_), None) => "up",
-                (Some(_), Some(_)) => "down",
-            },
-            scrape_interval: humantime::format_duration(state.info.interval).to_string(),
-        }
-    }
-}
-
 fn time(at: Timestamp) -> String {
     at.to_string()
 }

@@ -99,6 +99,12 @@ impl Block {
         self.rows.back().map(|row| row.at)
     }
 
+    /// The oldest row that has values.
+    pub(super) fn oldest_at(&self) -> Option<i64> {
+        let mut held = self.rows.iter().filter(|row| !row.values.is_empty());
+        held.next().map(|row| row.at)
+    }
+
     /// Gives a series a column.
     pub(super) fn settle(&mut self, labels: Labels, slot: Slot) -> u32 {
         let column = Column {

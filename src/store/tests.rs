@@ -180,6 +180,18 @@ fn without_a_span_only_the_newest_row_is_held() {
 }
 
 #[test]
+fn the_oldest_scrape_held_is_one_with_samples() {
+    let mut window = window(&["x"], 5);
+    assert_eq!(window.held_since(), None);
+    window.fail(A, at(1));
+    assert_eq!(window.held_since(), None);
+    for second in 2..10 {
+        window.append(A, at(second), &[1.0], &[]);
+        assert_eq!(window.held_since(), Some(at(second.max(6) - 4)));
+    }
+}
+
+#[test]
 fn names_know_their_series_and_when_they_changed() {
     let names: Vec<String> = (0..50).map(|i| format!("m{}", i % 7)).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

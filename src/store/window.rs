@@ -225,6 +225,15 @@ impl Window {
         self.series
     }
 
+    /// The oldest scrape of which samples are held; `None` while there are none. A sample that carries a time of its own
+    /// may be a little older.
+    #[must_use]
+    pub fn held_since(&self) -> Option<Timestamp> {
+        let blocks = self.targets.values().flat_map(|target| target.blocks.iter());
+        let oldest = blocks.filter_map(|block| block.oldest_at()).min();
+        oldest.map(Timestamp::from_millis)
+    }
+
     /// Grows with every series born, moved or dropped. While it stands, every [`SeriesAt`] stays valid.
     #[must_use]
     pub fn generation(&self) -> u64 {

@@ -63,6 +63,7 @@ fn story(group: &str, series: &[(&str, &str)], more: i64) -> String {
             url: String::new(),
             labels: Labels::new([("instance", id.to_string())]),
             interval: Duration::from_secs(15),
+            timeout: Duration::from_secs(15),
         };
         let first = i64::from(id) * 2 - 20_000;
         engine.apply(at(first), Input::Target(info), &mut out);

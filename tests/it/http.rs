@@ -614,6 +614,11 @@ async fn paths_methods_and_hosts_that_are_not_served() {
             "{path}"
         );
     }
+    // What is no text names nothing.
+    for path in ["/api/v1/decisions/%ff", "/api/v1/label/%ff/values"] {
+        let refused = house.get(path).await.error();
+        assert_eq!(refused, error(400, "bad_data"), "{path}");
+    }
     for (method, path) in [
         ("DELETE", "/gate"),
         ("POST", "/gate"),
@@ -889,19 +894,24 @@ async fn a_head_that_drips_is_cut() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_cut() {
     let house = house().await;
-    let began = tokio::time::Instant::now();
-    let mut stream = TcpStream::connect(house.address).await.unwrap();
-    let head = format!(
-        "POST /api/v1/rollouts HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
-         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{\"ver"
-    );
-    stream.write_all(head.as_bytes()).await.unwrap();
-    assert_eq!(read(stream).await.error(), error(408, "timeout"));
-    let took = began.elapsed();
-    assert!(
-        took >= Duration::from_secs(10) && took < Duration::from_secs(12),
-        "{took:?}"
-    );
+    for (path, kind) in [
+        ("/api/v1/rollouts", "application/json"),
+        ("/api/v1/query", "application/x-www-form-urlencoded"),
+    ] {
+        let began = tokio::time::Instant::now();
+        let mut stream = TcpStream::connect(house.address).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\
+             Content-Type: {kind}\r\nContent-Length: 100\r\n\r\n{{\"ver"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(read(stream).await.error(), error(408, "timeout"), "{path}");
+        let took = began.elapsed();
+        assert!(
+            took >= Duration::from_secs(10) && took < Duration::from_secs(12),
+            "{path}: {took:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod parameters;
+
 use serde_json::{Value, json};
 
 use crate::binary::{Daemon, House, RULES, config, eventually, told};
@@ -14,6 +16,9 @@ use crate::fault_server::{Answer, FaultServer};
 use crate::peers::installed;
 
 const PAGE: &str = "# TYPE broken gauge\nbroken 0\n# TYPE calls counter\ncalls_total{code=\"200\",path=\"/a\"} 7\ncalls_total{code=\"500\",path=\"/b\"} 2\n";
+
+/// What a form's head says.
+const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
 const GROUPS: &str = "groups:
 - name: calls
@@ -84,9 +89,8 @@ fn queries_are_answered_in_prometheus_words() {
     assert_eq!(raw["resultType"], "matrix");
     assert_eq!(raw["result"][0]["values"][0][1], "9");
     // A form does as well as a query.
-    let form = "content-type: application/x-www-form-urlencoded\r\n";
     let posted = daemon
-        .ask("POST", "/api/v1/query", form, "query=calls%3Asum")
+        .ask("POST", "/api/v1/query", FORM, "query=calls%3Asum")
         .json();
     assert_eq!(posted["data"]["result"][0]["value"][1], "9");
     let now = posted["data"]["result"][0]["value"][0].as_f64().unwrap();
@@ -126,7 +130,7 @@ fn metadata_is_what_the_pages_say() {
     let switch = Arc::clone(&helped);
     let server = FaultServer::start(move |_, _| {
         let help = if switch.load(Ordering::Relaxed) {
-            "# HELP calls Asked\n"
+            "# HELP calls Asked \\n or \\\\not.\n"
         } else {
             ""
         };
@@ -153,29 +157,36 @@ fn metadata_is_what_the_pages_say() {
     // The series are as they were; only what is said of them is new.
     helped.store(true, Ordering::Relaxed);
     eventually("the new help is shown", || {
-        result(&daemon, "/api/v1/metadata")["calls"][0]["help"] == "Asked"
+        result(&daemon, "/api/v1/metadata")["calls"][0]["help"] == "Asked \n or \\not."
     });
 }
 
 #[test]
 fn answers_are_squeezed_for_who_asks() {
     let (_house, daemon, _server) = running();
-    let mut stream = TcpStream::connect(daemon.address()).unwrap();
-    let request = "GET /api/v1/query?query=calls_total HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8_lossy(&answer);
-    assert!(
-        text.to_lowercase().contains("content-encoding: gzip"),
-        "{text}"
-    );
-    let start = answer.windows(2).position(|it| it == [0x1f, 0x8b]).unwrap();
-    let mut body = String::new();
-    let mut gzip = flate2::read::GzDecoder::new(&answer[start..]);
-    // The end of the chunk follows the end of the stream.
-    gzip.read_to_string(&mut body).unwrap();
-    assert!(body.contains("calls_total"), "{body}");
+    for (path, holds) in [
+        ("/api/v1/query?query=calls_total", "calls_total"),
+        ("/api/v1/targets", "scrapeUrl"),
+    ] {
+        let mut stream = TcpStream::connect(daemon.address()).unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(
+            text.to_lowercase().contains("content-encoding: gzip"),
+            "{text}"
+        );
+        let start = answer.windows(2).position(|it| it == [0x1f, 0x8b]).unwrap();
+        let mut body = String::new();
+        let mut gzip = flate2::read::GzDecoder::new(&answer[start..]);
+        // The end of the chunk follows the end of the stream.
+        gzip.read_to_string(&mut body).unwrap();
+        assert!(body.contains(holds), "{body}");
+    }
 }
 
 #[test]

@@ -86,6 +86,7 @@ fn target(id: u32, url: &str, last: Option<LastScrape>) -> ScrapeState {
             instance,
             url: url.into(),
             interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
         }),
         last,
     }
@@ -253,6 +254,7 @@ pub fn sample() -> Snapshot {
         evaluation_failures: 1,
         samples_appended: 9000,
         series: 330,
+        held_since: Some(at(-600)),
         rollback_armed: false,
     }
 }

@@ -171,6 +171,7 @@ impl World {
                 url: format!("http://{instance}/metrics"),
                 labels: Labels::new([("job", "api"), ("instance", &instance)]),
                 interval: INTERVAL,
+                timeout: INTERVAL,
             }));
         }
         world

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use prometheus_parse::{LineInfo, SampleType};
 
+use super::Format;
 use crate::model::{Metadata, MetricKind as Kind};
 
-/// The metadata of a page, sorted by name. Lines that say nothing of a metric are passed over: whether the page is
+/// The metadata of a page in this format, sorted by name. Lines that say nothing of a metric are passed over: whether the page is
 /// valid is the reader's to say.
 #[must_use]
-pub fn metadata(body: &str) -> Vec<Metadata> {
+pub fn metadata(body: &str, format: Format) -> Vec<Metadata> {
     let mut families: BTreeMap<String, Metadata> = BTreeMap::new();
     let mut entry = |name: String, set: &dyn Fn(&mut Metadata)| {
         let family = families.entry(name.clone()).or_default();
@@ -23,7 +24,7 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
         match LineInfo::parse(line) {
             LineInfo::Doc { metric_name, doc } => {
                 entry(metric_name.to_owned(), &|family| {
-                    doc.clone_into(&mut family.help);
+                    family.help = unescaped(doc, format);
                 });
             }
             LineInfo::Type {
@@ -48,6 +49,26 @@ pub fn metadata(body: &str) -> Vec<Metadata> {
     families.into_values().collect()
 }
 
+/// A help text with its escapes resolved: `\n` and `\\`, in `OpenMetrics` `\"` too. Any other backslash stands for itself.
+fn unescaped(text: &str, format: Format) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        let escaped = match rest.clone().next() {
+            _ if c != '\\' => None,
+            Some('n') => Some('\n'),
+            Some('\\') => Some('\\'),
+            Some('"') if format == Format::OpenMetrics => Some('"'),
+            _ => None,
+        };
+        if escaped.is_some() {
+            rest.next();
+        }
+        out.push(escaped.unwrap_or(c));
+    }
+    out
+}
+
 #[cfg(test)]
 #[allow(
     clippy::format_push_string,
@@ -62,13 +83,13 @@ mod tests {
 
     use super::*;
     use crate::model::{Labels, Timestamp};
-    use crate::source::exposition::{Fate, Format, Limits, Reader};
+    use crate::source::exposition::{Fate, Limits, Reader};
 
     #[test]
     fn names_kinds_and_helps() {
         let page = "# HELP h A histogram: 1 # 2\n# TYPE h histogram\nh_count 1\n# TYPE c counter\n# a comment\n\
                     # HELP only help\n# TYPE x stateset\n";
-        let read: Vec<_> = metadata(page)
+        let read: Vec<_> = metadata(page, Format::Text)
             .into_iter()
             .map(|family| (family.name, family.kind, family.help))
             .collect();
@@ -82,6 +103,21 @@ mod tests {
                 family("x", Kind::Untyped, ""),
             ]
         );
+    }
+
+    #[test]
+    fn helps_are_unescaped_as_their_format_escapes() {
+        let line = r#"# HELP x Requests \n in \\n and \"quotes\", \t \"#;
+        let page = format!("{line}\n# TYPE x gauge\nx 1\n");
+        for (format, help) in [
+            (Format::Text, r#" in \n and \"quotes\", \t \"#),
+            (Format::OpenMetrics, r#" in \n and "quotes", \t \"#),
+        ] {
+            assert_eq!(
+                metadata(&page, format)[0].help,
+                format!("Requests \n{help}")
+            );
+        }
     }
 
     /// Series by their text, as our reader sees the page.

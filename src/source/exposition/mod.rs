@@ -155,7 +155,7 @@ impl Reader {
         let mut read = page::read(before, body, format, at, fate)?;
         if read.script.told != self.script.told {
             let text = std::str::from_utf8(body).unwrap_or_default();
-            read.columns.metadata = Some(metadata(text).into());
+            read.columns.metadata = Some(metadata(text, format).into());
         }
         self.script = read.script;
         self.slots = read.slots;

@@ -268,7 +268,7 @@ impl Roster {
         let id = TargetId(self.next_id);
         self.next_id += 1;
         let how = Arc::clone(&self.groups[group].how);
-        let info = target.info(id, how.interval);
+        let info = target.info(id, &how);
         if self.inputs.send(Input::Target(info)).await.is_err() {
             return false;
         }

@@ -59,7 +59,7 @@ impl Target {
         Self { url, labels }
     }
 
-    pub(super) fn info(&self, id: TargetId, interval: Duration) -> TargetInfo {
+    pub(super) fn info(&self, id: TargetId, config: &ScrapeConfig) -> TargetInfo {
         let label = |name| self.labels.get(name).unwrap_or_default().to_owned();
         TargetInfo {
             id,
@@ -67,7 +67,8 @@ impl Target {
             instance: label("instance"),
             url: self.shown_url(),
             labels: self.labels.clone(),
-            interval,
+            interval: config.interval,
+            timeout: config.timeout,
         }
     }
 
@@ -148,7 +149,7 @@ mod tests {
     fn credentials_are_not_shown_and_ports_are() {
         let config = ScrapeConfig::new("api");
         let url = target_url("https://user:canary@api/m").unwrap();
-        let info = Target::configured(&config, &url).info(TargetId(1), Duration::from_secs(1));
+        let info = Target::configured(&config, &url).info(TargetId(1), &config);
         assert_eq!(
             (info.url.as_str(), info.instance.as_str()),
             ("https://api/m", "api:443")

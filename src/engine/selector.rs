@@ -1,0 +1,26 @@
+//! A series selector for labels that stand outside the window: those of rules.
+
+use crate::model::Labels;
+use crate::promql::Expr;
+use crate::promql::Matchers;
+
+#[derive(Clone, Debug)]
+pub struct Selector(Matchers);
+
+impl Selector {
+    /// `None` where the text is not one series selector. The parser recurses, and only the core has the stack for any
+    /// text: give it what the core has read before, as a [`super::Question`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let expr = Expr::parse(text).ok()?;
+        match &expr.selectors()[..] {
+            [(one, _)] if expr.is_selector() => Some(Self(one.clone())),
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn matches(&self, labels: &Labels) -> bool {
+        self.0.matches(labels)
+    }
+}
