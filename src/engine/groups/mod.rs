@@ -1,0 +1,223 @@
+//! Prometheus' rule groups in the engine: how they are made from the rules, and when they are evaluated.
+//!
+//! `kept` tells the ledger of active alerts, `sent` tells Alertmanager, `asks` decides what alerts ask for, `shown` is
+//! what the snapshot says of them.
+
+mod asks;
+mod kept;
+mod sent;
+mod shown;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::shown::shown;
+use crate::engine::Effect;
+use crate::engine::RestoredAlert;
+use crate::engine::engine::Engine;
+use crate::engine::signals::SignalWatch;
+use crate::engine::triggers::Handled;
+use crate::model::Labels;
+use crate::model::TargetId;
+use crate::model::Timestamp;
+use crate::rules::AlertTiming;
+use crate::rules::Group;
+use crate::rules::GroupRule;
+use crate::rules::World;
+use crate::runbook::AlertRule;
+use crate::runbook::GroupRuleKind;
+use crate::runbook::RuleGroup;
+
+/// Groups that give no interval are evaluated this often, as in Prometheus.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// In front of the numbers of the window's targets that stand for rules. Scraped targets are numbered from zero.
+const RULE_BIT: u32 = 1 << 30;
+
+/// A group as the engine follows it.
+#[derive(Debug)]
+pub(in crate::engine) struct GroupWatch {
+    pub group: Group,
+    /// By rule: what an alerting rule says beside its expression; `None` for a recording one.
+    asks: Vec<Option<AlertRule>>,
+    /// What was decided for alerts that fire on, by rule and labels.
+    handled: BTreeMap<(usize, Labels), Handled>,
+    /// What the ledger knows of active alerts, by rule and labels, and when it was told last.
+    recorded: BTreeMap<(usize, String), RestoredAlert>,
+    /// Evaluations since gated started: state is restored after the second.
+    evaluations: u32,
+    /// The first of them.
+    first_at: Option<Timestamp>,
+}
+
+/// Whether a target of the window stands for a rule.
+pub(in crate::engine) const fn is_rule(id: TargetId) -> bool {
+    id.0 & RULE_BIT != 0 && id.0 >> 31 == 0
+}
+
+impl Engine {
+    /// Makes the groups anew from the rules, carrying on the state of what stayed alike.
+    pub(in crate::engine) fn compile_groups(&mut self, at: Timestamp) {
+        let rules = Arc::clone(&self.settings.rules);
+        let mut before = std::mem::take(&mut self.groups);
+        for spec in &rules.groups {
+            let (group, asks) = self.made(spec);
+            let mut watch = GroupWatch {
+                group,
+                asks,
+                handled: BTreeMap::new(),
+                recorded: BTreeMap::new(),
+                evaluations: 0,
+                first_at: None,
+            };
+            let alike =
+                |old: &GroupWatch| (&old.group.name, &old.group.file) == (&spec.name, &spec.file);
+            if let Some(place) = before.iter().position(alike) {
+                let old = before.remove(place);
+                watch.evaluations = old.evaluations;
+                watch.first_at = old.first_at;
+                // Rules may have other places now; whoever was told is told again at worst.
+                watch.handled = old.handled;
+                watch.recorded = old.recorded;
+                let targets: Vec<TargetId> = old.group.targets().collect();
+                watch.group.carry_on(old.group);
+                for target in targets {
+                    if !watch.group.targets().any(|kept| kept == target) {
+                        self.window.remove_target(target, at);
+                    }
+                }
+            }
+            self.groups.push(watch);
+        }
+        for gone in before {
+            for target in gone.group.targets() {
+                self.window.remove_target(target, at);
+            }
+        }
+    }
+
+    fn made(&mut self, spec: &RuleGroup) -> (Group, Vec<Option<AlertRule>>) {
+        let interval = spec.interval.unwrap_or(INTERVAL_DEFAULT);
+        let shift = Group::shift_of(&spec.name, &spec.file, interval);
+        let mut group = Group::new(&spec.name, &spec.file, interval, shift);
+        group.query_offset = spec.query_offset.unwrap_or_default();
+        group.limit = spec.limit;
+        let mut asks = Vec::with_capacity(spec.rules.len());
+        for rule in &spec.rules {
+            let target = TargetId(RULE_BIT | self.rule_targets);
+            self.rule_targets += 1;
+            let (made, asked) = match &rule.kind {
+                GroupRuleKind::Record => {
+                    let labels = rule.labels.clone();
+                    (
+                        GroupRule::record(&rule.name, &rule.expr, labels, target),
+                        None,
+                    )
+                }
+                GroupRuleKind::Alert(alert) => {
+                    let timing = AlertTiming {
+                        hold: alert.hold,
+                        keep_firing_for: alert.keep_firing_for,
+                    };
+                    let texts = (rule.labels.clone(), alert.annotations.clone());
+                    let made = GroupRule::alert(&rule.name, &rule.expr, timing, texts, target);
+                    (made, Some(alert.clone()))
+                }
+            };
+            group.rules.push(made);
+            asks.push(asked);
+        }
+        (group, asks)
+    }
+
+    /// The next slot of any group.
+    pub(in crate::engine) fn next_group_slot(&self) -> Option<Timestamp> {
+        let slots = self.groups.iter().map(|watch| {
+            let since = watch.group.evaluated_at.unwrap_or(self.started_at);
+            watch.group.next_slot(since.max(self.started_at))
+        });
+        slots.min()
+    }
+
+    /// Evaluates every group whose slot has come.
+    pub(in crate::engine) fn eval_groups(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let external = self.external_labels();
+        let url = self.settings.external_url.clone().unwrap_or_default();
+        let interest = Arc::clone(&self.interest);
+        let span = |labels: &Labels| interest.span(labels).unwrap_or_default();
+        let mut groups = std::mem::take(&mut self.groups);
+        let mut evaluated = Vec::new();
+        for (index, watch) in groups.iter_mut().enumerate() {
+            let since = watch.group.evaluated_at.unwrap_or(self.started_at);
+            let slot = watch.group.next_slot(since.max(self.started_at));
+            if slot > at {
+                continue;
+            }
+            let world = World {
+                external_labels: &external,
+                external_url: &url,
+                span: &span,
+            };
+            watch.group.eval(&mut self.window, slot, &world);
+            watch.first_at.get_or_insert(slot);
+            watch.evaluations += 1;
+            self.evaluations += watch.group.rules.len() as u64;
+            self.evaluation_failures += watch.group.unhealthy().count() as u64;
+            if watch.evaluations == 2 {
+                watch.restore(&self.alerts_before, slot);
+            }
+            watch.record_alerts(slot, out);
+            evaluated.push((index, slot));
+        }
+        self.groups = groups;
+        for (index, slot) in &evaluated {
+            self.send_group(*index, *slot, &external, out);
+            self.decide_alerts(*index, at, out);
+        }
+        if evaluated.is_empty() {
+            return;
+        }
+        self.groups_shown = self.groups.iter().map(shown).collect();
+        let reads_rules =
+            |watch: &SignalWatch| watch.targets().iter().any(|target| is_rule(*target));
+        if self.signals.iter().any(reads_rules) {
+            self.judge(at, None, out);
+        } else {
+            self.conclude(at, out);
+        }
+    }
+
+    /// A dry run looks once and for a short while: its groups are evaluated with every scrape that lands.
+    pub(in crate::engine) fn preview_groups(&mut self, at: Timestamp) {
+        let external = self.external_labels();
+        let interest = Arc::clone(&self.interest);
+        let span = |labels: &Labels| interest.span(labels).unwrap_or_default();
+        let world = World {
+            external_labels: &external,
+            external_url: "",
+            span: &span,
+        };
+        for watch in &mut self.groups {
+            if watch.group.evaluated_at.is_none_or(|last| last < at) {
+                watch.group.eval(&mut self.window, at, &world);
+                watch.first_at.get_or_insert(at);
+                watch.evaluations += 1;
+            }
+        }
+    }
+
+    /// What `$externalLabels` are, and what alerts carry where they do not say otherwise.
+    fn external_labels(&self) -> Labels {
+        let own = [
+            ("service", &self.settings.service),
+            ("environment", &self.settings.environment),
+        ];
+        let own = own.into_iter().map(|(name, value)| (name, value.as_str()));
+        let more = self.settings.labels.iter();
+        Labels::new(
+            more.map(|(name, value)| (name.as_str(), value.as_str()))
+                .chain(own)
+                .filter(|(_, value)| !value.is_empty()),
+        )
+    }
+}
