@@ -156,6 +156,7 @@ impl Engine {
             settings,
         };
         engine.compile(at);
+        engine.await_restored();
         engine.restore_triggers(restored.triggers);
         engine.settle_until = engine.settling(at);
         engine.tell_configured(at, out);

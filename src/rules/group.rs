@@ -35,6 +35,9 @@ pub struct Group {
     pub rules: Vec<GroupRule>,
     /// The slot that was evaluated last.
     pub evaluated_at: Option<Timestamp>,
+    /// What was active before a restart has been taken over, or there is nothing to take over: from then on alerts
+    /// write `ALERTS` and `ALERTS_FOR_STATE`, those of rules that a reload adds as well.
+    pub restored: bool,
     /// How far its slots lie behind the multiples of its interval.
     shift: Duration,
 }
@@ -62,8 +65,6 @@ pub enum RuleKind {
         timing: AlertTiming,
         annotations: BTreeMap<String, String>,
         alerts: RuleAlerts,
-        /// What was active before a restart has been taken over, or there was nothing to take over.
-        restored: bool,
     },
 }
 
@@ -125,6 +126,7 @@ impl Group {
             limit: 0,
             rules: Vec::new(),
             evaluated_at: None,
+            restored: false,
             shift,
         }
     }
@@ -156,7 +158,8 @@ impl Group {
         for rule in &mut self.rules {
             window.add_target(rule.written.target, self.interval);
             rule.evaluated_at = Some(at);
-            rule.health = match rule.eval(window, (at, seen_at), self.limit, world) {
+            rule.health = match rule.eval(window, (at, seen_at), (self.limit, self.restored), world)
+            {
                 Ok(series) => {
                     rule.written.write(window, seen_at, &series, world.span);
                     Health::Good
@@ -175,25 +178,19 @@ impl Group {
         at: Timestamp,
     ) {
         for rule in &mut self.rules {
-            if let RuleKind::Alert {
-                timing,
-                alerts,
-                restored,
-                ..
-            } = &mut rule.kind
+            if let (RuleKind::Alert { timing, alerts, .. }, Some(down_at)) =
+                (&mut rule.kind, down_at)
             {
-                if let Some(down_at) = down_at {
-                    let known = |labels: &Labels| before(&rule.name, labels);
-                    alerts.restore(&known, down_at, *timing, at);
-                }
-                *restored = true;
+                let known = |labels: &Labels| before(&rule.name, labels);
+                alerts.restore(&known, down_at, *timing, at);
             }
         }
+        self.restored = true;
     }
 
     /// What the same group had before a reload: rules of one name and labels carry their state on, in their order.
     pub fn carry_on(&mut self, mut was: Self) {
-        self.evaluated_at = was.evaluated_at;
+        (self.evaluated_at, self.restored) = (was.evaluated_at, was.restored);
         for rule in &mut self.rules {
             let alike = |old: &GroupRule| {
                 old.name == rule.name
@@ -204,18 +201,10 @@ impl Group {
                 continue;
             };
             let old = was.rules.remove(place);
-            if let (
-                RuleKind::Alert {
-                    alerts, restored, ..
-                },
-                RuleKind::Alert {
-                    alerts: known,
-                    restored: done,
-                    ..
-                },
-            ) = (&mut rule.kind, old.kind)
+            if let (RuleKind::Alert { alerts, .. }, RuleKind::Alert { alerts: known, .. }) =
+                (&mut rule.kind, old.kind)
             {
-                (*alerts, *restored) = (known, done);
+                *alerts = known;
             }
             rule.written = old.written;
             (rule.health, rule.evaluated_at) = (old.health, old.evaluated_at);
@@ -272,7 +261,6 @@ impl GroupRule {
                 timing,
                 annotations,
                 alerts: RuleAlerts::default(),
-                restored: false,
             },
             templates,
             ..Self::record(name, expr, labels, target)
@@ -297,7 +285,7 @@ impl GroupRule {
         &mut self,
         window: &Window,
         (at, seen_at): (Timestamp, Timestamp),
-        limit: usize,
+        (limit, restored): (usize, bool),
         world: &World<'_>,
     ) -> Result<Vec<(Labels, f64)>, String> {
         let samples: Vec<(Labels, f64)> = match self.plan.eval(window, seen_at) {
@@ -312,7 +300,6 @@ impl GroupRule {
             timing,
             annotations,
             alerts,
-            restored,
         } = &mut self.kind
         else {
             return recorded(&self.name, &self.labels, samples, limit);
@@ -354,7 +341,7 @@ impl GroupRule {
             alerts.clear();
             return Err(format!("exceeded limit of {limit} with {count} alerts"));
         }
-        if !*restored {
+        if !restored {
             return Ok(Vec::new());
         }
         let mut series = Vec::with_capacity(2 * count);

@@ -40,7 +40,7 @@ impl GroupWatch {
 
     /// Tells the ledger which alerts are active whose state a restart would restore.
     pub(super) fn record_alerts(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        if self.evaluations < 2 {
+        if !self.group.restored {
             return;
         }
         let mut active = std::collections::BTreeSet::new();

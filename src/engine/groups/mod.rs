@@ -44,7 +44,7 @@ pub(in crate::engine) struct GroupWatch {
     handled: BTreeMap<(usize, Labels), Handled>,
     /// What the ledger knows of active alerts, by rule and labels, and when it was told last.
     recorded: BTreeMap<(usize, String), RestoredAlert>,
-    /// Evaluations since gated started: state is restored after the second.
+    /// Evaluations since gated started: after the second, state of before is taken over.
     evaluations: u32,
     /// The first of them.
     first_at: Option<Timestamp>,
@@ -61,7 +61,9 @@ impl Engine {
         let rules = Arc::clone(&self.settings.rules);
         let mut before = std::mem::take(&mut self.groups);
         for spec in &rules.groups {
-            let (group, asks) = self.made(spec);
+            let (mut group, asks) = self.made(spec);
+            // As in Prometheus: a group that a reload adds takes nothing over.
+            group.restored = true;
             let mut watch = GroupWatch {
                 group,
                 asks,
@@ -93,6 +95,13 @@ impl Engine {
             for target in gone.group.targets() {
                 self.window.remove_target(target, at);
             }
+        }
+    }
+
+    /// After a start: what was active before is taken over, once it is known what is active.
+    pub(in crate::engine) fn await_restored(&mut self) {
+        for watch in &mut self.groups {
+            watch.group.restored = false;
         }
     }
 
@@ -163,7 +172,7 @@ impl Engine {
             watch.evaluations += 1;
             self.evaluations += watch.group.rules.len() as u64;
             self.evaluation_failures += watch.group.unhealthy().count() as u64;
-            if watch.evaluations == 2 {
+            if watch.evaluations >= 2 && !watch.group.restored {
                 watch.restore(&self.alerts_before, slot);
             }
             watch.record_alerts(slot, out);
