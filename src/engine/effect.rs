@@ -43,10 +43,12 @@ pub enum Record {
     Delivery(Box<Delivery>),
     /// A trigger began or stopped firing: what a restart needs so that nobody is called twice.
     Trigger(super::RestoredTrigger),
-    /// An alert of a Prometheus rule with a long `for` is active, again said once a minute.
+    /// An alert of a Prometheus rule with a long `for` is active since then.
     Alert(super::RestoredAlert),
     /// It is active no longer.
     AlertGone(super::RestoredAlert),
+    /// All of a group's recorded alerts were still active at that moment: said every few seconds.
+    AlertsSeen(super::RestoredGroup),
     /// A trigger is inactive again.
     TriggerGone {
         name: String,

@@ -88,8 +88,8 @@ pub struct Engine {
     pub(super) unrecorded: Vec<Record>,
     /// Why no rollback is decided, whatever the settings say: see [`Restored`].
     pub(super) held: Option<String>,
-    /// Alerts that were active before the restart.
-    pub(super) alerts_before: Vec<super::RestoredAlert>,
+    /// What the ledger knew of rule groups before the restart; of the rest nothing is left in it.
+    pub(super) before: Restored,
 }
 
 impl Engine {
@@ -152,7 +152,11 @@ impl Engine {
             samples: 0,
             unrecorded: Vec::new(),
             held: restored.held,
-            alerts_before: restored.alerts,
+            before: Restored {
+                alerts: restored.alerts,
+                groups: restored.groups,
+                ..Restored::default()
+            },
             settings,
         };
         engine.compile(at);

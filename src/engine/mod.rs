@@ -31,8 +31,8 @@ pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFaul
 pub use interest::Interest;
 pub use question::{Answered, AskError, Asking, Question, Told};
 pub use settings::{
-    Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredTrigger, RollbackMode,
-    RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
+    Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredGroup, RestoredTrigger,
+    RollbackMode, RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
 };
 pub use snapshot::{
     AlertingState, Check, GroupState, LastScrape, Outcome, Role, RuleState, ScrapeState,

@@ -204,6 +204,8 @@ impl Engine {
                 | Record::AlertGone(_)) => {
                     self.unrecorded.push(stays);
                 }
+                // It is said again before long, and would be out of date by then.
+                Record::AlertsSeen(_) => {}
             }
         }
         self.conclude(at, out);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gated::engine::{Input, Settings};
+use gated::engine::{Input, Record, Settings};
 
 use crate::world::{RULES, World, groups, settings};
 
@@ -84,4 +84,97 @@ fn before_the_second_evaluation_after_a_start_no_series_are_written() {
     assert_eq!(active(&world, "Seen").len(), 0);
     world.rounds(30);
     assert_eq!(active(&world, "Seen").len(), 1);
+}
+
+const SLOW: &str = "{alert: Slow, expr: 'sum(rate(http_requests_total[15s])) > 1', for: 20m}";
+
+#[test]
+fn a_rule_that_takes_another_place_keeps_what_the_ledger_knows() {
+    let mut world = World::new(one_group(&[SLOW]));
+    world.rounds(900);
+    let before = world.ledger().alerts;
+    assert_eq!(before.len(), 1);
+    world.input(Input::Reload(Arc::new(one_group(&[ALWAYS, SLOW]))));
+    world.rounds(30);
+    let after = world.ledger().alerts;
+    assert_eq!(after.len(), 1, "{after:?}");
+    assert_eq!(after[0].active_at, before[0].active_at);
+    // Nothing about it changed, so nothing more was said of it.
+    let said = |it: &&Record| matches!(it, Record::Alert(_) | Record::AlertGone(_));
+    assert_eq!(world.records().iter().filter(said).count(), 1);
+    world.input(Input::Reload(Arc::new(one_group(&[ALWAYS]))));
+    world.rounds(30);
+    assert_eq!(world.ledger().alerts, []);
+}
+
+#[test]
+fn rules_of_one_name_are_told_apart_by_their_labels() {
+    let page = SLOW.replace("for", "labels: {severity: page}, for");
+    let info = SLOW.replace("for", "labels: {severity: info}, for");
+    let rules = || one_group(&[&page, &info]);
+    let mut world = World::new(rules());
+    world.rounds(900);
+    let before = world.ledger();
+    assert_eq!(before.alerts.len(), 2);
+    let mut again = World::restored(rules(), before, world.now + 120_000);
+    again.rounds(80);
+    let held = active(&again, "Slow");
+    assert_eq!(held.len(), 2);
+    assert!(held.iter().all(|it| (640..=700).contains(it)), "{held:?}");
+    assert_eq!(again.ledger().alerts.len(), 2);
+    let gone = |it: &Record| matches!(it, Record::AlertGone(_));
+    assert!(!again.records().iter().any(gone));
+}
+
+/// The one place where time that went by is lost is the time away: a crash loop does not stop a long `for`.
+#[test]
+fn a_long_for_goes_on_through_a_crash_loop() {
+    let mut ledger = gated::engine::Restored::default();
+    let (mut now, mut lived) = (crate::world::START, 0);
+    while lived < 60 * 40 {
+        let mut world = World::restored(one_group(&[SLOW]), ledger.clone(), now);
+        world.rounds(40);
+        (now, lived) = (world.now + 1000, lived + 40);
+        let told = world.ledger();
+        ledger.alerts.extend(told.alerts);
+        if !told.groups.is_empty() {
+            ledger.groups = told.groups;
+        }
+        let mut last = std::collections::BTreeMap::new();
+        for alert in ledger.alerts.drain(..) {
+            last.insert(alert.labels.clone(), alert);
+        }
+        ledger.alerts = last.into_values().collect();
+        let seen_at = ledger.groups.iter().map(|it| it.seen_at).max();
+        if let Some(seen_at) = seen_at {
+            assert!(world.now - seen_at.millis() <= 25_000, "{seen_at}");
+        }
+    }
+    let held = now - ledger.alerts[0].active_at.millis();
+    assert!(held >= 600_000, "{held}");
+}
+
+#[test]
+fn the_ledger_hears_of_a_group_and_not_of_each_alert_that_stays() {
+    let each = SLOW.replace(
+        "sum(rate(http_requests_total[15s]))",
+        "rate(http_requests_total[15s])",
+    );
+    let mut world = World::new(one_group(&[&each]));
+    world.rounds(600);
+    let count = |is: fn(&Record) -> bool| world.records().iter().filter(|it| is(it)).count();
+    assert_eq!(count(|it| matches!(it, Record::Alert(_))), 3);
+    let seen = count(|it| matches!(it, Record::AlertsSeen(_)));
+    assert!((25..=31).contains(&seen), "{seen}");
+}
+
+#[test]
+fn a_decision_is_not_made_again_because_a_rule_has_another_place() {
+    let asks = "{alert: Asks, expr: 'vector(1)', labels: {gated_do: escalate}}";
+    let mut world = World::new(one_group(&[asks]));
+    world.rounds(60);
+    assert_eq!(world.decided(), ["escalate Asks"]);
+    world.input(Input::Reload(Arc::new(one_group(&[ALWAYS, asks]))));
+    world.rounds(60);
+    assert_eq!(world.decided(), ["escalate Asks"]);
 }

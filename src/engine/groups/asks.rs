@@ -63,31 +63,33 @@ impl Engine {
             };
             let Some(action) = asked.action else { continue };
             for alert in alerts.iter().filter(|it| it.state == AlertState::Firing) {
-                let key = (r, alert.labels.clone());
-                firing.insert(key.clone());
-                let open = watch.handled.get(&key).is_none_or(|it| it.is_open(action));
+                firing.insert(alert.labels.clone());
+                let open = watch
+                    .handled
+                    .get(&alert.labels)
+                    .is_none_or(|it| it.is_open(action));
                 if open && rule.health.why().is_none() {
-                    due.push((key, action, asked.severity, alert.clone()));
+                    due.push((r, action, asked.severity, alert.clone()));
                 }
             }
         }
-        watch.handled.retain(|key, _| firing.contains(key));
-        for (key, action, severity, alert) in due {
+        watch.handled.retain(|labels, _| firing.contains(labels));
+        for (rule, action, severity, alert) in due {
             // While a rollout settles nothing is decided; what was active before stays so.
             if action == Action::Rollback && self.settle_until.is_some() {
                 continue;
             }
-            let decision = self.drafted_for_alert(index, key.0, action, severity, &alert, at);
+            let decision = self.drafted_for_alert(index, rule, action, severity, &alert, at);
             let handled = Handled {
                 decision: decision.id.clone(),
                 asked: action,
                 refused_by: decision.refused_by,
             };
-            let known = self.groups[index].handled.get(&key);
+            let known = self.groups[index].handled.get(&alert.labels);
             if known.is_some_and(|it| (it.asked, it.refused_by) == (action, decision.refused_by)) {
                 continue;
             }
-            self.groups[index].handled.insert(key, handled);
+            self.groups[index].handled.insert(alert.labels, handled);
             self.record(decision, true, at, out);
         }
     }

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::kept::Kept;
 use self::shown::shown;
 use crate::engine::Effect;
-use crate::engine::RestoredAlert;
 use crate::engine::engine::Engine;
 use crate::engine::signals::SignalWatch;
 use crate::engine::triggers::Handled;
@@ -40,10 +40,9 @@ pub(in crate::engine) struct GroupWatch {
     pub group: Group,
     /// By rule: what an alerting rule says beside its expression; `None` for a recording one.
     asks: Vec<Option<AlertRule>>,
-    /// What was decided for alerts that fire on, by rule and labels.
-    handled: BTreeMap<(usize, Labels), Handled>,
-    /// What the ledger knows of active alerts, by rule and labels, and when it was told last.
-    recorded: BTreeMap<(usize, String), RestoredAlert>,
+    /// What was decided for alerts that fire on, by their labels: a rule may have another place after a reload.
+    handled: BTreeMap<Labels, Handled>,
+    kept: Kept,
     /// Evaluations since gated started: after the second, state of before is taken over.
     evaluations: u32,
     /// The first of them.
@@ -68,7 +67,7 @@ impl Engine {
                 group,
                 asks,
                 handled: BTreeMap::new(),
-                recorded: BTreeMap::new(),
+                kept: Kept::default(),
                 evaluations: 0,
                 first_at: None,
             };
@@ -78,9 +77,8 @@ impl Engine {
                 let old = before.remove(place);
                 watch.evaluations = old.evaluations;
                 watch.first_at = old.first_at;
-                // Rules may have other places now; whoever was told is told again at worst.
                 watch.handled = old.handled;
-                watch.recorded = old.recorded;
+                watch.kept = old.kept;
                 let targets: Vec<TargetId> = old.group.targets().collect();
                 watch.group.carry_on(old.group);
                 for target in targets {
@@ -173,7 +171,7 @@ impl Engine {
             self.evaluations += watch.group.rules.len() as u64;
             self.evaluation_failures += watch.group.unhealthy().count() as u64;
             if watch.evaluations >= 2 && !watch.group.restored {
-                watch.restore(&self.alerts_before, slot);
+                watch.restore(&self.before, slot);
             }
             watch.record_alerts(slot, out);
             evaluated.push((index, slot));
