@@ -137,6 +137,17 @@ pub enum Event {
         series: String,
         value: Option<f64>,
     },
+    /// A rule of Prometheus cannot be evaluated from here on; what it said before stands.
+    RuleFailed {
+        group: String,
+        rule: String,
+        why: String,
+    },
+    /// It can be evaluated again.
+    RuleWell {
+        group: String,
+        rule: String,
+    },
     Decided(Box<Decision>),
     DeliveryAttempt {
         key: DeliveryKey,

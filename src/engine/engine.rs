@@ -360,7 +360,7 @@ impl Engine {
         self.window
             .append(companion(id), scrape.at, &synthetic, &[]);
         if self.settings.preview.is_some() {
-            self.preview_groups(at);
+            self.preview_groups(at, out);
         }
         self.judge(at, Some(id), out);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gated::engine::{Input, Record, Settings};
+use gated::engine::{Event, Input, Record, Settings};
 
 use crate::world::{RULES, World, groups, settings};
 
@@ -177,4 +177,36 @@ fn a_decision_is_not_made_again_because_a_rule_has_another_place() {
     world.input(Input::Reload(Arc::new(one_group(&[ALWAYS, asks]))));
     world.rounds(60);
     assert_eq!(world.decided(), ["escalate Asks"]);
+}
+
+#[test]
+fn a_rule_that_fails_is_told_of_once_and_once_when_it_is_well_again() {
+    // Fails while two instances are up, with another text for each that is down.
+    let rule = "{record: r, expr: 'vector(1) * on () group_left () (up == 1)'}";
+    let mut world = World::new(one_group(&[ALWAYS, rule]));
+    world
+        .instances
+        .iter_mut()
+        .take(2)
+        .for_each(|it| it.down = true);
+    world.rounds(60);
+    let failed = |world: &World| {
+        world.told(|it| matches!(it, Event::RuleFailed { group, rule, why } if group == "g" && rule == "r" && why.contains("match")))
+    };
+    let well = |world: &World| {
+        world
+            .told(|it| matches!(it, Event::RuleWell { group, rule } if group == "g" && rule == "r"))
+    };
+    assert_eq!((failed(&world), well(&world)), (0, 0));
+    world.instances[0].down = false;
+    world.rounds(60);
+    assert_eq!((failed(&world), well(&world)), (1, 0));
+    world.input(Input::Reload(Arc::new(one_group(&[rule, ALWAYS]))));
+    world.rounds(60);
+    assert_eq!((failed(&world), well(&world)), (1, 0));
+    world.instances[0].down = true;
+    world.rounds(60);
+    assert_eq!((failed(&world), well(&world)), (1, 1));
+    let all = world.told(|it| matches!(it, Event::RuleFailed { .. } | Event::RuleWell { .. }));
+    assert_eq!(all, 2);
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use self::kept::Kept;
 use self::shown::shown;
 use crate::engine::Effect;
+use crate::engine::Event;
 use crate::engine::engine::Engine;
 use crate::engine::signals::SignalWatch;
 use crate::engine::triggers::Handled;
@@ -28,6 +29,7 @@ use crate::rules::World;
 use crate::runbook::AlertRule;
 use crate::runbook::GroupRuleKind;
 use crate::runbook::RuleGroup;
+use crate::store::Window;
 
 /// Groups that give no interval are evaluated this often, as in Prometheus.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
@@ -52,6 +54,35 @@ pub(in crate::engine) struct GroupWatch {
 /// Whether a target of the window stands for a rule.
 pub(in crate::engine) const fn is_rule(id: TargetId) -> bool {
     id.0 & RULE_BIT != 0 && id.0 >> 31 == 0
+}
+
+impl GroupWatch {
+    /// One evaluation. Tells of every rule that fails from here on, or can be evaluated again.
+    fn eval(
+        &mut self,
+        window: &mut Window,
+        slot: Timestamp,
+        world: &World<'_>,
+        out: &mut Vec<Effect>,
+    ) {
+        let rules = self.group.rules.iter();
+        let failed: Vec<bool> = rules.map(|it| it.health.why().is_some()).collect();
+        self.group.eval(window, slot, world);
+        self.first_at.get_or_insert(slot);
+        self.evaluations += 1;
+        for (rule, failed) in self.group.rules.iter().zip(failed) {
+            let (group, name) = (self.group.name.clone(), rule.name.clone());
+            match (failed, rule.health.why()) {
+                (false, Some(why)) => out.push(Effect::Tell(Event::RuleFailed {
+                    group,
+                    rule: name,
+                    why: why.to_owned(),
+                })),
+                (true, None) => out.push(Effect::Tell(Event::RuleWell { group, rule: name })),
+                (false, None) | (true, Some(_)) => {}
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -151,23 +182,19 @@ impl Engine {
         let external = self.external_labels();
         let url = self.settings.external_url.clone().unwrap_or_default();
         let interest = Arc::clone(&self.interest);
-        let span = |labels: &Labels| interest.span(labels).unwrap_or_default();
-        let mut groups = std::mem::take(&mut self.groups);
+        let world = World {
+            external_labels: &external,
+            external_url: &url,
+            span: &|labels| interest.span(labels).unwrap_or_default(),
+        };
         let mut evaluated = Vec::new();
-        for (index, watch) in groups.iter_mut().enumerate() {
+        for (index, watch) in self.groups.iter_mut().enumerate() {
             let since = watch.group.evaluated_at.unwrap_or(self.started_at);
             let slot = watch.group.next_slot(since.max(self.started_at));
             if slot > at {
                 continue;
             }
-            let world = World {
-                external_labels: &external,
-                external_url: &url,
-                span: &span,
-            };
-            watch.group.eval(&mut self.window, slot, &world);
-            watch.first_at.get_or_insert(slot);
-            watch.evaluations += 1;
+            watch.eval(&mut self.window, slot, &world, out);
             self.evaluations += watch.group.rules.len() as u64;
             self.evaluation_failures += watch.group.unhealthy().count() as u64;
             if watch.evaluations >= 2 && !watch.group.restored {
@@ -176,7 +203,6 @@ impl Engine {
             watch.record_alerts(slot, out);
             evaluated.push((index, slot));
         }
-        self.groups = groups;
         for (index, slot) in &evaluated {
             self.send_group(*index, *slot, &external, out);
             self.decide_alerts(*index, at, out);
@@ -195,20 +221,17 @@ impl Engine {
     }
 
     /// A dry run looks once and for a short while: its groups are evaluated with every scrape that lands.
-    pub(in crate::engine) fn preview_groups(&mut self, at: Timestamp) {
+    pub(in crate::engine) fn preview_groups(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         let external = self.external_labels();
         let interest = Arc::clone(&self.interest);
-        let span = |labels: &Labels| interest.span(labels).unwrap_or_default();
         let world = World {
             external_labels: &external,
             external_url: "",
-            span: &span,
+            span: &|labels| interest.span(labels).unwrap_or_default(),
         };
         for watch in &mut self.groups {
             if watch.group.evaluated_at.is_none_or(|last| last < at) {
-                watch.group.eval(&mut self.window, at, &world);
-                watch.first_at.get_or_insert(at);
-                watch.evaluations += 1;
+                watch.eval(&mut self.window, at, &world, out);
             }
         }
     }
