@@ -179,6 +179,79 @@ fn a_decision_is_not_made_again_because_a_rule_has_another_place() {
     assert_eq!(world.decided(), ["escalate Asks"]);
 }
 
+/// What the annotation `says` became.
+fn says(world: &World, rule: &str) -> String {
+    let groups = world.snapshot().groups;
+    let mut rules = groups.iter().flat_map(|group| &group.rules);
+    let rule = rules.find(|it| it.name == rule).unwrap();
+    let alerts = &rule.alerting.as_ref().unwrap().alerts;
+    alerts[0].annotations["says"].clone()
+}
+
+/// A rule whose alert says that, beside one that always fires. Nothing else reads `app_build_info`.
+fn saying(template: &str) -> Settings {
+    let rule = format!(
+        "{{alert: Asks, expr: 'vector(1) and on () up', annotations: {{says: '{template}'}}}}"
+    );
+    let mut settings = one_group(&[ALWAYS, &rule]);
+    settings.rollout.version_from = None;
+    settings
+}
+
+fn said(settings: Settings) -> String {
+    let mut world = World::new(settings);
+    world.rounds(30);
+    says(&world, "Asks")
+}
+
+#[test]
+fn what_a_template_asks_for_is_kept_however_it_asks() {
+    let build = |of: &str| {
+        let labels = [
+            ("__name__", "app_build_info"),
+            ("instance", of),
+            ("version", "1.0.0"),
+        ];
+        gated::model::Labels::new(labels)
+    };
+    for template in [
+        "{{ query \"app_build_info\" | first | label \"version\" }}",
+        "{{ with printf \"app_build_info{instance=\\\"%s\\\"}\" \"10.0.0.0:80\" | query }}{{ . | first | label \"version\" }}{{ end }}",
+        "{{ $q := `max by (version) (app_build_info)` }}{{ query $q | first | label \"version\" }}",
+    ] {
+        let world = World::new(saying(template));
+        assert!(
+            world.engine.interest().span(&build("any")).is_some(),
+            "{template}"
+        );
+        assert_eq!(said(saying(template)), "1.0.0", "{template}");
+    }
+}
+
+#[test]
+fn a_query_for_what_nothing_keeps_is_an_error_and_not_nothing() {
+    let built = "{{ with print \"app_build\" \"_info\" | query }}{{ . | first | label \"version\" }}{{ else }}none{{ end }}";
+    let text = said(saying(built));
+    assert!(text.starts_with("<error expanding template: "), "{text}");
+    assert!(text.contains("nothing keeps `app_build_info`"), "{text}");
+    // What something keeps anyway, and what rules write.
+    for (template, expected) in [
+        (
+            "{{ print \"u\" \"p{instance=`10.0.0.0:80`}\" | query | first | value }}",
+            "1",
+        ),
+        (
+            "{{ print \"AL\" \"ERTS{alertname=`Always`}\" | query | len }}",
+            "1",
+        ),
+    ] {
+        assert_eq!(said(saying(template)), expected, "{template}");
+    }
+    let mut all = saying(built);
+    all.retain = Some(std::time::Duration::from_secs(60));
+    assert_eq!(said(all), "1.0.0");
+}
+
 #[test]
 fn a_rule_that_fails_is_told_of_once_and_once_when_it_is_well_again() {
     // Fails while two instances are up, with another text for each that is down.

@@ -186,6 +186,7 @@ impl Engine {
             external_labels: &external,
             external_url: &url,
             span: &|labels| interest.span(labels).unwrap_or_default(),
+            kept: &|expr| interest.covers(expr),
         };
         let mut evaluated = Vec::new();
         for (index, watch) in self.groups.iter_mut().enumerate() {
@@ -228,6 +229,7 @@ impl Engine {
             external_labels: &external,
             external_url: "",
             span: &|labels| interest.span(labels).unwrap_or_default(),
+            kept: &|expr| interest.covers(expr),
         };
         for watch in &mut self.groups {
             if watch.group.evaluated_at.is_none_or(|last| last < at) {
