@@ -75,6 +75,7 @@ fn rules(c: &mut Criterion) {
         external_labels: &none,
         external_url: "",
         span: &|_| SPAN,
+        kept: &|_| Ok(()),
     };
     let mut scrape = 9;
     group.eval(&mut window, at(scrape), &world);

@@ -43,10 +43,12 @@ pub enum Record {
     Delivery(Box<Delivery>),
     /// A trigger began or stopped firing: what a restart needs so that nobody is called twice.
     Trigger(super::RestoredTrigger),
-    /// An alert of a Prometheus rule with a long `for` is active, again said once a minute.
+    /// An alert of a Prometheus rule with a long `for` is active since then.
     Alert(super::RestoredAlert),
     /// It is active no longer.
     AlertGone(super::RestoredAlert),
+    /// All of a group's recorded alerts were still active at that moment: said every few seconds.
+    AlertsSeen(super::RestoredGroup),
     /// A trigger is inactive again.
     TriggerGone {
         name: String,
@@ -134,6 +136,17 @@ pub enum Event {
         trigger: String,
         series: String,
         value: Option<f64>,
+    },
+    /// A rule of Prometheus cannot be evaluated from here on; what it said before stands.
+    RuleFailed {
+        group: String,
+        rule: String,
+        why: String,
+    },
+    /// It can be evaluated again.
+    RuleWell {
+        group: String,
+        rule: String,
     },
     Decided(Box<Decision>),
     DeliveryAttempt {

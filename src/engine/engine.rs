@@ -88,8 +88,8 @@ pub struct Engine {
     pub(super) unrecorded: Vec<Record>,
     /// Why no rollback is decided, whatever the settings say: see [`Restored`].
     pub(super) held: Option<String>,
-    /// Alerts that were active before the restart.
-    pub(super) alerts_before: Vec<super::RestoredAlert>,
+    /// What the ledger knew of rule groups before the restart; of the rest nothing is left in it.
+    pub(super) before: Restored,
 }
 
 impl Engine {
@@ -152,10 +152,15 @@ impl Engine {
             samples: 0,
             unrecorded: Vec::new(),
             held: restored.held,
-            alerts_before: restored.alerts,
+            before: Restored {
+                alerts: restored.alerts,
+                groups: restored.groups,
+                ..Restored::default()
+            },
             settings,
         };
         engine.compile(at);
+        engine.await_restored();
         engine.restore_triggers(restored.triggers);
         engine.settle_until = engine.settling(at);
         engine.tell_configured(at, out);
@@ -355,7 +360,7 @@ impl Engine {
         self.window
             .append(companion(id), scrape.at, &synthetic, &[]);
         if self.settings.preview.is_some() {
-            self.preview_groups(at);
+            self.preview_groups(at, out);
         }
         self.judge(at, Some(id), out);
     }

@@ -1,10 +1,15 @@
 //! Which series anything wants. Sources ask once, when a series is born; what nobody wants is validated and dropped.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::Labels;
+use crate::promql::Expr;
 use crate::promql::Matchers;
+
+/// Labels of one query that are left out of its selectors in turn: each doubles the work.
+const LABELS_MAX: usize = 6;
 
 /// Every selector of every rule, by metric name. Immutable; a reload makes another.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +19,10 @@ pub struct Interest {
     any_name: Vec<(Matchers, Duration)>,
     /// `[window] retain = "15m"`: every series is wanted, for this long at least.
     retain: Option<Duration>,
+    /// Every selector as it prints, which tells matchers apart, with the longest span that anything wants of it.
+    printed: HashMap<String, Duration>,
+    /// Names of series that rules write: the newest sample of each is in the window in any case.
+    written: BTreeSet<String>,
 }
 
 impl Interest {
@@ -28,6 +37,8 @@ impl Interest {
             ..Self::default()
         };
         for (matchers, span) in selectors {
+            let known = interest.printed.entry(print(&matchers)).or_default();
+            *known = span.max(*known);
             match matchers.name() {
                 Some(name) => interest
                     .by_name
@@ -40,6 +51,44 @@ impl Interest {
         interest
     }
 
+    /// The same where rules write series of these names.
+    #[must_use]
+    pub fn writing(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.written.extend(names);
+        self
+    }
+
+    /// Whether an expression that nobody announced finds all of its series in the window: each of its selectors, or
+    /// the same without what it asks of some labels, is one that is announced.
+    ///
+    /// # Errors
+    /// The first metric of which something is missing.
+    pub fn covers(&self, expr: &Expr) -> Result<(), String> {
+        if self.retain.is_some() {
+            return Ok(());
+        }
+        let labels = labels_in(expr.text());
+        for (matchers, span) in expr.selectors() {
+            let name = matchers.name().unwrap_or_default().to_owned();
+            if span.is_zero() && self.written.contains(&name) {
+                continue;
+            }
+            let wide = (0..1_usize << labels.len()).any(|chosen| {
+                let left_out = labels.iter().enumerate();
+                let left_out = left_out.filter(|(place, _)| chosen >> place & 1 == 1);
+                let left_out: Vec<&str> = left_out.map(|(_, label)| *label).collect();
+                let known = self
+                    .printed
+                    .get(&print(&matchers.clone().without(&left_out)));
+                known.is_some_and(|known| *known >= span)
+            });
+            if !wide {
+                return Err(name);
+            }
+        }
+        Ok(())
+    }
+
     /// How far back the series is needed; `None` when nothing wants it.
     #[must_use]
     pub fn span(&self, labels: &Labels) -> Option<Duration> {
@@ -50,5 +99,62 @@ impl Interest {
             .map(|(_, span)| *span)
             .chain(self.retain)
             .max()
+    }
+}
+
+/// Matchers cannot be compared, since patterns cannot; equal ones print alike.
+fn print(matchers: &Matchers) -> String {
+    format!("{matchers:?}")
+}
+
+/// What stands before `=`, `!=`, `=~` and `!~`: labels that a query may ask something of, and other words.
+fn labels_in(text: &str) -> Vec<&str> {
+    let mut labels = Vec::new();
+    for (at, _) in text.match_indices(['=', '!']) {
+        let before = text[..at].trim_end();
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let label = &before[before.trim_end_matches(name).len()..];
+        if !label.is_empty() && !labels.contains(&label) && labels.len() < LABELS_MAX {
+            labels.push(label);
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_announced_covers_what_asks_for_less() {
+        let announced = ["a", "b{x=\"1\"}", "rate(c{y=~\"z.*\"}[5m])", "{d=\"e\"}"];
+        let announced = announced.map(|it| Expr::parse(it).unwrap().selectors());
+        let interest = Interest::new(announced.into_iter().flatten(), None);
+        let interest = interest.writing(["r".to_owned()]);
+        for (expr, missing) in [
+            ("a", None),
+            ("sum by (x) (a{x=\"1\", y!~\"2\"}) / a{z=\"\"}", None),
+            ("b{x=\"1\"} == 1", None),
+            ("b{y=\"2\", x=\"1\"}", None),
+            (
+                "rate(c{y=~\"z.*\",w=\"1\"}[5m]) + increase(c{y=~\"z.*\"}[1m])",
+                None,
+            ),
+            ("{d=\"e\"}", None),
+            ("r{any=\"thing\"}", None),
+            ("vector(1)", None),
+            ("b", Some("b")),
+            ("b{x=\"2\"}", Some("b")),
+            ("a + c", Some("c")),
+            ("rate(c{y=~\"z.*\"}[10m])", Some("c")),
+            ("rate(a[1m])", Some("a")),
+            ("rate(r[1m])", Some("r")),
+            ("{d=\"f\"}", Some("")),
+        ] {
+            let told = interest.covers(&Expr::parse(expr).unwrap());
+            assert_eq!(told.err().as_deref(), missing, "{expr}");
+        }
+        let all = Interest::new([], Some(Duration::from_secs(60)));
+        assert_eq!(all.covers(&Expr::parse("b").unwrap()), Ok(()));
     }
 }

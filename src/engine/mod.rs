@@ -33,8 +33,8 @@ pub use interest::Interest;
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;
 pub use settings::{
-    Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredTrigger, RollbackMode,
-    RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
+    Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredGroup, RestoredTrigger,
+    RollbackMode, RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
 };
 pub use snapshot::{
     AlertingState, Check, GroupState, LastScrape, Outcome, Role, RuleState, ScrapeState,

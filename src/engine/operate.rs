@@ -204,6 +204,8 @@ impl Engine {
                 | Record::AlertGone(_)) => {
                     self.unrecorded.push(stays);
                 }
+                // It is said again before long, and would be out of date by then.
+                Record::AlertsSeen(_) => {}
             }
         }
         self.conclude(at, out);
@@ -282,7 +284,12 @@ impl Engine {
         // A little more than the rules look back, so that a scrape that is late does not cut a range short.
         let margin = Duration::from_secs(1);
         let selectors = selectors.map(|(matchers, span)| (matchers, span + margin));
-        self.interest = Arc::new(Interest::new(selectors, self.settings.retain));
+        let written = rules.groups.iter().flat_map(|group| &group.rules);
+        let written = written.filter(|rule| matches!(rule.kind, GroupRuleKind::Record));
+        let written = written.map(|rule| rule.name.clone());
+        let alerts = crate::rules::ALERT_SERIES.map(str::to_owned);
+        let interest = Interest::new(selectors, self.settings.retain);
+        self.interest = Arc::new(interest.writing(written.chain(alerts)));
         self.compile_groups(at);
     }
 }

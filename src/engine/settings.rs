@@ -131,6 +131,7 @@ pub struct Restored {
     pub deliveries: Vec<Delivery>,
     pub triggers: Vec<RestoredTrigger>,
     pub alerts: Vec<RestoredAlert>,
+    pub groups: Vec<RestoredGroup>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,
 }
@@ -144,7 +145,16 @@ pub struct RestoredAlert {
     /// As they are shown.
     pub labels: String,
     pub active_at: Timestamp,
-    /// When it was last so: at most a minute before gated ended.
+    /// When it was recorded; [`RestoredGroup`] knows when it was last so.
+    pub seen_at: Timestamp,
+}
+
+/// A Prometheus rule group with recorded alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredGroup {
+    pub file: String,
+    pub group: String,
+    /// When its recorded alerts were last active: a few seconds, or one interval, before gated ended.
     pub seen_at: Timestamp,
 }
 

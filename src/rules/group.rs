@@ -22,6 +22,9 @@ use crate::template::Context;
 use crate::template::Template;
 use crate::template::TemplateError;
 
+/// What every alerting rule writes beside its alerts: its state, and since when it is active.
+pub const ALERT_SERIES: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
+
 /// A group of rules that are evaluated one after the other at the same moment.
 #[derive(Debug)]
 pub struct Group {
@@ -35,6 +38,9 @@ pub struct Group {
     pub rules: Vec<GroupRule>,
     /// The slot that was evaluated last.
     pub evaluated_at: Option<Timestamp>,
+    /// What was active before a restart has been taken over, or there is nothing to take over: from then on alerts
+    /// write `ALERTS` and `ALERTS_FOR_STATE`, those of rules that a reload adds as well.
+    pub restored: bool,
     /// How far its slots lie behind the multiples of its interval.
     shift: Duration,
 }
@@ -50,6 +56,8 @@ pub struct GroupRule {
     pub health: Health,
     pub evaluated_at: Option<Timestamp>,
     plan: Plan,
+    /// Of subqueries that give none, in its templates too.
+    step: Option<Duration>,
     /// Templates of an alert's labels and annotations, by their text.
     templates: BTreeMap<String, Result<Template, TemplateError>>,
     written: Written,
@@ -62,8 +70,6 @@ pub enum RuleKind {
         timing: AlertTiming,
         annotations: BTreeMap<String, String>,
         alerts: RuleAlerts,
-        /// What was active before a restart has been taken over, or there was nothing to take over.
-        restored: bool,
     },
 }
 
@@ -96,6 +102,9 @@ pub struct World<'a> {
     pub external_url: &'a str,
     /// How long a series that a rule writes is looked back on.
     pub span: &'a dyn Fn(&Labels) -> Duration,
+    /// Whether the window keeps what an expression of a template asks for, or else of which metric it does not: a
+    /// query that finds nothing because nobody kept it must not look like one that finds nothing.
+    pub kept: &'a dyn Fn(&Expr) -> Result<(), String>,
 }
 
 impl std::fmt::Debug for World<'_> {
@@ -125,6 +134,7 @@ impl Group {
             limit: 0,
             rules: Vec::new(),
             evaluated_at: None,
+            restored: false,
             shift,
         }
     }
@@ -156,7 +166,8 @@ impl Group {
         for rule in &mut self.rules {
             window.add_target(rule.written.target, self.interval);
             rule.evaluated_at = Some(at);
-            rule.health = match rule.eval(window, (at, seen_at), self.limit, world) {
+            rule.health = match rule.eval(window, (at, seen_at), (self.limit, self.restored), world)
+            {
                 Ok(series) => {
                     rule.written.write(window, seen_at, &series, world.span);
                     Health::Good
@@ -175,25 +186,19 @@ impl Group {
         at: Timestamp,
     ) {
         for rule in &mut self.rules {
-            if let RuleKind::Alert {
-                timing,
-                alerts,
-                restored,
-                ..
-            } = &mut rule.kind
+            if let (RuleKind::Alert { timing, alerts, .. }, Some(down_at)) =
+                (&mut rule.kind, down_at)
             {
-                if let Some(down_at) = down_at {
-                    let known = |labels: &Labels| before(&rule.name, labels);
-                    alerts.restore(&known, down_at, *timing, at);
-                }
-                *restored = true;
+                let known = |labels: &Labels| before(&rule.name, labels);
+                alerts.restore(&known, down_at, *timing, at);
             }
         }
+        self.restored = true;
     }
 
     /// What the same group had before a reload: rules of one name and labels carry their state on, in their order.
     pub fn carry_on(&mut self, mut was: Self) {
-        self.evaluated_at = was.evaluated_at;
+        (self.evaluated_at, self.restored) = (was.evaluated_at, was.restored);
         for rule in &mut self.rules {
             let alike = |old: &GroupRule| {
                 old.name == rule.name
@@ -204,18 +209,10 @@ impl Group {
                 continue;
             };
             let old = was.rules.remove(place);
-            if let (
-                RuleKind::Alert {
-                    alerts, restored, ..
-                },
-                RuleKind::Alert {
-                    alerts: known,
-                    restored: done,
-                    ..
-                },
-            ) = (&mut rule.kind, old.kind)
+            if let (RuleKind::Alert { alerts, .. }, RuleKind::Alert { alerts: known, .. }) =
+                (&mut rule.kind, old.kind)
             {
-                (*alerts, *restored) = (known, done);
+                *alerts = known;
             }
             rule.written = old.written;
             (rule.health, rule.evaluated_at) = (old.health, old.evaluated_at);
@@ -249,6 +246,7 @@ impl GroupRule {
             health: Health::Unknown,
             evaluated_at: None,
             plan: Plan::new(expr),
+            step: None,
             templates: BTreeMap::new(),
             written: Written::new(target),
         }
@@ -272,7 +270,6 @@ impl GroupRule {
                 timing,
                 annotations,
                 alerts: RuleAlerts::default(),
-                restored: false,
             },
             templates,
             ..Self::record(name, expr, labels, target)
@@ -289,6 +286,7 @@ impl GroupRule {
     #[must_use]
     pub fn stepping(mut self, step: Duration) -> Self {
         self.plan = self.plan.stepping(step);
+        self.step = Some(step);
         self
     }
 
@@ -297,7 +295,7 @@ impl GroupRule {
         &mut self,
         window: &Window,
         (at, seen_at): (Timestamp, Timestamp),
-        limit: usize,
+        (limit, restored): (usize, bool),
         world: &World<'_>,
     ) -> Result<Vec<(Labels, f64)>, String> {
         let samples: Vec<(Labels, f64)> = match self.plan.eval(window, seen_at) {
@@ -312,7 +310,6 @@ impl GroupRule {
             timing,
             annotations,
             alerts,
-            restored,
         } = &mut self.kind
         else {
             return recorded(&self.name, &self.labels, samples, limit);
@@ -320,12 +317,13 @@ impl GroupRule {
         let mut distinct = BTreeSet::new();
         let mut active = Vec::with_capacity(samples.len());
         for (labels, value) in samples {
-            let (templates, rule) = (&self.templates, &self.name);
+            let (templates, rule, step) = (&self.templates, &self.name, self.step);
             let expand = |text: &String| match templates.get(text) {
                 None => text.clone(),
                 Some(Err(error)) => error.as_text(rule),
                 Some(Ok(template)) => {
-                    expanded(template, rule, (&labels, value), (window, at), world)
+                    let asked = Asked { window, at, step };
+                    expanded(template, rule, (&labels, value), &asked, world)
                 }
             };
             let mut all = labels.filter(|name| name != NAME);
@@ -354,7 +352,7 @@ impl GroupRule {
             alerts.clear();
             return Err(format!("exceeded limit of {limit} with {count} alerts"));
         }
-        if !*restored {
+        if !restored {
             return Ok(Vec::new());
         }
         let mut series = Vec::with_capacity(2 * count);
@@ -363,9 +361,12 @@ impl GroupRule {
                 AlertState::Firing => "firing",
                 AlertState::Pending | AlertState::Resolved { .. } => "pending",
             };
-            let shown = alert.labels.with(NAME, "ALERTS").with("alertstate", state);
+            let shown = alert
+                .labels
+                .with(NAME, ALERT_SERIES[0])
+                .with("alertstate", state);
             series.push((shown, 1.0));
-            let since = alert.labels.with(NAME, "ALERTS_FOR_STATE");
+            let since = alert.labels.with(NAME, ALERT_SERIES[1]);
             #[allow(clippy::cast_precision_loss, reason = "seconds stay below 2^53")]
             let active_at = alert.active_at.millis().div_euclid(1000) as f64;
             series.push((since, active_at));
@@ -374,18 +375,34 @@ impl GroupRule {
     }
 }
 
+/// Where and when a template asks.
+struct Asked<'a> {
+    window: &'a Window,
+    at: Timestamp,
+    step: Option<Duration>,
+}
+
 /// A label or an annotation with its template filled in for one sample. What fails becomes the text.
 fn expanded(
     template: &Template,
     rule: &str,
     (labels, value): (&Labels, f64),
-    (window, at): (&Window, Timestamp),
+    asked: &Asked<'_>,
     world: &World<'_>,
 ) -> String {
     let mut query = |text: &str, at: Timestamp| {
         let expr = Expr::parse(text).map_err(|error| error.to_string())?;
+        (world.kept)(&expr).map_err(|name| {
+            format!("nothing keeps `{name}` as it is asked for here: see `[window] retain`")
+        })?;
         let mut plan = Plan::new(&expr);
-        match plan.eval(window, at).map_err(|error| error.to_string())? {
+        if let Some(step) = asked.step {
+            plan = plan.stepping(step);
+        }
+        match plan
+            .eval(asked.window, at)
+            .map_err(|error| error.to_string())?
+        {
             Output::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
             Output::Vector(vector) => Ok(vector
                 .iter()
@@ -398,7 +415,7 @@ fn expanded(
         value,
         external_labels: world.external_labels,
         external_url: world.external_url,
-        at,
+        at: asked.at,
         query: &mut query,
     };
     template.expand_text(rule, &mut context)

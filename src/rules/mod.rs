@@ -10,6 +10,6 @@ mod state;
 pub use alert::FOR_GRACE;
 pub use alert::{AlertSample, AlertState, AlertTiming, RuleAlert, RuleAlerts};
 pub use condition::{Judged, Truth, judge, signals_of, thresholds_of};
-pub use group::{Group, GroupRule, Health, RuleKind, World};
+pub use group::{ALERT_SERIES, Group, GroupRule, Health, RuleKind, World};
 pub use reading::{Behind, Bounds, Read, SignalPlan};
 pub use state::{Observation, State, Timing, observe};

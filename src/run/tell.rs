@@ -81,6 +81,8 @@ pub(super) fn log(event: &Event) {
             series,
             value,
         } => info!(trigger, series, value, "trigger resolved"),
+        Event::RuleFailed { group, rule, why } => warn!(group, rule, why, "rule failed"),
+        Event::RuleWell { group, rule } => info!(group, rule, "rule is evaluated again"),
         Event::Decided(decision) => {
             let refused_by = decision.refused_by.map_or("", |guard| guard.word());
             let (id, action) = (decision.id.as_str(), decision.action.word());

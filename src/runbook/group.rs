@@ -42,7 +42,7 @@ pub struct AlertRule {
     pub hold: Duration,
     pub keep_firing_for: Duration,
     pub annotations: BTreeMap<String, String>,
-    /// What its templates ask the window, where they write it down: `query "up"`.
+    /// What its templates ask the window, as far as they write it down: `query "up"`, or the parts of what they build.
     pub queries: Vec<Expr>,
     /// What the label `severity` maps to.
     pub severity: Option<Severity>,

@@ -11,6 +11,7 @@ mod quantity;
 mod reader;
 mod signal;
 mod syntax;
+mod template_queries;
 mod threshold;
 pub(crate) mod yaml;
 
@@ -23,4 +24,5 @@ pub use prometheus::is_rule_file;
 pub use reader::Env;
 pub(crate) use reader::{Item, Reader, Section, Text};
 pub use signal::Signal;
+pub use template_queries::is_about_keeping;
 pub use threshold::{Bound, Condition, Op, Threshold};

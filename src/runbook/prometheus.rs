@@ -11,6 +11,7 @@ use super::group::{AlertRule, GroupRule, GroupRuleKind, RuleGroup};
 use super::lint;
 use super::quantity::spelled;
 use super::reader::Reader;
+use super::template_queries;
 use super::yaml::{self, Key, Kind, Node};
 use crate::model::labels::NAME;
 use crate::model::{Action, Severity, time};
@@ -308,7 +309,7 @@ impl Reading<'_, '_> {
             let severity = labels.get("severity").and_then(|word| severity(word));
             let texts = labels.values().chain(annotations.values());
             GroupRuleKind::Alert(AlertRule {
-                queries: texts.flat_map(|text| queries(text)).collect(),
+                queries: texts.flat_map(|text| template_queries::of(text)).collect(),
                 hold,
                 keep_firing_for,
                 annotations,
@@ -415,7 +416,18 @@ impl Reading<'_, '_> {
             let Kind::Scalar(text) = &value.kind else {
                 continue;
             };
-            if let Err(error) = Template::parse(text) {
+            let template = Template::parse(text);
+            if let Ok(template) = &template
+                && template_queries::asked(template).unread
+            {
+                let place = Place {
+                    source: self.source,
+                    span: value.span.clone(),
+                };
+                let (message, help) = template_queries::unread();
+                self.reader.warn(&place, message, help);
+            }
+            if let Err(error) = template {
                 let start = error.offset.min(text.len());
                 let end = text[start..]
                     .find('\n')
@@ -505,26 +517,6 @@ impl Reading<'_, '_> {
         }
         Some(table)
     }
-}
-
-/// Expressions that a template passes to `query` as strings.
-fn queries(text: &str) -> Vec<Expr> {
-    let mut found = Vec::new();
-    for (at, word) in text.match_indices("query") {
-        let rest = text[at + word.len()..].trim_start();
-        let expr = if let Some(raw) = rest.strip_prefix('`') {
-            raw.split_once('`').map(|(expr, _)| expr.to_owned())
-        } else if let Some(quoted) = rest.strip_prefix('"') {
-            let end = quoted
-                .char_indices()
-                .find(|(at, c)| *c == '"' && !quoted[..*at].ends_with('\\'));
-            end.map(|(end, _)| quoted[..end].replace("\\\"", "\"").replace("\\\\", "\\"))
-        } else {
-            None
-        };
-        found.extend(expr.and_then(|expr| Expr::parse(&expr).ok()));
-    }
-    found
 }
 
 /// The first key of a table: what stands for the whole of it.

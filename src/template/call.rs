@@ -67,6 +67,7 @@ impl<'c, 'q> Tools<'c, 'q> {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ty {
     Any,
+    Int,
     Text,
     Sample,
     Samples,
@@ -78,6 +79,7 @@ impl Ty {
     pub fn name(self) -> &'static str {
         match self {
             Self::Any => "interface {}",
+            Self::Int => "int",
             Self::Text => "string",
             Self::Sample => "*template.sample",
             Self::Samples => "template.queryResult",

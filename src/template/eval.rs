@@ -355,7 +355,7 @@ impl<'t, 'c, 'q> Expansion<'t, 'c, 'q> {
         self.at(expr);
         let value = match &expr.kind {
             ExprKind::Dot => dot.clone(),
-            ExprKind::Nil if matches!(ty, Ty::Text | Ty::Time | Ty::Duration) => {
+            ExprKind::Nil if matches!(ty, Ty::Int | Ty::Text | Ty::Time | Ty::Duration) => {
                 return self.fail(format!("cannot assign nil to {}", ty.name()));
             }
             ExprKind::Nil => Value::Missing,
@@ -379,7 +379,10 @@ impl<'t, 'c, 'q> Expansion<'t, 'c, 'q> {
             (Ty::Duration, ExprKind::Number(number)) if number.int.is_some() => {
                 Ok(Value::Duration(number.int.unwrap_or(0)))
             }
-            (Ty::Duration, _) => self.fail(format!("expected integer; found {expr}")),
+            (Ty::Int, ExprKind::Number(number)) if number.int.is_some() => {
+                Ok(Value::Int(number.int.unwrap_or(0)))
+            }
+            (Ty::Int | Ty::Duration, _) => self.fail(format!("expected integer; found {expr}")),
             (Ty::Sample | Ty::Samples | Ty::Time, _) => {
                 let of = ty.name();
                 self.fail(format!("can't handle {expr} for arg of type {of}"))
@@ -391,6 +394,7 @@ impl<'t, 'c, 'q> Expansion<'t, 'c, 'q> {
     fn fit(&self, value: Value, ty: Ty) -> Expand<Value> {
         match (ty, &value) {
             (Ty::Any, _)
+            | (Ty::Int, Value::Int(_))
             | (Ty::Text, Value::Text(_))
             | (Ty::Sample, Value::Sample(_) | Value::NoSample)
             | (Ty::Samples, Value::Samples(_))

@@ -18,6 +18,7 @@ mod parse;
 mod pattern;
 mod print;
 mod printf;
+mod queries;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -37,6 +38,7 @@ use crate::template::value::Data;
 use crate::template::value::Value;
 
 pub use error::TemplateError;
+pub use queries::Queries;
 
 /// A longer template is refused, in bytes.
 pub const BYTES_MAX: usize = 64 * 1024;

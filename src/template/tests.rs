@@ -100,6 +100,23 @@ fn the_data() {
             "1 true",
         ),
         (
+            "{{ (now | toTime).Truncate (toDuration 3600) }} {{ (now | toTime).Round (toDuration 60) }}",
+            "2012-11-24 11:00:00 +0000 UTC 2012-11-24 11:14:00 +0000 UTC",
+        ),
+        (
+            // From the year 1, a Monday, and not from the epoch, a Thursday.
+            "{{ ((now | toTime).Truncate (toDuration 604800)).Weekday }} {{ ((toTime -1).Round (toDuration 2)).Unix }} {{ ((toTime 90).Round (toDuration 0)).Unix }}",
+            "Monday 0 90",
+        ),
+        (
+            "{{ (toDuration 90.5).Round (toDuration 60) }} {{ (toDuration -90.5).Round 60000000000 }} {{ (toDuration -90.5).Truncate (toDuration 60) }} {{ (toDuration 90).Truncate 0 }}",
+            "2m0s -2m0s -1m0s 1m30s",
+        ),
+        (
+            "{{ (now | toTime).AddDate 0 1 0 }} {{ ((toTime 2592000).AddDate 1 1 0).Format \"2006-01-02\" }} {{ ((toTime 0).AddDate 0 -1 -31).Format \"2006-01-02\" }} {{ ((toTime 951782400).AddDate 4 0 1).Format \"2006-01-02\" }}",
+            "2012-12-24 11:14:12.5 +0000 UTC 1971-03-03 1969-10-31 2004-03-01",
+        ),
+        (
             r#"{{ urlQueryEscape "up{a=\"b c\"}" }}"#,
             "up%7Ba%3D%22b+c%22%7D",
         ),

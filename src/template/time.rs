@@ -233,6 +233,60 @@ pub(super) fn moment(seconds: f64) -> Result<i64, String> {
     Ok(truncate(nanos) / 1_000_000 * 1_000_000)
 }
 
+/// Go reckons multiples of a duration from the year 1, in nanoseconds before the Unix epoch.
+const YEAR_ONE: i128 = 62_135_596_800 * SECOND as i128;
+
+/// Go's `Time.Truncate`: down to a multiple of `step` since the year 1.
+pub(super) fn truncate_time(nanos: i64, step: i64) -> i64 {
+    if step <= 0 {
+        return nanos;
+    }
+    let rest = (i128::from(nanos) + YEAR_ONE).rem_euclid(i128::from(step));
+    within(i128::from(nanos) - rest)
+}
+
+/// Go's `Time.Round`: to the nearest multiple of `step` since the year 1, halves up.
+pub(super) fn round_time(nanos: i64, step: i64) -> i64 {
+    if step <= 0 {
+        return nanos;
+    }
+    let rest = (i128::from(nanos) + YEAR_ONE).rem_euclid(i128::from(step));
+    let up = if rest * 2 < i128::from(step) { 0 } else { step };
+    within(i128::from(nanos) - rest + i128::from(up))
+}
+
+/// Go's `Duration.Round`: to the nearest multiple of `step`, halves away from zero.
+pub(super) fn round_duration(nanos: i64, step: i64) -> i64 {
+    if step <= 0 {
+        return nanos;
+    }
+    let (size, step) = (i128::from(nanos).abs(), i128::from(step));
+    let rest = size % step;
+    let up = if rest * 2 < step { 0 } else { step };
+    within((size - rest + up) * i128::from(nanos.signum()))
+}
+
+/// Go's `Time.AddDate`: the same time of day that many years, months and days on. What no month has runs over into the
+/// next: a month after 31 January is 2 or 3 March.
+pub(super) fn add_date(nanos: i64, (years, months, days): (i64, i64, i64)) -> i64 {
+    let at = civil(nanos);
+    let of_day = nanos.rem_euclid(86_400 * SECOND);
+    let months = (i128::from(at.year()) + i128::from(years)) * 12 + i128::from(months);
+    let months = months + i128::from(at.month()) - 1;
+    // Days of the Gregorian calendar before a month's first, counted in years that begin in March.
+    let (year, month) = ((months - 2).div_euclid(12), (months - 2).rem_euclid(12));
+    let leaps = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let first = year * 365 + leaps + (153 * month + 2) / 5 - 719_468;
+    let day = first + i128::from(at.day()) - 1 + i128::from(days);
+    within(day * 86_400 * i128::from(SECOND) + i128::from(of_day))
+}
+
+/// What 64 bits hold.
+fn within(nanos: i128) -> i64 {
+    let bounds = (i128::from(i64::MIN), i128::from(i64::MAX));
+    i64::try_from(nanos.clamp(bounds.0, bounds.1)).expect("it was just clamped")
+}
+
 /// Towards zero, within 64 bits.
 #[allow(
     clippy::cast_possible_truncation,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use gated::engine::{Record, Restored, RestoredAlert, RestoredTrigger};
+use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use gated::model::{
     Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer, Notice,
     NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
@@ -103,6 +103,7 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.deliveries, expected.deliveries);
     assert_eq!(found.triggers, expected.triggers);
     assert_eq!(found.alerts, expected.alerts);
+    assert_eq!(found.groups, expected.groups);
 }
 
 // What the records mean, in memory.
@@ -136,6 +137,9 @@ fn remember(memory: &mut Restored, record: Record) {
             .retain(|row| (&row.name, &row.series) != (&name, &series)),
         Record::Alert(it) => put(&mut memory.alerts, it, same_alert),
         Record::AlertGone(it) => memory.alerts.retain(|row| !same_alert(row, &it)),
+        Record::AlertsSeen(it) => put(&mut memory.groups, it, |a, b| {
+            (&a.file, &a.group) == (&b.file, &b.group)
+        }),
     }
 }
 
@@ -259,8 +263,22 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn seen()(texts in [names(), names()], seen_at in times()) -> Record {
+        let [file, group] = texts;
+        Record::AlertsSeen(RestoredGroup { file, group, seen_at })
+    }
+}
+
 fn records() -> impl Strategy<Value = Vec<Record>> {
-    let any_record = prop_oneof![rollouts(), decisions(), deliveries(), triggers(), alerts()];
+    let any_record = prop_oneof![
+        rollouts(),
+        decisions(),
+        deliveries(),
+        triggers(),
+        alerts(),
+        seen()
+    ];
     proptest::collection::vec(any_record, 0..6)
 }
 
@@ -285,7 +303,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
-                | Record::Alert(_) | Record::AlertGone(_) => true,
+                | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
             });
             let outcome = ledger.commit(&commit, body);
             if sound {
@@ -539,6 +557,38 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
     assert_eq!(version, 99);
 }
 
+/// A dry run beside a gated of before reads what there is; the next owner brings the file up to date.
+#[test]
+fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
+    for (version, dropped) in [(2, &["rule_groups"][..]), (1, &["rule_groups", "alerts"])] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(&folder);
+        let mut ledger = open(&path).0;
+        let [one, two] = pair(1);
+        ledger.commit(&[one, two], body).unwrap();
+        let expected = read(&path).unwrap();
+        ledger.close().unwrap();
+        let db = Connection::open(&path).unwrap();
+        for table in dropped {
+            db.execute(&format!("DROP TABLE {table}"), ()).unwrap();
+        }
+        db.pragma_update(None, "user_version", version).unwrap();
+        drop(db);
+        assert_same(&read(&path).unwrap(), &expected);
+        let (mut ledger, restored) = open(&path);
+        assert_same(&restored, &expected);
+        let seen = RestoredGroup {
+            file: "a.yml".into(),
+            group: "g".into(),
+            seen_at: NOW,
+        };
+        ledger
+            .commit(&[Record::AlertsSeen(seen.clone())], body)
+            .unwrap();
+        assert_eq!(read(&path).unwrap().groups, [seen]);
+    }
+}
+
 #[test]
 fn somebody_elses_database_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
@@ -752,7 +802,7 @@ fn commit_until_full(ledger: &mut Ledger, from: usize) -> (usize, CommitError) {
 #[test]
 fn a_full_disk_fails_the_commit_whole_and_loses_nothing_before_it() {
     // A size at which the last commit leaves a page or two: opening needs one for the index of the WAL.
-    let disk = SmallDisk::new("520k");
+    let disk = SmallDisk::new("536k");
     let (mut ledger, _) = open(&disk.path());
     let (kept, error) = commit_until_full(&mut ledger, 0);
     assert!(

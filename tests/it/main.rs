@@ -43,6 +43,7 @@ mod prometheus_api;
 mod prometheus_rules;
 mod promql;
 mod reference;
+mod rule_groups;
 mod rule_tests;
 mod rules_files;
 mod scrape;

@@ -153,7 +153,7 @@ fn labels_say_how_bad_and_what_to_do() {
 /// The window keeps only what somebody asks for, and templates ask too.
 #[test]
 fn what_templates_ask_for_is_known() {
-    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    annotations:\n      a: '{{ query \"sum(rate(a{b=\\\"c\\\"}[5m]))\" | first | value }}'\n      b: '{{ with query `d offset 1h` }}{{ . | first | value }}{{ end }}'\n      c: '{{ printf \"x\" | query }}'\n";
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    annotations:\n      a: '{{ query \"sum(rate(a{b=\\\"c\\\"}[5m]))\" | first | value }}'\n      b: '{{ with query `d offset 1h` }}{{ . | first | value }}{{ end }}'\n      c: '{{ printf \"x\" | query }}'\n      d: '{{ with printf `m{job=\"%s\",a=\"b\"}` $labels.job | query }}{{ end }}'\n      e: '{{ $q := \"sum(n)\" }}{{ query $q }}'\n";
     let rules = load(&[source("r.yml", text)]).unwrap_or_else(|it| panic!("{}", it.render(false)));
     let GroupRuleKind::Alert(alert) = &rules.groups[0].rules[0].kind else {
         unreachable!()
@@ -163,7 +163,16 @@ fn what_templates_ask_for_is_known() {
         .iter()
         .map(gated::promql::Expr::text)
         .collect();
-    assert_eq!(asked, ["sum(rate(a{b=\"c\"}[5m]))", "d offset 1h"]);
+    assert_eq!(
+        asked,
+        [
+            "sum(rate(a{b=\"c\"}[5m]))",
+            "d offset 1h",
+            "x",
+            "m{a=\"b\"}",
+            "sum(n)"
+        ]
+    );
 }
 
 #[test]
@@ -208,4 +217,22 @@ severity = "P3"
         11: `errors > 100%` is never true of a ratio
         11: `queue < 0` is never true of a count
     "#]].assert_eq(&(told.join("\n") + "\n"));
+}
+
+/// A query that nobody can read before it is asked finds nothing, unless every series is kept.
+#[test]
+fn a_query_that_cannot_be_read_is_warned_of() {
+    let text = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    annotations:\n      a: '{{ query \"up\" }}'\n      b: '{{ printf \"m{job=`%s`}\" $labels.job | query }}'\n      c: '{{ print \"m{job=`\" $labels.job \"`}\" | query }}'\n";
+    let (_, lints) = gated::runbook::load_with(&[source("r.yml", text)], &|_| None, None)
+        .unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    let told: Vec<String> = lints
+        .faults
+        .iter()
+        .map(|it| format!("{}: {}", it.line(&lints.sources), it.message))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].starts_with("9: ") && told[0].contains("[window] retain"),
+        "{told:?}"
+    );
 }

@@ -526,3 +526,24 @@ tests:
     );
     assert!(xml.contains("<error message=\""), "{xml}");
 }
+
+/// A subquery without a step of its own steps by the evaluation interval, in a template as in a rule.
+#[test]
+fn a_query_in_a_template_steps_by_the_evaluation_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    write(
+        "r.yml",
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: count_over_time(vector(1)[1m:]) == 4\n    annotations:\n      says: '{{ query \"count_over_time(vector(1)[1m:])\" | first | value }}'\n",
+    );
+    let test = write(
+        "t.yml",
+        "rule_files: [r.yml]\nevaluation_interval: 15s\ntests:\n- alert_rule_test:\n  - alertname: A\n    eval_time: 5m\n    exp_alerts:\n    - exp_annotations: {says: '4'}\n",
+    );
+    let report = rule_test::report(&rule_test::run(&[test], None, &|_| None));
+    assert_eq!(report.code, 0, "{}", report.text);
+}

@@ -373,6 +373,13 @@ impl World {
                 Record::AlertGone(it) => restored
                     .alerts
                     .retain(|known| (&known.rule, &known.labels) != (&it.rule, &it.labels)),
+                Record::AlertsSeen(it) => {
+                    let same = |known: &gated::engine::RestoredGroup| {
+                        (&known.group, &known.file) == (&it.group, &it.file)
+                    };
+                    restored.groups.retain(|known| !same(known));
+                    restored.groups.push(it);
+                }
                 Record::TriggerGone { name, series } => {
                     restored
                         .triggers

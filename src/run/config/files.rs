@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use crate::runbook::Source;
+use crate::runbook::{Faults, Source, is_about_keeping};
 use crate::source::{BasicAuth, Password};
 
 /// A file of rules is far smaller; a larger one is something else.
@@ -93,6 +93,15 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 impl Config {
+    /// The rules' warnings as this configuration leaves them: where every series is kept, none says that some are not.
+    #[must_use]
+    pub fn heeded(&self, mut lints: Faults) -> Faults {
+        if self.retain.is_some() {
+            lints.faults.retain(|it| !is_about_keeping(it));
+        }
+        lints
+    }
+
     /// Files that the configuration names and that cannot be opened, one sentence each. For the daemon: a check does
     /// not need them.
     #[must_use]

@@ -347,6 +347,8 @@ fn told(event: &Event) -> Option<String> {
         | Event::PhaseEntered { .. }
         | Event::ReadingChanged { .. }
         | Event::NotRecorded { .. }
+        | Event::RuleFailed { .. }
+        | Event::RuleWell { .. }
         | Event::Reloaded => return None,
     })
 }

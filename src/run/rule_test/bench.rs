@@ -125,6 +125,7 @@ impl<'a> Bench<'a> {
             external_labels: &self.external,
             external_url: &self.test.external_url,
             span: &|_| EVER,
+            kept: &|_| Ok(()),
         };
         for group in &mut self.groups {
             group.eval(&mut self.window, at, &world);

@@ -227,6 +227,7 @@ impl Ledger {
                 Record::TriggerGone { name, series } => rows::drop_trigger(&tx, name, series)?,
                 Record::Alert(it) => rows::put_alert(&tx, it)?,
                 Record::AlertGone(it) => rows::drop_alert(&tx, it)?,
+                Record::AlertsSeen(it) => rows::put_group(&tx, it)?,
             }
         }
         Ok(tx.commit()?)

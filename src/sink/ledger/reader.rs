@@ -99,8 +99,9 @@ fn restore(path: &Path, how: How) -> Result<Restored, Unread> {
     db.busy_timeout(super::BUSY)?;
     match schema::look(&db)? {
         Found::Empty => return Ok(Restored::default()),
-        Found::Ours(schema::VERSION) => {}
-        found @ (Found::Ours(_) | Found::Newer(_) | Found::Foreign) => {
+        // An older file is read as it is: bringing it up to date is its owner's.
+        Found::Ours(_) => {}
+        found @ (Found::Newer(_) | Found::Foreign) => {
             return Err(Unread::Refused(found));
         }
     }

@@ -8,7 +8,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Restored, RestoredAlert, RestoredTrigger};
+use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
     Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer,
     NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
@@ -299,7 +299,16 @@ pub(super) fn drop_alert(tx: &Transaction<'_>, it: &RestoredAlert) -> rusqlite::
     .map(drop)
 }
 
-/// Everything, oldest first.
+pub(super) fn put_group(tx: &Transaction<'_>, it: &RestoredGroup) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO rule_groups (file, rule_group, seen_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (file, rule_group) DO UPDATE SET seen_at = ?3",
+    )?
+    .execute(params![it.file, it.group, it.seen_at])
+    .map(drop)
+}
+
+/// Everything, oldest first. A table that an older file does not have yet is empty.
 pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
     Ok(Restored {
         rollouts: all(db, "SELECT * FROM rollouts ORDER BY seq", rollout)?,
@@ -312,9 +321,22 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
             delivery,
         )?,
         triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
-        alerts: all(db, "SELECT * FROM alerts ORDER BY seq", alert)?,
+        alerts: later(db, "alerts", alert)?,
+        groups: later(db, "rule_groups", group)?,
         held: None,
     })
+}
+
+/// Of a table that the first schema did not have.
+fn later<T>(
+    db: &Connection,
+    table: &str,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    if !db.table_exists(None, table)? {
+        return Ok(Vec::new());
+    }
+    all(db, &format!("SELECT * FROM {table} ORDER BY seq"), read)
 }
 
 fn all<T>(
@@ -424,6 +446,14 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<RestoredAlert> {
         rule: row.get("rule")?,
         labels: row.get("labels")?,
         active_at: row.get("active_at")?,
+        seen_at: row.get("seen_at")?,
+    })
+}
+
+fn group(row: &Row<'_>) -> rusqlite::Result<RestoredGroup> {
+    Ok(RestoredGroup {
+        file: row.get("file")?,
+        group: row.get("rule_group")?,
         seen_at: row.get("seen_at")?,
     })
 }

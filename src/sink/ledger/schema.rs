@@ -94,6 +94,15 @@ CREATE TABLE alerts (
     UNIQUE (file, rule_group, rule, labels)
 ) STRICT;
 ",
+    "
+CREATE TABLE rule_groups (
+    seq INTEGER PRIMARY KEY,
+    file TEXT NOT NULL,
+    rule_group TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    UNIQUE (file, rule_group)
+) STRICT;
+",
 ];
 
 /// The schema that this gated writes.

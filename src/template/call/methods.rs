@@ -1,11 +1,12 @@
 //! The methods of a template's values: those of Go's `time.Time`, `time.Duration`, `time.Month` and `time.Weekday` that
-//! read a moment or reckon with it. Deliberately absent: time zones, rounding, months and years added.
+//! read a moment or reckon with it. Deliberately absent: time zones.
 
 use jiff::civil::DateTime;
 
 use crate::template::BYTES_OUT_MAX;
 use crate::template::call::Function;
 use crate::template::call::Ty::Duration;
+use crate::template::call::Ty::Int;
 use crate::template::call::Ty::Text;
 use crate::template::call::Ty::Time;
 use crate::template::call::fixed;
@@ -81,6 +82,18 @@ static TIME: &[Function] = &[
             nanos(&args[0]).saturating_sub(nanos(&args[1])),
         ))
     }),
+    fixed("AddDate", &[Int, Int, Int], |_, args| {
+        let date = (int(&args[1]), int(&args[2]), int(&args[3]));
+        Ok(Value::Time(time::add_date(nanos(&args[0]), date)))
+    }),
+    fixed("Truncate", &[Duration], |_, args| {
+        let (at, step) = (nanos(&args[0]), nanos(&args[1]));
+        Ok(Value::Time(time::truncate_time(at, step)))
+    }),
+    fixed("Round", &[Duration], |_, args| {
+        let (at, step) = (nanos(&args[0]), nanos(&args[1]));
+        Ok(Value::Time(time::round_time(at, step)))
+    }),
     fixed("After", &[Time], |_, args| {
         Ok(Value::Bool(nanos(&args[0]) > nanos(&args[1])))
     }),
@@ -112,6 +125,15 @@ static DURATION: &[Function] = &[
     fixed("Hours", &[], |_, args| {
         Ok(Value::Float(units(&args[0], 3_600)))
     }),
+    fixed("Truncate", &[Duration], |_, args| {
+        let (length, step) = (nanos(&args[0]), nanos(&args[1]));
+        let rest = if step > 0 { length % step } else { 0 };
+        Ok(Value::Duration(length - rest))
+    }),
+    fixed("Round", &[Duration], |_, args| {
+        let (length, step) = (nanos(&args[0]), nanos(&args[1]));
+        Ok(Value::Duration(time::round_duration(length, step)))
+    }),
     fixed("Abs", &[], |_, args| {
         Ok(Value::Duration(nanos(&args[0]).saturating_abs()))
     }),
@@ -131,6 +153,13 @@ fn shown(value: &Value) -> Result<Value, String> {
 fn nanos(value: &Value) -> i64 {
     match value {
         Value::Time(nanos) | Value::Duration(nanos) => *nanos,
+        _ => 0,
+    }
+}
+
+fn int(value: &Value) -> i64 {
+    match value {
+        Value::Int(int) => *int,
         _ => 0,
     }
 }
