@@ -85,6 +85,7 @@ fn main() {
         external_labels: &none,
         external_url: "",
         span: &|_| SPAN,
+        kept: &|_| Ok(()),
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for scrape in 10..40 {
