@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod clients;
 mod parameters;
 
 use serde_json::{Value, json};
