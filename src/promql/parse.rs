@@ -30,6 +30,7 @@ use super::lex::{self, ParseError, Token};
 use super::matchers::{Matcher, Matchers, Test};
 use super::modifier;
 use super::node::{Kind, Node, Pin};
+use super::pattern;
 use super::range::{NESTED_STEPS_MAX, OverRange, STEP_DEFAULT, STEPS_MAX, Source, Subquery};
 use super::raw::RawRange;
 use super::rewrite::{self, Query};
@@ -98,7 +99,9 @@ pub fn text(expr: &str) -> Option<String> {
     if !expr.trim_start().starts_with(['"', '\'', '`']) || lex::tokens(expr).is_err() {
         return None;
     }
-    match parser::parse(expr).ok()? {
+    let tokens = lex::tokens(expr).ok()?;
+    let readable = rewrite::rewritten(expr, &tokens, Query::default()).ok()?;
+    match parser::parse(readable.as_deref().unwrap_or(expr)).ok()? {
         parser::Expr::StringLiteral(text) => Some(text.val),
         _ => None,
     }
@@ -113,7 +116,7 @@ pub fn pretty(expr: &str) -> Result<String, ParseError> {
     let readable = rewrite::rewritten(expr, &tokens, Query::default())?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(expr))
         .map_err(|message| lex::explain(expr, &tokens, &message))?;
-    Ok(modifier::unmarked(parsed.prettify()))
+    Ok(pattern::unmarked(modifier::unmarked(parsed.prettify())))
 }
 
 struct Reader<'a> {
@@ -340,22 +343,13 @@ impl<'a> Reader<'a> {
         Ok(match &matcher.op {
             MatchOp::Equal => Test::Equal(matcher.value.clone()),
             MatchOp::NotEqual => Test::NotEqual(matcher.value.clone()),
-            MatchOp::Re(parsed) => Test::Matches(self.regex(&matcher.value, Some(parsed))?),
-            MatchOp::NotRe(parsed) => Test::MatchesNot(self.regex(&matcher.value, Some(parsed))?),
+            MatchOp::Re(_) => Test::Matches(self.regex(&pattern::written(&matcher.value))?),
+            MatchOp::NotRe(_) => Test::MatchesNot(self.regex(&pattern::written(&matcher.value))?),
         })
     }
 
-    /// Anchored, and `.` matches a line's end, as in Prometheus 3. `parsed`: the parser's own reading, for braces that
-    /// are literal in Go's syntax and not in ours.
-    fn regex(&self, pattern: &str, parsed: Option<&Regex>) -> Result<Regex, ParseError> {
-        let regex = Regex::new(&format!("^(?s:{pattern})$"));
-        regex
-            .or_else(|error| parsed.cloned().ok_or(error))
-            .map_err(|error| {
-                let reason = error.to_string();
-                let reason = reason.lines().last().unwrap_or("not a regular expression");
-                self.wrong(format!("`{pattern}`: {reason}"), pattern)
-            })
+    fn regex(&self, pattern: &str) -> Result<Regex, ParseError> {
+        pattern::compiled(pattern).map_err(|message| self.wrong(message, pattern))
     }
 
     fn call(&mut self, call: &Call) -> Result<Node, ParseError> {
@@ -603,7 +597,7 @@ impl<'a> Reader<'a> {
                 let rewrite = Rewrite::Replace {
                     replacement: replacement.clone(),
                     source: source.clone(),
-                    regex: self.regex(regex, None)?,
+                    regex: self.regex(regex)?,
                 };
                 (destination, rewrite)
             }
@@ -681,7 +675,7 @@ impl<'a> Reader<'a> {
             // Whoever says only which info series not to take means the others that are called so.
             names.push(Matcher {
                 label: NAME.to_owned(),
-                test: Test::Matches(self.regex(".+_info", None)?),
+                test: Test::Matches(self.regex(".+_info")?),
             });
         }
         matchers.others = names;
