@@ -449,13 +449,18 @@ impl<'a> Reader<'a> {
             _ => {
                 let of = self.argument(call, 0)?;
                 let label = self.text(call, 1)?;
-                let mut all = Vec::new();
-                for argument in call.args.args.iter().skip(2) {
-                    let quantile = self.scalar(argument)?.constant();
-                    let wanted = || self.wrong(format!("`{name}` wants numbers"), name);
-                    all.push(quantile.ok_or_else(wanted)?);
-                }
-                (Asked::Quantiles { label, all }, of)
+                let quantiles = call.args.args.iter().skip(2);
+                let quantiles: Result<Vec<Scalar>, ParseError> =
+                    quantiles.map(|it| self.scalar(it)).collect();
+                let quantiles = quantiles?;
+                self.dynamic |= quantiles.iter().any(|it| it.constant().is_none());
+                let all = Vec::new();
+                let asked = Asked::Quantiles {
+                    label,
+                    quantiles,
+                    all,
+                };
+                (asked, of)
             }
         };
         node(Kind::Buckets(Box::new(Buckets::new(asked, of))))

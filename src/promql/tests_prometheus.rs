@@ -83,6 +83,75 @@ fn raw_strings_hold_backslashes() {
     ]);
 }
 
+/// What lies in a bucket without an end counts as lying at its finite bound.
+#[test]
+fn fractions_of_buckets_without_an_end() {
+    let window = window(&[
+        ("hf{le=1}", 2.0),
+        ("hf{le=10}", 6.0),
+        ("hf{le=+Inf}", 10.0),
+        ("hn{le=-2}", 2.0),
+        ("hn{le=2}", 6.0),
+        ("hn{le=+Inf}", 10.0),
+        ("falls{le=1}", 10.0),
+        ("falls{le=2}", 4.0),
+        ("falls{le=+Inf}", 5.0),
+        ("only{le=+Inf}", 5.0),
+    ]);
+    check(
+        &window,
+        &[
+            ("histogram_fraction(0, 20, hf)", "{} 0.6"),
+            ("histogram_fraction(-Inf, 20, hf)", "{} 0.6"),
+            ("histogram_fraction(20, +Inf, hf)", "{} 0.4"),
+            ("histogram_fraction(-1, 0.5, hf)", "{} 0.1"),
+            ("histogram_fraction(-5, 0, hn)", "{} 0.2"),
+            ("histogram_fraction(-5, 2, hn)", "{} 0.4"),
+            ("histogram_fraction(-Inf, -2.5, hn)", "{} 0.2"),
+            ("histogram_fraction(-2.5, +Inf, hn)", "{} 0.8"),
+            ("histogram_fraction(-Inf, +Inf, hn)", "{} 1"),
+            // No share is more than all.
+            ("histogram_fraction(0, 1, falls)", "{} 1"),
+            ("histogram_fraction(0, 5, only)", "{} 0"),
+            ("histogram_fraction(0, +Inf, only)", "{} 1"),
+        ],
+    );
+}
+
+/// Buckets of different names are different histograms, whose results may carry equal labels.
+#[test]
+fn histograms_keep_their_names_apart() {
+    let window = window(&[
+        ("h1_bucket{le=1}", 1.0),
+        ("h1_bucket{le=+Inf}", 2.0),
+        ("h2_bucket{le=1}", 3.0),
+        ("h2_bucket{le=+Inf}", 3.0),
+    ]);
+    let crowded = "failed: vector cannot contain metrics with the same labelset";
+    let both = "{__name__=~\"h1_bucket|h2_bucket\"}";
+    for text in [
+        format!("histogram_quantile(0.5, {both})"),
+        format!("histogram_fraction(0, 1, {both})"),
+        format!("histogram_quantiles({both}, \"q\", 0.1, 0.9)"),
+        format!("histogram_quantile(0.5, sum by (le, __name__) ({both}))"),
+    ] {
+        check(&window, &[(&text, crowded)]);
+    }
+    check(
+        &window,
+        &[
+            (
+                "histogram_quantile(0.25, {__name__=\"h1_bucket\"})",
+                "{} 0.5",
+            ),
+            (
+                "histogram_quantile(0.5, sum by (le) ({le!=\"\"}))",
+                "{} 0.625",
+            ),
+        ],
+    );
+}
+
 #[test]
 fn patterns_are_those_of_go() {
     let window = window(&[
@@ -181,4 +250,30 @@ fn ranges_of_numbers_durations_and_moments() {
     ] {
         assert!(Expr::parse(text).is_ok(), "{text}: {:?}", Expr::parse(text));
     }
+}
+
+#[test]
+fn several_quantiles_are_named_as_open_metrics_names_them() {
+    let window = window(&[("h{le=1}", 2.0), ("h{le=+Inf}", 2.0), ("half", 0.5)]);
+    check(
+        &window,
+        &[
+            (
+                "histogram_quantiles(h, \"q\", 0, 1, 0.5)",
+                "{q=\"0.0\"} 0; {q=\"0.5\"} 0.5; {q=\"1.0\"} 1",
+            ),
+            (
+                "histogram_quantiles(h, \"q\", 0.00001, -1, 2)",
+                "{q=\"-1.0\"} -inf; {q=\"1e-05\"} 0.00001; {q=\"2.0\"} inf",
+            ),
+            (
+                "histogram_quantiles(h, \"q\", 1 / 4, scalar(half))",
+                "{q=\"0.25\"} 0.25; {q=\"0.5\"} 0.5",
+            ),
+            (
+                "histogram_quantiles(h, \"q\", time() + 1e6, scalar(nope))",
+                "{q=\"1e+06\"} inf; {q=\"NaN\"} NaN",
+            ),
+        ],
+    );
 }
