@@ -11,7 +11,7 @@ use promql_parser::parser::token::{self, TokenType};
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{
     self, AggregateExpr, AtModifier, BinModifier, BinaryExpr, Call, LabelModifier, Offset,
-    SubqueryExpr, VectorMatchCardinality, VectorSelector,
+    SubqueryExpr, VectorMatchCardinality, VectorMatchFillValues, VectorSelector,
 };
 use regex::Regex;
 
@@ -96,7 +96,7 @@ pub(super) fn raw_range(text: &str) -> Option<Result<RawRange, ParseError>> {
 /// The text that a string literal by itself stands for; `None` for any other expression.
 #[must_use]
 pub fn text(expr: &str) -> Option<String> {
-    if !expr.trim_start().starts_with(['"', '\'', '`']) || lex::tokens(expr).is_err() {
+    if !expr.trim_start().starts_with(['"', '\'', '`']) {
         return None;
     }
     let tokens = lex::tokens(expr).ok()?;
@@ -282,14 +282,13 @@ impl<'a> Reader<'a> {
         let offset = offset(subquery.offset.as_ref());
         let range = time::millis(subquery.range);
         let step = subquery.step.map(time::millis);
-        if let Some(step) = step.filter(|step| *step > 0 && range / step > STEPS_MAX) {
-            return Err(self.wrong(
-                format!("a subquery of {} steps; {STEPS_MAX} at most", range / step),
-                ":",
-            ));
+        let steps = range / step.filter(|step| *step > 0).unwrap_or(STEP_DEFAULT);
+        if steps > STEPS_MAX {
+            let message = format!("a subquery of {steps} steps; {STEPS_MAX} at most");
+            return Err(self.wrong(message, ":"));
         }
         // Subqueries within each other multiply.
-        let steps = range / step.filter(|step| *step > 0).unwrap_or(STEP_DEFAULT) + 1;
+        let steps = steps + 1;
         let around = self.steps;
         self.steps = around.saturating_mul(steps);
         if self.steps > NESTED_STEPS_MAX {
@@ -716,6 +715,30 @@ impl<'a> Reader<'a> {
         ))))
     }
 
+    /// # Errors
+    /// Where there is nobody to fill in for.
+    fn fills(&self, set: bool, binary: &BinaryExpr) -> Result<(), ParseError> {
+        let vector = |side: &parser::Expr| side.value_type() == ValueType::Vector;
+        let message = if set {
+            "fill is not for set operators"
+        } else if vector(&binary.lhs) && vector(&binary.rhs) {
+            return Ok(());
+        } else {
+            "fill is only for two instant vectors"
+        };
+        let fills = |pair: &&[Token]| {
+            let word = &self.text[pair[0].span.clone()];
+            let names = ["fill", "fill_left", "fill_right"];
+            pair[1].piece == lex::Piece::Open
+                && names.iter().any(|it| word.eq_ignore_ascii_case(it))
+        };
+        let place = self.tokens.windows(2).find(fills);
+        Err(ParseError::new(
+            message,
+            place.map(|pair| pair[0].span.clone()),
+        ))
+    }
+
     fn binary(&mut self, binary: &BinaryExpr) -> Result<Node, ParseError> {
         let modifier = binary.modifier.as_ref();
         let return_bool = modifier.is_some_and(|m| m.return_bool);
@@ -726,6 +749,9 @@ impl<'a> Reader<'a> {
             token::T_LUNLESS => Some(SetOp::Unless),
             _ => None,
         };
+        if modifier.is_some_and(|it| it.fill_values != VectorMatchFillValues::default()) {
+            self.fills(set.is_some(), binary)?;
+        }
         if let Some(op) = set {
             let (left, right) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
             let grouping = matching(modifier);

@@ -253,6 +253,88 @@ fn ranges_of_numbers_durations_and_moments() {
 }
 
 #[test]
+fn absent_sets_and_forgets_labels_in_their_order() {
+    check(
+        &window(&[]),
+        &[
+            ("absent(nope{a=~\"1\",a=\"1\"})", "{a=\"1\"} 1"),
+            ("absent(nope{a=\"1\",a=~\"1\"})", "{} 1"),
+            ("absent(nope{a=\"1\",a=\"1\",b=\"2\"})", "{b=\"2\"} 1"),
+            ("absent(nope{a!=\"1\",a=\"1\",a=\"2\"})", "{} 1"),
+            (
+                "absent_over_time(nope{a!=\"2\",a=\"1\"}[5m])",
+                "{a=\"1\"} 1",
+            ),
+        ],
+    );
+}
+
+/// Go's `math.Max` and `math.Min`: an infinity on their side outweighs a NaN.
+#[test]
+fn extremes_of_nan_and_infinities() {
+    let window = window(&[("odd", f64::NAN)]);
+    check(
+        &window,
+        &[
+            ("clamp_min(odd, Inf)", "{} inf"),
+            ("clamp_max(odd, -Inf)", "{} -inf"),
+            ("clamp_min(odd, -Inf)", "{} NaN"),
+            ("clamp_max(odd, 1)", "{} NaN"),
+            ("clamp_min(vector(1), NaN)", "{} NaN"),
+            ("clamp(odd, -Inf, Inf)", "{} NaN"),
+            ("clamp(odd, Inf, Inf)", "{} inf"),
+            ("max_of(NaN, Inf)", "inf"),
+            ("min_of(-Inf, NaN)", "-inf"),
+            ("max_of(NaN, 1)", "NaN"),
+            ("1 / max_of(-0, 0)", "inf"),
+            ("1 / min_of(0, -0)", "-inf"),
+        ],
+    );
+}
+
+#[test]
+fn only_vectors_are_filled() {
+    refused(&[
+        ("a and fill(1) b", "fill is not for set operators", "fill"),
+        (
+            "a or fill_left(1) b",
+            "fill is not for set operators",
+            "fill_left",
+        ),
+        (
+            "a + fill(1) 1",
+            "fill is only for two instant vectors",
+            "fill",
+        ),
+        (
+            "1 + fill_right(1) a",
+            "fill is only for two instant vectors",
+            "fill_right",
+        ),
+    ]);
+    assert!(Expr::parse("fill + fill(1) a").is_ok());
+}
+
+/// A subquery that gives no step is counted with the default one.
+#[test]
+fn long_subqueries_are_refused_when_they_are_read() {
+    refused(&[
+        (
+            "max_over_time(a[2000d:])",
+            "a subquery of 2880000 steps",
+            ":",
+        ),
+        (
+            "max_over_time(a[2000d:1m])",
+            "a subquery of 2880000 steps",
+            ":",
+        ),
+    ]);
+    assert!(Expr::parse("max_over_time(a[2000d:1h])").is_err());
+    assert!(Expr::parse("max_over_time(a[7d:])").is_ok());
+}
+
+#[test]
 fn several_quantiles_are_named_as_open_metrics_names_them() {
     let window = window(&[("h{le=1}", 2.0), ("h{le=+Inf}", 2.0), ("half", 0.5)]);
     check(
