@@ -3,6 +3,7 @@
 pub mod id;
 pub mod labels;
 mod metadata;
+pub mod pattern;
 pub mod ratio;
 pub mod record;
 pub mod sample;

@@ -7,6 +7,7 @@ use super::layout::{Grouping, Groups, Layout};
 use super::matchers::Matcher;
 use super::node::{Binding, Moment, Node, Pin};
 use super::plan::EvalError;
+use super::scalar::Scalar;
 use super::select::Selector;
 use super::written;
 
@@ -201,6 +202,16 @@ impl Binding<'_> {
     /// Evaluates what was just bound, at the moment for which it was.
     pub fn eval(&self, node: &mut Node) -> Result<(), EvalError> {
         node.eval(&mut Moment {
+            window: self.window,
+            times: self.times,
+            samples: &mut Vec::new(),
+            stop: self.stop,
+        })
+    }
+
+    /// As [`Binding::eval`], of a number.
+    pub fn scalar(&self, scalar: &mut Scalar) -> Result<f64, EvalError> {
+        scalar.eval(&mut Moment {
             window: self.window,
             times: self.times,
             samples: &mut Vec::new(),

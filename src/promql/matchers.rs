@@ -50,25 +50,20 @@ impl Matchers {
         self
     }
 
-    /// What `absent` says of a selector that matches nothing: its equalities, each label asked for only once.
+    /// What `absent` says of a selector that matches nothing: its equalities. In their order, every other matcher of a
+    /// label takes back what an equality said of it; so does a second equality.
     pub(super) fn equalities(&self) -> Labels {
-        let once = |label: &str| {
-            self.others
-                .iter()
-                .filter(|matcher| matcher.label == label)
-                .count()
-                == 1
-        };
-        Labels::new(
-            self.others
-                .iter()
-                .filter_map(|matcher| match &matcher.test {
-                    Test::Equal(value) if matcher.label != NAME && once(&matcher.label) => {
-                        Some((matcher.label.as_str(), value.as_str()))
-                    }
-                    _ => None,
-                }),
-        )
+        let mut told: Vec<(&str, Option<&str>)> = Vec::new();
+        for matcher in self.others.iter().filter(|it| it.label != NAME) {
+            let known = told.iter_mut().find(|(label, _)| *label == matcher.label);
+            match (&matcher.test, known) {
+                (Test::Equal(value), None) => told.push((&matcher.label, Some(value))),
+                (_, Some((_, value))) => *value = None,
+                (Test::NotEqual(_) | Test::Matches(_) | Test::MatchesNot(_), None) => {}
+            }
+        }
+        let told = told.into_iter();
+        Labels::new(told.filter_map(|(label, value)| Some((label, value?))))
     }
 }
 

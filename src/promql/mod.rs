@@ -13,10 +13,12 @@ mod expr;
 mod functions;
 mod layout;
 mod lex;
+mod literal;
 mod matchers;
 mod modifier;
 mod node;
 mod parse;
+mod pattern;
 mod plan;
 mod range;
 mod raw;
@@ -26,6 +28,8 @@ mod select;
 mod stop;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_prometheus;
 
 pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};

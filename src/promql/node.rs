@@ -174,8 +174,8 @@ impl Node {
             Kind::Set(operation) => operation.bind(binding)?,
             Kind::Aggregate(aggregate) => aggregate.bind(binding, &mut self.order)?,
             Kind::Buckets(buckets) => {
-                let layout = buckets.bind(binding)?;
-                self.twins = Twins::of((0..layout.len()).map(|i| layout.labels(i)));
+                let mut layout = buckets.bind(binding)?;
+                self.twins = layout.unnamed();
                 layout
             }
             Kind::CountValues(counted) => counted.bind(binding)?,

@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use promql_parser::parser::token::{self, TokenType};
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{self, BinModifier, BinaryExpr, VectorMatchCardinality};
+use promql_parser::parser::{
+    self, BinModifier, BinaryExpr, VectorMatchCardinality, VectorMatchFillValues,
+};
 
 use super::binary::{Cardinality, Matching, Pairing, SetOp, SetOperation, WithScalar};
 use super::expr::Root;
@@ -23,6 +25,7 @@ use super::lex::{self, ParseError, Token};
 use super::matchers::Matchers;
 use super::modifier;
 use super::node::{Kind, Node};
+use super::pattern;
 use super::raw::RawRange;
 use super::rewrite::{self, Query};
 use super::scalar::{Op, Scalar};
@@ -88,10 +91,12 @@ pub(super) fn raw_range(text: &str) -> Option<Result<RawRange, ParseError>> {
 /// The text that a string literal by itself stands for; `None` for any other expression.
 #[must_use]
 pub fn text(expr: &str) -> Option<String> {
-    if !expr.trim_start().starts_with(['"', '\'', '`']) || lex::tokens(expr).is_err() {
+    if !expr.trim_start().starts_with(['"', '\'', '`']) {
         return None;
     }
-    match parser::parse(expr).ok()? {
+    let tokens = lex::tokens(expr).ok()?;
+    let readable = rewrite::rewritten(expr, &tokens, Query::default()).ok()?;
+    match parser::parse(readable.as_deref().unwrap_or(expr)).ok()? {
         parser::Expr::StringLiteral(text) => Some(text.val),
         _ => None,
     }
@@ -106,7 +111,7 @@ pub fn pretty(expr: &str) -> Result<String, ParseError> {
     let readable = rewrite::rewritten(expr, &tokens, Query::default())?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(expr))
         .map_err(|message| lex::explain(expr, &tokens, &message))?;
-    Ok(modifier::unmarked(parsed.prettify()))
+    Ok(pattern::unmarked(modifier::unmarked(parsed.prettify())))
 }
 
 struct Reader<'a> {
@@ -241,6 +246,30 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// # Errors
+    /// Where there is nobody to fill in for.
+    fn fills(&self, set: bool, binary: &BinaryExpr) -> Result<(), ParseError> {
+        let vector = |side: &parser::Expr| side.value_type() == ValueType::Vector;
+        let message = if set {
+            "fill is not for set operators"
+        } else if vector(&binary.lhs) && vector(&binary.rhs) {
+            return Ok(());
+        } else {
+            "fill is only for two instant vectors"
+        };
+        let fills = |pair: &&[Token]| {
+            let word = &self.text[pair[0].span.clone()];
+            let names = ["fill", "fill_left", "fill_right"];
+            pair[1].piece == lex::Piece::Open
+                && names.iter().any(|it| word.eq_ignore_ascii_case(it))
+        };
+        let place = self.tokens.windows(2).find(fills);
+        Err(ParseError::new(
+            message,
+            place.map(|pair| pair[0].span.clone()),
+        ))
+    }
+
     fn binary(&mut self, binary: &BinaryExpr) -> Result<Node, ParseError> {
         let modifier = binary.modifier.as_ref();
         let return_bool = modifier.is_some_and(|m| m.return_bool);
@@ -251,6 +280,9 @@ impl<'a> Reader<'a> {
             token::T_LUNLESS => Some(SetOp::Unless),
             _ => None,
         };
+        if modifier.is_some_and(|it| it.fill_values != VectorMatchFillValues::default()) {
+            self.fills(set.is_some(), binary)?;
+        }
         if let Some(op) = set {
             let (left, right) = (self.vector(&binary.lhs)?, self.vector(&binary.rhs)?);
             let grouping = matching(modifier);

@@ -2,11 +2,16 @@
 //! it was written: only the parser sees what comes out here.
 //!
 //! - Arithmetic where a duration stands (`[5m + 1m]`, `offset (2 * 30s)`, `[max_of(step(), 1m)]`) becomes the duration.
+//! - Raw strings that hold a backslash are quoted, numbers lose their `_` ([`literal`]), and patterns that only Go knows
+//!   are written in other characters ([`pattern`]).
 //! - `anchored` and `smoothed` become a marker in their selector ([`modifier`]).
 //! - The selector of `info(v, {…})` may match the empty text; a marker in it keeps the parser from refusing that.
 
 use super::lex::{self, ParseError, Piece, Token};
+use super::literal;
 use super::modifier::{self, Change};
+use super::parse;
+use super::pattern;
 
 /// The label of the marker in `info`'s selector.
 pub(super) const INFO_MARKER: &str = "__gated_info__";
@@ -51,6 +56,12 @@ pub(super) fn rewritten(
                 let rest = &tokens[index + 1..];
                 offset(text, rest, query, &mut changes)?;
             }
+            "@" => at(text, &tokens[index + 1..])?,
+            "=~" | "!~" => changes.extend(regex(text, tokens.get(index + 1))?),
+            word if matches!(token.piece, Piece::Text | Piece::Number) => {
+                let span = token.span.clone();
+                changes.extend(literal::readable(word, &span)?.map(|new| (span, new)));
+            }
             _ => changes.extend(
                 modifier::changes(text, tokens, index)?
                     .into_iter()
@@ -65,6 +76,10 @@ pub(super) fn rewritten(
     let mut at = 0;
     changes.sort_by_key(|(span, _)| span.start);
     for (span, new) in changes {
+        if span.start < at {
+            // Within a place that is written anew as a whole, which came first.
+            continue;
+        }
         out.push_str(&text[at..span.start]);
         out.push_str(&new);
         at = span.end;
@@ -112,16 +127,15 @@ fn ranges(
         None => (inside, &[][..]),
     };
     for part in [range, step] {
-        if part.len() > 1 {
-            let span = part[0].span.start..part[part.len() - 1].span.end;
+        if let [first, .., last] = part {
+            let span = first.span.start..last.span.end;
             let seconds = Arithmetic::new(text, part, query).whole()?;
-            if seconds <= 0.0 {
-                return Err(ParseError::new(
-                    "duration must be greater than 0",
-                    Some(span),
-                ));
-            }
-            changes.push((span, written(seconds)));
+            changes.push((span.clone(), written(literal::positive(seconds, &span)?)));
+        } else if let [only] = part
+            && let Some(seconds) = seconds(&text[only.span.clone()])
+        {
+            literal::positive(seconds, &only.span)?;
+            changes.extend(long(text, only, seconds));
         }
     }
     Ok(())
@@ -138,18 +152,75 @@ fn offset(
     let word = |at: usize| rest.get(at).map_or("", |it| &text[it.span.clone()]);
     let open = signed + usize::from(DURATION_FUNCTIONS.contains(&word(signed)));
     if word(open) != "(" {
+        if let (Some(seconds), Some(token)) = (seconds(word(open)), rest.get(open)) {
+            literal::within_range(seconds, &token.span)?;
+            changes.extend(long(text, token, seconds));
+        }
         return Ok(());
     }
     let close = partner(text, rest, open);
     let part = &rest[..=close.min(rest.len() - 1)];
     let span = part[0].span.start..part[part.len() - 1].span.end;
     let seconds = Arithmetic::new(text, part, query).whole()?;
-    changes.push((span, written(seconds)));
+    changes.push((
+        span.clone(),
+        written(literal::within_range(seconds, &span)?),
+    ));
     Ok(())
 }
 
+/// What follows `@`, where it is a number.
+fn at(text: &str, rest: &[Token]) -> Result<(), ParseError> {
+    let signed = usize::from(rest.first().is_some_and(|it| it.piece == Piece::Operator));
+    let Some(token) = rest.get(signed) else {
+        return Ok(());
+    };
+    let Some(seconds) = literal::number(&text[token.span.clone()]) else {
+        return Ok(());
+    };
+    literal::moment(seconds, &token.span)
+}
+
+/// The pattern behind `=~` and `!~`.
+fn regex(text: &str, token: Option<&Token>) -> Result<Option<Change>, ParseError> {
+    let Some(token) = token.filter(|it| it.piece == Piece::Text) else {
+        return Ok(None);
+    };
+    let Some(pattern) = parse::text(&text[token.span.clone()]) else {
+        return Ok(None);
+    };
+    let readable = pattern::readable(&pattern)
+        .map_err(|message| ParseError::new(message, Some(token.span.clone())))?;
+    Ok(readable.map(|new| (token.span.clone(), new)))
+}
+
+/// A duration of numbers so long that the parser would take them for nothing, written with shorter ones.
+fn long(text: &str, token: &Token, seconds: f64) -> Option<Change> {
+    let word = &text[token.span.clone()];
+    let mut numbers = word.split(|c: char| !c.is_ascii_digit());
+    let unit = word.ends_with(|c: char| c.is_ascii_lowercase());
+    let long = unit && numbers.any(|it| it.len() > 9);
+    long.then(|| (token.span.clone(), written(seconds)))
+}
+
+/// In units, each with a number of 32 bits at most, as the parser wants them.
 fn written(seconds: f64) -> String {
-    format!("{}ms", (seconds * 1000.0).round())
+    const YEAR: f64 = 31_536_000_000.0;
+    let millis = (seconds * 1000.0).round();
+    if millis.abs() < YEAR {
+        let (whole, rest) = ((millis / 1000.0).trunc(), millis % 1000.0);
+        return match (whole == 0.0, rest == 0.0) {
+            (true, _) => format!("{rest}ms"),
+            (false, true) => format!("{whole}s"),
+            (false, false) => format!("{whole}s{}ms", rest.abs()),
+        };
+    }
+    let rest = written(millis.abs() % YEAR / 1000.0);
+    let years = (millis / YEAR).trunc();
+    if rest == "0ms" {
+        return format!("{years}y");
+    }
+    format!("{years}y{rest}")
 }
 
 /// `min` and `max` are what Prometheus 3.4 called the last two.
@@ -294,7 +365,7 @@ fn strength(word: &str) -> Option<(char, u8)> {
 
 /// `1h30m`, or a number of seconds.
 fn seconds(text: &str) -> Option<f64> {
-    if let Ok(number) = text.parse() {
+    if let Some(number) = literal::number(text) {
         return Some(number);
     }
     let (mut total, mut rest) = (0.0, text);

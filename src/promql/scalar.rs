@@ -96,13 +96,7 @@ impl Scalar {
             Self::Negate(inner) => -inner.eval(moment)?,
             Self::Extreme { most, sides } => {
                 let (a, b) = (sides.0.eval(moment)?, sides.1.eval(moment)?);
-                if a.is_nan() || b.is_nan() {
-                    f64::NAN
-                } else if *most {
-                    a.max(b)
-                } else {
-                    a.min(b)
-                }
+                if *most { larger(a, b) } else { smaller(a, b) }
             }
             Self::Binary(op, sides) => {
                 let left = sides.0.eval(moment)?;
@@ -140,4 +134,22 @@ impl Scalar {
             }
         }
     }
+}
+
+/// Go's `math.Max`: an infinity outweighs NaN, NaN every other number, and -0 lies below 0.
+pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if a == f64::INFINITY || b == f64::INFINITY {
+        f64::INFINITY
+    } else if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else if a == 0.0 && b == 0.0 {
+        if a.is_sign_negative() { b } else { a }
+    } else {
+        a.max(b)
+    }
+}
+
+/// Go's `math.Min`, as [`larger`].
+pub(super) fn smaller(a: f64, b: f64) -> f64 {
+    -larger(-a, -b)
 }

@@ -229,7 +229,10 @@ impl Window {
     /// may be a little older.
     #[must_use]
     pub fn held_since(&self) -> Option<Timestamp> {
-        let blocks = self.targets.values().flat_map(|target| target.blocks.iter());
+        let blocks = self
+            .targets
+            .values()
+            .flat_map(|target| target.blocks.iter());
         let oldest = blocks.filter_map(|block| block.oldest_at()).min();
         oldest.map(Timestamp::from_millis)
     }

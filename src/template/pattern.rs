@@ -6,6 +6,7 @@ use regex::Captures;
 use regex::Regex;
 use regex::RegexBuilder;
 
+use crate::model::pattern::translated;
 use crate::template::literal::quote;
 
 /// Compiled patterns kept during one expansion; a template that loops over one compiles it once.
@@ -34,8 +35,9 @@ impl Patterns {
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&translate(pattern))
-        .octal(true)
+    let translated =
+        translated(pattern).map_err(|reason| format!("error parsing regexp: {reason}"))?;
+    RegexBuilder::new(&translated)
         .size_limit(COMPILED_BYTES_MAX)
         .build()
         .map_err(|error| {
@@ -44,83 +46,6 @@ fn compile(pattern: &str) -> Result<Regex, String> {
             let reason = reason.strip_prefix("error: ").unwrap_or(reason);
             format!("error parsing regexp: {reason}: {}", quote(pattern))
         })
-}
-
-/// Go's syntax in that of the `regex` crate: the classes `\d \w \s` and the border `\b` know ASCII only, `\Q…\E` is
-/// text, and within brackets neither `[` nor `&&`, `--`, `~~` mean anything but themselves.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let mut rest = pattern;
-    let mut class = false;
-    while let Some(c) = rest.chars().next() {
-        let behind = &rest[c.len_utf8()..];
-        if c == '\\' {
-            let Some(escaped) = behind.chars().next() else {
-                out.push('\\');
-                break;
-            };
-            rest = &behind[escaped.len_utf8()..];
-            if escaped == 'Q' && !class {
-                let (literal, after) = rest.split_once("\\E").unwrap_or((rest, ""));
-                out.push_str(&regex::escape(literal));
-                rest = after;
-                continue;
-            }
-            match ascii(escaped, class) {
-                Some(text) => out.push_str(text),
-                None => out.extend(['\\', escaped]),
-            }
-            continue;
-        }
-        rest = behind;
-        match c {
-            '[' if !class => {
-                class = true;
-                out.push('[');
-                if let Some(after) = rest.strip_prefix('^') {
-                    out.push('^');
-                    rest = after;
-                }
-                // A bracket at once is a member of the class.
-                if let Some(after) = rest.strip_prefix(']') {
-                    out.push_str("\\]");
-                    rest = after;
-                }
-            }
-            '[' if rest.starts_with(':') && rest.contains(":]") => {
-                let end = rest.find(":]").map_or(0, |end| end + 2);
-                out.push('[');
-                out.push_str(&rest[..end]);
-                rest = &rest[end..];
-            }
-            '[' => out.push_str("\\["),
-            ']' if class => {
-                class = false;
-                out.push(']');
-            }
-            '&' | '~' if class => out.extend(['\\', c]),
-            '-' if class && rest.starts_with('-') => out.push_str("\\-"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-fn ascii(escaped: char, class: bool) -> Option<&'static str> {
-    Some(match (escaped, class) {
-        ('d', false) => "[0-9]",
-        ('d', true) => "0-9",
-        ('D', _) => "[^0-9]",
-        ('w', false) => "[0-9A-Za-z_]",
-        ('w', true) => "0-9A-Za-z_",
-        ('W', _) => "[^0-9A-Za-z_]",
-        ('s', false) => "[\\t\\n\\f\\r ]",
-        ('s', true) => "\\t\\n\\f\\r\\x20",
-        ('S', _) => "[^\\t\\n\\f\\r ]",
-        ('b', false) => "(?-u:\\b)",
-        ('B', false) => "(?-u:\\B)",
-        _ => return None,
-    })
 }
 
 /// Go's `ReplaceAllString`; an error if the text would grow past `bytes_max`.

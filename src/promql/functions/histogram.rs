@@ -2,7 +2,7 @@
 
 use crate::model::{STALE, is_stale};
 
-use crate::promql::layout::{Grouping, Groups, Layout};
+use crate::promql::layout::{Groups, Layout};
 use crate::promql::node::{Binding, Moment, Node, bind_scalar};
 use crate::promql::plan::EvalError;
 use crate::promql::scalar::Scalar;
@@ -27,7 +27,12 @@ pub(in crate::promql) enum Asked {
     /// `histogram_quantile`
     Quantile(Scalar),
     /// `histogram_quantiles`: several, told apart by a label.
-    Quantiles { label: String, all: Vec<f64> },
+    Quantiles {
+        label: String,
+        quantiles: Vec<Scalar>,
+        /// What they were when the plan was bound.
+        all: Vec<f64>,
+    },
     /// `histogram_fraction`: the share of observations between two values.
     Fraction { lower: Scalar, upper: Scalar },
 }
@@ -46,21 +51,28 @@ impl Buckets {
     pub fn bind(&mut self, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {
         match &mut self.asked {
             Asked::Quantile(quantile) => bind_scalar(quantile, binding)?,
-            Asked::Quantiles { .. } => {}
+            Asked::Quantiles { quantiles, all, .. } => {
+                all.clear();
+                for quantile in quantiles {
+                    bind_scalar(quantile, binding)?;
+                    all.push(binding.scalar(quantile)?);
+                }
+            }
             Asked::Fraction { lower, upper } => {
                 bind_scalar(lower, binding)?;
                 bind_scalar(upper, binding)?;
             }
         }
         let layout = self.of.bind(binding)?;
-        let grouping = Grouping::Without(vec!["le".to_owned()]);
         let mut groups = Groups::default();
         let mut members: Vec<Vec<(f64, u32)>> = Vec::new();
         for element in 0..layout.len() {
             let Ok(bound) = layout.get(element, "le").parse::<f64>() else {
                 continue;
             };
-            let group = groups.number(layout.key(element, &grouping)) as usize;
+            // With the name, where there is one: what is called otherwise is another histogram.
+            let key = layout.labels(element).filter(|label| label != "le");
+            let group = groups.number(key) as usize;
             if group == members.len() {
                 members.push(Vec::new());
             }
@@ -74,14 +86,14 @@ impl Buckets {
             self.bounds.append(&mut histogram);
             self.ends.push(self.bounds.len());
         }
-        if let Asked::Quantiles { label, all } = &self.asked {
+        if let Asked::Quantiles { label, all, .. } = &self.asked {
             let labels = all.iter().flat_map(|quantile| {
-                let written = written(*quantile);
+                let written = open_metrics(*quantile);
                 groups.labels.iter().map(move |it| it.with(label, &written))
             });
-            return Ok(Layout::new(labels.collect(), true));
+            return Ok(Layout::new(labels.collect(), false));
         }
-        Ok(Layout::new(groups.labels, true))
+        Ok(Layout::new(groups.labels, false))
     }
 
     pub fn eval(&mut self, moment: &mut Moment<'_>, out: &mut [f64]) -> Result<(), EvalError> {
@@ -144,6 +156,24 @@ fn coalesce(buckets: &mut Vec<(f64, f64)>, bound: f64, count: f64) {
     }
 }
 
+/// A number as a label of `OpenMetrics` holds it: never a whole one without a point or an exponent.
+fn open_metrics(value: f64) -> String {
+    if !value.is_finite() {
+        return written(value);
+    }
+    if value == 0.0 {
+        return "0.0".to_owned();
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..6).contains(&exponent) {
+        return format!("{value:?}");
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
 /// Prometheus' `BucketQuantile`: linear within the bucket, the highest finite bound at most, NaN without `+Inf`.
 fn bucket_quantile(q: f64, buckets: &mut [(f64, f64)]) -> f64 {
     if q.is_nan() {
@@ -202,7 +232,12 @@ fn bucket_fraction(lower: f64, upper: f64, buckets: &[(f64, f64)]) -> f64 {
     if lower >= upper {
         return 0.0;
     }
-    (rank(upper, buckets) - rank(lower, buckets)) / count
+    let rank = |value: f64| {
+        let below = rank(value, buckets);
+        // Where counts fall, a bucket may hold more than all.
+        if below > count { count } else { below }
+    };
+    (rank(upper) - rank(lower)) / count
 }
 
 /// How many observations lie below `value`.
@@ -219,12 +254,12 @@ fn rank(value: f64, buckets: &[(f64, f64)]) -> f64 {
             return below;
         }
         if *end > value {
-            if start == f64::NEG_INFINITY || *end == f64::INFINITY {
-                return if start == f64::NEG_INFINITY {
-                    below
-                } else {
-                    *count
-                };
+            // A bucket without an end has all of its observations at the bound that it has.
+            if start == f64::NEG_INFINITY {
+                return *count;
+            }
+            if *end == f64::INFINITY {
+                return below;
             }
             return below + (count - below) * (value - start) / (end - start);
         }

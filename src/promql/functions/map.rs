@@ -6,7 +6,7 @@ use super::calendar;
 use crate::promql::layout::Layout;
 use crate::promql::node::{Binding, Moment, Node, bind_scalar};
 use crate::promql::plan::EvalError;
-use crate::promql::scalar::Scalar;
+use crate::promql::scalar::{Scalar, larger, smaller};
 
 /// `function(of, parameters…)`.
 #[derive(Clone, Debug)]
@@ -143,23 +143,5 @@ pub(in crate::promql) fn each(values: &[f64], out: &mut [f64], function: impl Fn
         } else {
             function(*value)
         };
-    }
-}
-
-/// The larger of two; NaN when either is.
-fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        f64::NAN
-    } else {
-        a.max(b)
-    }
-}
-
-/// The smaller of two; NaN when either is.
-fn smaller(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        f64::NAN
-    } else {
-        a.min(b)
     }
 }

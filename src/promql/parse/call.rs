@@ -196,7 +196,7 @@ impl Reader<'_> {
                 let rewrite = Rewrite::Replace {
                     replacement: replacement.clone(),
                     source: source.clone(),
-                    regex: self.regex(regex, None)?,
+                    regex: self.regex(regex)?,
                 };
                 (destination, rewrite)
             }
@@ -242,7 +242,7 @@ impl Reader<'_> {
             // Whoever says only which info series not to take means the others that are called so.
             names.push(Matcher {
                 label: NAME.to_owned(),
-                test: Test::Matches(self.regex(".+_info", None)?),
+                test: Test::Matches(self.regex(".+_info")?),
             });
         }
         matchers.others = names;
@@ -279,13 +279,18 @@ impl Reader<'_> {
             _ => {
                 let of = self.argument(call, 0)?;
                 let label = self.text(call, 1)?;
-                let mut all = Vec::new();
-                for argument in call.args.args.iter().skip(2) {
-                    let quantile = self.scalar(argument)?.constant();
-                    let wanted = || self.wrong(format!("`{name}` wants numbers"), name);
-                    all.push(quantile.ok_or_else(wanted)?);
-                }
-                (Asked::Quantiles { label, all }, of)
+                let quantiles = call.args.args.iter().skip(2);
+                let quantiles: Result<Vec<Scalar>, ParseError> =
+                    quantiles.map(|it| self.scalar(it)).collect();
+                let quantiles = quantiles?;
+                self.dynamic |= quantiles.iter().any(|it| it.constant().is_none());
+                let all = Vec::new();
+                let asked = Asked::Quantiles {
+                    label,
+                    quantiles,
+                    all,
+                };
+                (asked, of)
             }
         };
         node(Kind::Buckets(Box::new(Buckets::new(asked, of))))

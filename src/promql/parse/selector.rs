@@ -15,6 +15,7 @@ use crate::promql::lex::ParseError;
 use crate::promql::matchers::{Matcher, Matchers, Test};
 use crate::promql::modifier;
 use crate::promql::node::Pin;
+use crate::promql::pattern;
 use crate::promql::range::{NESTED_STEPS_MAX, STEP_DEFAULT, STEPS_MAX, Subquery};
 use crate::promql::rewrite;
 use crate::promql::select::Selector;
@@ -51,14 +52,13 @@ impl Reader<'_> {
         let offset = offset(subquery.offset.as_ref());
         let range = time::millis(subquery.range);
         let step = subquery.step.map(time::millis);
-        if let Some(step) = step.filter(|step| *step > 0 && range / step > STEPS_MAX) {
-            return Err(self.wrong(
-                format!("a subquery of {} steps; {STEPS_MAX} at most", range / step),
-                ":",
-            ));
+        let steps = range / step.filter(|step| *step > 0).unwrap_or(STEP_DEFAULT);
+        if steps > STEPS_MAX {
+            let message = format!("a subquery of {steps} steps; {STEPS_MAX} at most");
+            return Err(self.wrong(message, ":"));
         }
         // Subqueries within each other multiply.
-        let steps = range / step.filter(|step| *step > 0).unwrap_or(STEP_DEFAULT) + 1;
+        let steps = steps + 1;
         let around = self.steps;
         self.steps = around.saturating_mul(steps);
         if self.steps > NESTED_STEPS_MAX {
@@ -112,22 +112,13 @@ impl Reader<'_> {
         Ok(match &matcher.op {
             MatchOp::Equal => Test::Equal(matcher.value.clone()),
             MatchOp::NotEqual => Test::NotEqual(matcher.value.clone()),
-            MatchOp::Re(parsed) => Test::Matches(self.regex(&matcher.value, Some(parsed))?),
-            MatchOp::NotRe(parsed) => Test::MatchesNot(self.regex(&matcher.value, Some(parsed))?),
+            MatchOp::Re(_) => Test::Matches(self.regex(&pattern::written(&matcher.value))?),
+            MatchOp::NotRe(_) => Test::MatchesNot(self.regex(&pattern::written(&matcher.value))?),
         })
     }
 
-    /// Anchored, and `.` matches a line's end, as in Prometheus 3. `parsed`: the parser's own reading, for braces that
-    /// are literal in Go's syntax and not in ours.
-    pub(super) fn regex(&self, pattern: &str, parsed: Option<&Regex>) -> Result<Regex, ParseError> {
-        let regex = Regex::new(&format!("^(?s:{pattern})$"));
-        regex
-            .or_else(|error| parsed.cloned().ok_or(error))
-            .map_err(|error| {
-                let reason = error.to_string();
-                let reason = reason.lines().last().unwrap_or("not a regular expression");
-                self.wrong(format!("`{pattern}`: {reason}"), pattern)
-            })
+    pub(super) fn regex(&self, pattern: &str) -> Result<Regex, ParseError> {
+        pattern::compiled(pattern).map_err(|message| self.wrong(message, pattern))
     }
 }
 

@@ -7,6 +7,8 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::model::pattern::translated;
+
 /// One rule. [`Relabel::default`] has Prometheus' defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relabel {
@@ -55,9 +57,10 @@ impl Anchored {
     /// # Errors
     /// What is not a regular expression, or a huge one.
     pub fn new(text: &str) -> Result<Self, regex::Error> {
+        let go = translated(text).map_err(regex::Error::Syntax)?;
         Ok(Self {
             text: text.to_owned(),
-            regex: Regex::new(&format!("^(?s:{text})$"))?,
+            regex: Regex::new(&format!("^(?s:{go})$"))?,
         })
     }
 
@@ -237,6 +240,12 @@ mod tests {
                 vec![rule(Action::Keep, &["a"], "x.y")],
                 &[("a", "x\ny")],
                 Some("a=x\ny"),
+            ),
+            (
+                "a class knows ASCII only",
+                vec![rule(Action::Keep, &["a"], r"\w+")],
+                &[("a", "é")],
+                None,
             ),
             (
                 "no match, no change",
