@@ -30,7 +30,9 @@ use super::lex::{self, ParseError, Token};
 use super::matchers::{Matcher, Matchers, Test};
 use super::modifier;
 use super::node::{Kind, Node, Pin};
+use super::notes::{self, Note, Place, Slate};
 use super::pattern;
+use super::places::{Arguments, Places};
 use super::range::{NESTED_STEPS_MAX, OverRange, STEP_DEFAULT, STEPS_MAX, Source, Subquery};
 use super::raw::RawRange;
 use super::rewrite::{self, Query};
@@ -47,15 +49,6 @@ pub(super) struct Parsed {
     pub dynamic: bool,
     pub notes: Vec<Note>,
     pub rated: BTreeSet<String>,
-}
-
-/// What Prometheus says beside a result: something parses, and may not be meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// `PromQL warning`; else `PromQL info`.
-    pub warns: bool,
-    /// In Prometheus' words, with line and column.
-    pub text: String,
 }
 
 /// # Errors
@@ -132,6 +125,7 @@ struct Reader<'a> {
     /// How often these evaluate what stands here.
     steps: i64,
     notes: Vec<Note>,
+    places: Places,
     rated: BTreeSet<String>,
 }
 
@@ -163,6 +157,7 @@ impl<'a> Reader<'a> {
             outer: None,
             steps: 1,
             notes: Vec::new(),
+            places: Places::default(),
             rated: BTreeSet::new(),
         }
     }
@@ -434,10 +429,11 @@ impl<'a> Reader<'a> {
     /// The functions of classic histograms.
     fn buckets(&mut self, call: &Call) -> Result<Node, ParseError> {
         let name = call.func.name;
+        let places = self.places(name);
         let (asked, of) = match name {
             "histogram_quantile" => {
                 let quantile = self.scalar_argument(call, 0)?;
-                self.note_quantile(&quantile, name);
+                self.note_quantile(&quantile, places.place(0));
                 (Asked::Quantile(quantile), self.argument(call, 1)?)
             }
             "histogram_fraction" => {
@@ -462,53 +458,37 @@ impl<'a> Reader<'a> {
                 (asked, of)
             }
         };
-        node(Kind::Buckets(Box::new(Buckets::new(asked, of))))
-    }
-
-    fn note(&mut self, warns: bool, text: &str, start: usize) {
-        let before = &self.text[..start];
-        let line = before.matches('\n').count() + 1;
-        let column = start - before.rfind('\n').map_or(0, |at| at + 1) + 1;
-        let grade = if warns { "warning" } else { "info" };
-        self.notes.push(Note {
-            warns,
-            text: format!("PromQL {grade}: {text} ({line}:{column})"),
-        });
+        let series = match &asked {
+            Asked::Quantile(_) => 1,
+            Asked::Quantiles { .. } => 0,
+            Asked::Fraction { .. } => 2,
+        };
+        let slate = Slate::new(places.place(0), places.place(series));
+        node(Kind::Buckets(Box::new(Buckets::new(asked, of, slate))))
     }
 
     /// A rate of what is named like a gauge.
-    fn note_counter(&mut self, function: &str, selector: &VectorSelector) {
+    fn note_counter(&mut self, function: &str, selector: &VectorSelector, place: Place) {
         let rates = matches!(function, "rate" | "increase" | "irate");
-        if let (true, Some(name)) = (rates, &selector.name) {
-            self.rated.insert(name.clone());
-        }
-        let counts = |name: &str| {
-            let endings = ["_total", "_sum", "_count", "_bucket"];
-            endings.iter().any(|ending| name.ends_with(ending))
-        };
-        let Some(name) = selector.name.clone().filter(|name| !counts(name)) else {
+        let Some(name) = selector.name.as_ref().filter(|_| rates) else {
             return;
         };
-        if matches!(function, "rate" | "increase") {
-            let text = format!(
-                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"{name}\""
-            );
-            let start = lex::find(self.text, &self.tokens, &name).map_or(0, |span| span.start);
-            self.note(false, &text, start);
+        self.rated.insert(name.clone());
+        if function != "irate" && notes::is_gauge(name) {
+            self.notes.push(notes::gauge_note(name, place));
         }
     }
 
     /// A quantile that is no share.
-    fn note_quantile(&mut self, quantile: &Scalar, function: &str) {
+    fn note_quantile(&mut self, quantile: &Scalar, place: Place) {
         if let Some(value) = quantile.constant().filter(|it| !(0.0..=1.0).contains(it)) {
-            let text = format!("quantile value should be between 0 and 1, got {value}");
-            // It stands right behind the function's bracket.
-            let is = |it: &Token| self.text[it.span.clone()].eq_ignore_ascii_case(function);
-            let behind = self.tokens.iter().skip_while(|it| !is(it));
-            let number = behind.skip_while(|it| it.piece != lex::Piece::Open).nth(1);
-            let start = number.map_or(0, |it| it.span.start);
-            self.note(true, &text, start);
+            self.notes.push(notes::quantile_note(value, place));
         }
+    }
+
+    /// Where the arguments stand of the call of `name` that is read next.
+    fn places(&mut self, name: &str) -> Arguments {
+        self.places.next(self.text, &self.tokens, name)
     }
 
     fn over_range(
@@ -518,10 +498,11 @@ impl<'a> Reader<'a> {
     ) -> Result<Node, ParseError> {
         let mut parameters = Vec::new();
         let mut source = None;
+        let place = self.places(call.func.name).place(0);
         for argument in &call.args.args {
             match bare(argument) {
                 parser::Expr::MatrixSelector(matrix) => {
-                    self.note_counter(function.name, &matrix.vs);
+                    self.note_counter(function.name, &matrix.vs, place);
                     self.edges_allow(function.name, edges(&matrix.vs))?;
                     let selector = self.selector(&matrix.vs, Some(matrix.range))?;
                     source = Some((Source::Series(selector), matrix.range));
@@ -537,13 +518,15 @@ impl<'a> Reader<'a> {
             return Err(self.missing(call));
         };
         if let ("quantile_over_time", Some(quantile)) = (function.name, parameters.first()) {
-            self.note_quantile(&quantile.clone(), function.name);
+            self.note_quantile(quantile, place);
         }
         node(Kind::Range(Box::new(OverRange {
             function,
             source,
             range: time::millis(range),
             parameters,
+            slate: Slate::new(place, place),
+            gauges: Vec::new(),
         })))
     }
 
@@ -642,17 +625,25 @@ impl<'a> Reader<'a> {
             token::T_COUNT_VALUES => return self.count_values(aggregate),
             _ => return Err(self.operator(aggregate.op)),
         };
+        let place = match operation {
+            Operation::Quantile => self.places("quantile").place(0),
+            _ => Place::default(),
+        };
         let parameter = match &aggregate.param {
             Some(parameter) => Some(self.scalar(parameter)?),
             None => None,
         };
         if let (Operation::Quantile, Some(quantile)) = (operation, &parameter) {
-            self.note_quantile(quantile, "quantile");
+            self.note_quantile(quantile, place);
         }
         let grouping = grouping(aggregate.modifier.as_ref(), Grouping::By(Vec::new()));
         let of = self.vector(&aggregate.expr)?;
         node(Kind::Aggregate(Box::new(Aggregate::new(
-            operation, grouping, parameter, of,
+            operation,
+            grouping,
+            parameter,
+            of,
+            Slate::new(place, place),
         ))))
     }
 
@@ -766,10 +757,13 @@ impl<'a> Reader<'a> {
             } else {
                 (&binary.rhs, &binary.lhs)
             };
+            // In the order of the text, which tells calls of one name apart.
+            let first = scalar_left.then(|| self.scalar(number)).transpose()?;
+            let of = self.vector(vector)?;
             let operation = WithScalar {
                 op,
-                of: self.vector(vector)?,
-                scalar: self.scalar(number)?,
+                of,
+                scalar: first.map_or_else(|| self.scalar(number), Ok)?,
                 scalar_left,
                 return_bool,
             };

@@ -7,6 +7,7 @@ use crate::store::Window;
 
 use super::expr::{Expr, Root};
 use super::node::{Binding, Moment, Times, bind_scalar};
+use super::notes::Note;
 use super::range::STEP_DEFAULT;
 
 /// What fails at run time: many-to-many matches and the like.
@@ -32,6 +33,8 @@ pub struct Plan {
     step: i64,
     /// Labels come from values: bound anew at every evaluation.
     dynamic: bool,
+    /// How many evaluations there have been.
+    turn: u64,
 }
 
 /// An instant result. Only what is present is listed.
@@ -83,6 +86,7 @@ impl Plan {
             samples: Vec::new(),
             step: STEP_DEFAULT,
             dynamic: expr.is_dynamic(),
+            turn: 0,
         }
     }
 
@@ -111,11 +115,13 @@ impl Plan {
         at: Timestamp,
         whole: (Timestamp, Timestamp),
     ) -> Result<Output<'_>, EvalError> {
+        self.turn += 1;
         let times = Times {
             at: at.millis(),
             start: whole.0.millis(),
             end: whole.1.millis(),
             step: self.step,
+            turn: self.turn,
         };
         if self.dynamic {
             self.generation = None;
@@ -150,6 +156,7 @@ impl Plan {
             start: long_ago,
             end: long_ago,
             step: self.step,
+            turn: 0,
         };
         self.refresh_at(window, times)
     }
@@ -207,6 +214,24 @@ impl Plan {
             Ok(labels) => (labels, None),
             Err(error) => (Vec::new(), Some(error)),
         };
+    }
+
+    /// What Prometheus would say beside the result of the last evaluation, each thing once; allocates only then.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        let mut told = Vec::new();
+        self.note(&mut told);
+        told
+    }
+
+    /// As [`Plan::notes`], added to what was said of the query's other moments.
+    pub fn note(&self, told: &mut Vec<Note>) {
+        if self.turn > 0 {
+            match &self.root {
+                Root::Scalar(scalar) => scalar.tell(self.turn, told),
+                Root::Vector(node) => node.tell(self.turn, told),
+            }
+        }
     }
 
     /// Targets with series that the selectors match, sorted, as of the last `eval` or `refresh`; removed ones are not
