@@ -5,6 +5,7 @@ use crate::model::{Labels, STALE, is_stale};
 use super::functions::{Kahan, Mean, counted, quantile};
 use super::layout::{Grouping, Groups, Layout};
 use super::node::{Binding, Moment, Node, bind_scalar};
+use super::notes::Slate;
 use super::plan::EvalError;
 use super::scalar::Scalar;
 
@@ -13,8 +14,10 @@ use super::scalar::Scalar;
 pub(super) struct Aggregate {
     operation: Operation,
     grouping: Grouping,
-    parameter: Option<Scalar>,
-    of: Node,
+    pub parameter: Option<Scalar>,
+    pub of: Node,
+    /// Of `quantile`.
+    pub slate: Slate,
     /// By element: its group.
     group_of: Vec<u32>,
     groups: usize,
@@ -62,12 +65,14 @@ impl Aggregate {
         grouping: Grouping,
         parameter: Option<Scalar>,
         of: Node,
+        slate: Slate,
     ) -> Self {
         Self {
             operation,
             grouping,
             parameter,
             of,
+            slate,
             group_of: Vec::new(),
             groups: 0,
             states: Vec::new(),
@@ -166,7 +171,10 @@ impl Aggregate {
                     *out = if taken { *value } else { STALE };
                 }
             }
-            Operation::Quantile => self.quantiles(parameter, out),
+            Operation::Quantile => {
+                self.slate.say_quantile(moment.times, parameter);
+                self.quantiles(parameter, out);
+            }
             Operation::Sum => self.fold(out, |s, v| s.sum.add(v), |s| s.sum.sum()),
             Operation::Avg => self.fold(out, |s, v| s.mean.add(v), |s| s.mean.mean()),
             Operation::Count => self.fold(out, |_, _| {}, |s| s.count),

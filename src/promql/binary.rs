@@ -113,6 +113,11 @@ struct Crowd {
 const ELEMENTS_MAX: usize = 4_000_000;
 
 impl Pairing {
+    /// What stands left and right.
+    pub fn sides(&self) -> [&Node; 2] {
+        [&self.left, &self.right]
+    }
+
     pub fn new(op: Op, return_bool: bool, matching: Matching, left: Node, right: Node) -> Self {
         Self {
             op,
@@ -351,6 +356,11 @@ pub(super) struct SetOperation {
 }
 
 impl SetOperation {
+    /// What stands left and right.
+    pub fn sides(&self) -> [&Node; 2] {
+        [&self.left, &self.right]
+    }
+
     pub fn new(op: SetOp, grouping: Grouping, left: Node, right: Node) -> Self {
         Self {
             op,

@@ -16,7 +16,7 @@ use super::written;
 pub(super) struct CountValues {
     grouping: Grouping,
     label: String,
-    of: Node,
+    pub of: Node,
     /// By element.
     pub counts: Vec<f64>,
 }
@@ -57,7 +57,7 @@ impl CountValues {
 /// `info(of, {…})`: every element with the labels of the info series of its instance and job.
 #[derive(Clone, Debug)]
 pub(super) struct Info {
-    of: Node,
+    pub of: Node,
     infos: Selector,
     /// Whether an element that is an info series itself stays as it is.
     spares: bool,

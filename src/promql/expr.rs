@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::lex::ParseError;
 use super::matchers::Matchers;
 use super::node::{Kind, Node};
-use super::parse::{self, Note};
+use super::notes::Note;
+use super::parse;
 use super::rewrite::Query;
 use super::scalar::Scalar;
 

@@ -17,8 +17,10 @@ mod literal;
 mod matchers;
 mod modifier;
 mod node;
+mod notes;
 mod parse;
 mod pattern;
+mod places;
 mod plan;
 mod range;
 mod raw;
@@ -29,12 +31,15 @@ mod stop;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_notes;
+#[cfg(test)]
 mod tests_prometheus;
 
 pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;
-pub use parse::{Note, pretty, text};
+pub use notes::Note;
+pub use parse::{pretty, text};
 pub use plan::{EvalError, Output, Plan, Vector};
 pub use raw::RawRange;
 pub use stop::Stop;

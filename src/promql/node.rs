@@ -68,6 +68,8 @@ pub(super) struct Times {
     pub end: i64,
     /// Of a range query, and of a subquery that gives none.
     pub step: i64,
+    /// Which of the plan's evaluations this is; zero for none.
+    pub turn: u64,
 }
 
 /// When, over what, and with which reusable memory a plan is evaluated.

@@ -25,7 +25,9 @@ use super::lex::{self, ParseError, Token};
 use super::matchers::Matchers;
 use super::modifier;
 use super::node::{Kind, Node};
+use super::notes::Note;
 use super::pattern;
+use super::places::Places;
 use super::raw::RawRange;
 use super::rewrite::{self, Query};
 use super::scalar::{Op, Scalar};
@@ -42,15 +44,6 @@ pub(super) struct Parsed {
     pub dynamic: bool,
     pub notes: Vec<Note>,
     pub rated: BTreeSet<String>,
-}
-
-/// What Prometheus says beside a result: something parses, and may not be meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// `PromQL warning`; else `PromQL info`.
-    pub warns: bool,
-    /// In Prometheus' words, with line and column.
-    pub text: String,
 }
 
 /// # Errors
@@ -127,6 +120,7 @@ struct Reader<'a> {
     /// How often these evaluate what stands here.
     steps: i64,
     notes: Vec<Note>,
+    places: Places,
     rated: BTreeSet<String>,
 }
 
@@ -158,6 +152,7 @@ impl<'a> Reader<'a> {
             outer: None,
             steps: 1,
             notes: Vec::new(),
+            places: Places::default(),
             rated: BTreeSet::new(),
         }
     }
@@ -297,10 +292,13 @@ impl<'a> Reader<'a> {
             } else {
                 (&binary.rhs, &binary.lhs)
             };
+            // In the order of the text, which tells calls of one name apart.
+            let first = scalar_left.then(|| self.scalar(number)).transpose()?;
+            let of = self.vector(vector)?;
             let operation = WithScalar {
                 op,
-                of: self.vector(vector)?,
-                scalar: self.scalar(number)?,
+                of,
+                scalar: first.map_or_else(|| self.scalar(number), Ok)?,
                 scalar_left,
                 return_bool,
             };

@@ -7,6 +7,7 @@ use crate::store::Window;
 
 use super::expr::{Expr, Root};
 use super::node::{Binding, Moment, Times, bind_scalar};
+use super::notes::Note;
 use super::range::STEP_DEFAULT;
 use super::stop::Stop;
 
@@ -34,6 +35,8 @@ pub struct Plan {
     /// Labels come from values: bound anew at every evaluation.
     dynamic: bool,
     stop: Stop,
+    /// How many evaluations there have been.
+    turn: u64,
 }
 
 /// An instant result. Only what is present is listed.
@@ -86,6 +89,7 @@ impl Plan {
             step: STEP_DEFAULT,
             dynamic: expr.is_dynamic(),
             stop: Stop::default(),
+            turn: 0,
         }
     }
 
@@ -121,11 +125,13 @@ impl Plan {
         at: Timestamp,
         whole: (Timestamp, Timestamp),
     ) -> Result<Output<'_>, EvalError> {
+        self.turn += 1;
         let times = Times {
             at: at.millis(),
             start: whole.0.millis(),
             end: whole.1.millis(),
             step: self.step,
+            turn: self.turn,
         };
         if self.dynamic {
             self.generation = None;
@@ -161,6 +167,7 @@ impl Plan {
             start: long_ago,
             end: long_ago,
             step: self.step,
+            turn: 0,
         };
         self.refresh_at(window, times)
     }
@@ -219,6 +226,24 @@ impl Plan {
             Ok(labels) => (labels, None),
             Err(error) => (Vec::new(), Some(error)),
         };
+    }
+
+    /// What Prometheus would say beside the result of the last evaluation, each thing once; allocates only then.
+    #[must_use]
+    pub fn notes(&self) -> Vec<Note> {
+        let mut told = Vec::new();
+        self.note(&mut told);
+        told
+    }
+
+    /// As [`Plan::notes`], added to what was said of the query's other moments.
+    pub fn note(&self, told: &mut Vec<Note>) {
+        if self.turn > 0 {
+            match &self.root {
+                Root::Scalar(scalar) => scalar.tell(self.turn, told),
+                Root::Vector(node) => node.tell(self.turn, told),
+            }
+        }
     }
 
     /// Targets with series that the selectors match, sorted, as of the last `eval` or `refresh`; removed ones are not

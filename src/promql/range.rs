@@ -1,11 +1,13 @@
 //! Functions over ranges: of a selector's samples, or of what a subquery gave at its steps.
 
+use crate::model::labels::NAME;
 use crate::model::{STALE, is_stale};
 
 use super::edges::Edges;
 use super::functions::{RangeFunction, Span, rate};
 use super::layout::{Groups, Layout};
 use super::node::{Binding, Moment, Node, Pin, Times, bind_scalar};
+use super::notes::{Saying, Slate, is_gauge};
 use super::plan::EvalError;
 use super::scalar::Scalar;
 use super::select::{Selector, gather};
@@ -28,6 +30,9 @@ pub(super) struct OverRange {
     pub range: i64,
     /// The scalar arguments, in their order.
     pub parameters: Vec<Scalar>,
+    pub slate: Slate,
+    /// Of a rate: the names of gauges among its series, each with its elements.
+    pub gauges: Vec<(String, Vec<u32>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -41,9 +46,40 @@ impl OverRange {
         for parameter in &mut self.parameters {
             bind_scalar(parameter, binding)?;
         }
-        match &mut self.source {
-            Source::Series(selector) => Ok(selector.bind(binding)),
-            Source::Steps(subquery) => subquery.bind(self.range, binding),
+        let layout = match &mut self.source {
+            Source::Series(selector) => selector.bind(binding),
+            Source::Steps(subquery) => subquery.bind(self.range, binding)?,
+        };
+        self.gauges.clear();
+        if matches!(self.function.name, "rate" | "increase") {
+            self.find_gauges(&layout);
+        }
+        Ok(layout)
+    }
+
+    fn find_gauges(&mut self, layout: &Layout) {
+        for element in 0..layout.len() {
+            let name = layout.get(element, NAME);
+            if !is_gauge(name) {
+                continue;
+            }
+            let element = u32::try_from(element).expect("series are numbered in 32 bits");
+            match self.gauges.iter_mut().find(|(known, _)| known == name) {
+                Some((_, elements)) => elements.push(element),
+                None => self.gauges.push((name.to_owned(), vec![element])),
+            }
+        }
+    }
+
+    /// What there is to say beside the values.
+    fn say(&mut self, times: Times, parameter: f64, out: &[f64]) {
+        for (number, (_, elements)) in self.gauges.iter().enumerate() {
+            if elements.iter().any(|it| !is_stale(out[*it as usize])) {
+                self.slate.say(times, Saying::Gauge(number));
+            }
+        }
+        if self.function.name == "quantile_over_time" && out.iter().any(|it| !is_stale(*it)) {
+            self.slate.say_quantile(times, parameter);
         }
     }
 
@@ -83,6 +119,7 @@ impl OverRange {
                 }
             }
         }
+        self.say(moment.times, parameters[0], out);
         Ok(())
     }
 }

@@ -34,6 +34,7 @@ impl RawRange {
     ) -> Vec<(Labels, Vec<(Timestamp, f64)>)> {
         let at = at.millis();
         let times = Times {
+            turn: 0,
             at,
             start: at,
             end: at,

@@ -173,6 +173,23 @@ impl Dice {
                 let on = self.of(&["on (path)", "ignoring (code)", "", "on ()"]);
                 format!("({of}) {op} {on} ({other})")
             }
+            7 if self.modern && self.roll(3) == 0 => match self.roll(4) {
+                0 => format!("clamp_min({of}, {})", self.of(&["Inf", "3", "NaN"])),
+                1 => format!("clamp_max({of}, {})", self.of(&["-Inf", "3", "NaN"])),
+                2 => {
+                    let lower = self.of(&["-Inf", "-2", "0", "0.3"]);
+                    let upper = self.of(&["0.05", "0.7", "1", "20", "Inf"]);
+                    let grouping = self.of(&["le, path", "le", "le, __name__"]);
+                    format!(
+                        "histogram_fraction({lower}, {upper}, sum by ({grouping}) (seconds_bucket))"
+                    )
+                }
+                _ => self.of(&[
+                    "absent(temperature{path=~\"/z\",path=\"/z\"})",
+                    "absent(temperature{path=\"/z\",path=~\"/z\",code=\"1\"})",
+                    "histogram_quantile(0.5, {__name__=~\"seconds_bucket|limit\"})",
+                ]),
+            },
             7 => match self.roll(3) {
                 0 => format!("label_replace({of}, \"copy\", \"$1-x\", \"path\", \"/(.*)\")"),
                 1 => format!("clamp({of}, 2, 21)"),

@@ -538,6 +538,7 @@ fn the_steady_state_allocates_nothing() {
         "sum(avg_over_time(sum by (n) (c)[4s:2s] offset 1s)) + hour() - mad_over_time(b[5s])",
         "rate(c[5s] anchored) + on (n, le, code) increase(b[5s] smoothed) or c smoothed",
         "changes(b[5s] anchored) - resets(b[5s] anchored offset 1s)",
+        "histogram_quantile(0.5, c) or count(rate({__name__=\"c\"}[5s])) + quantile(scalar(b), c)",
         "histogram_fraction(0, 0.5, b) or sort_by_label(c, \"n\") or sin(b)",
     ] {
         let mut plan = Plan::new(&Expr::parse(text).unwrap());

@@ -243,17 +243,34 @@ impl World {
                     if v.is_nan() { v } else { v.min(high).max(low) }
                 })
             }
+            // An infinity on its side wins over everything, NaN over all else.
+            "clamp_min" | "clamp_max" => {
+                let (bound, most) = (self.scalar(&args[1], at)?, name == "clamp_max");
+                let sign = if most { -1.0 } else { 1.0 };
+                map(false, &|v| {
+                    let sides = [sign * v, sign * bound];
+                    if sides.contains(&f64::INFINITY) {
+                        sign * f64::INFINITY
+                    } else if v.is_nan() || bound.is_nan() {
+                        f64::NAN
+                    } else {
+                        sign * sides[0].max(sides[1])
+                    }
+                })
+            }
             "sort" => Ok(Value::Vector(self.vector(&args[0], at)?)),
             "absent" => {
                 let empty = self.vector(&args[0], at)?.is_empty();
                 let mut labels = Set::new();
                 if let parser::Expr::VectorSelector(selector) = bare(&args[0]) {
                     let matchers = &selector.matchers.matchers;
-                    for matcher in matchers {
-                        let once =
-                            matchers.iter().filter(|it| it.name == matcher.name).count() == 1;
-                        if matches!(matcher.op, MatchOp::Equal) && once && matcher.name != NAME {
+                    let mut set = BTreeSet::new();
+                    for matcher in matchers.iter().filter(|it| it.name != NAME) {
+                        let equal = matches!(matcher.op, MatchOp::Equal);
+                        if equal && set.insert(&matcher.name) {
                             labels.insert(matcher.name.clone(), matcher.value.clone());
+                        } else {
+                            labels.remove(&matcher.name);
                         }
                     }
                 }
@@ -282,21 +299,28 @@ impl World {
                 }
                 Ok(Value::Vector(distinct(vector)?))
             }
-            "histogram_quantile" => {
+            "histogram_quantile" | "histogram_fraction" => {
                 let quantile = self.scalar(&args[0], at)?;
+                let last = &args[args.len() - 1];
                 let mut histograms: BTreeMap<Set, Vec<(f64, f64)>> = BTreeMap::new();
-                for (labels, count) in self.vector(&args[1], at)? {
+                for (labels, count) in self.vector(last, at)? {
                     let Some(le) = labels.get("le").and_then(|le| le.parse::<f64>().ok()) else {
                         continue;
                     };
-                    let mut rest = nameless(&labels);
+                    let mut rest = labels;
                     rest.remove("le");
                     histograms.entry(rest).or_default().push((le, count));
                 }
-                let quantiles = histograms
-                    .into_iter()
-                    .map(|(labels, buckets)| (labels, bucket_quantile(quantile, buckets)));
-                Ok(Value::Vector(quantiles.collect()))
+                let upper = self.scalar(&args[args.len() - 2], at)?;
+                let answers = histograms.into_iter().map(|(labels, buckets)| {
+                    let answer = if name == "histogram_quantile" {
+                        bucket_quantile(quantile, buckets)
+                    } else {
+                        bucket_fraction((quantile, upper), buckets)
+                    };
+                    (labels, answer)
+                });
+                Ok(Value::Vector(drop_names(answers.collect())?))
             }
             _ => self.over_time(name, args, at),
         }
@@ -643,6 +667,41 @@ fn bucket_quantile(q: f64, mut buckets: Vec<(f64, f64)>) -> f64 {
         buckets[found - 1]
     };
     start + (end - start) * ((rank - before) / (count - before))
+}
+
+/// Each bucket's share of what lies between two values: all of a bucket without an end lies at its finite bound.
+fn bucket_fraction((lower, upper): (f64, f64), mut buckets: Vec<(f64, f64)>) -> f64 {
+    buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (last, total) = buckets[buckets.len() - 1];
+    if last != f64::INFINITY || total == 0.0 || lower.is_nan() || upper.is_nan() {
+        return f64::NAN;
+    }
+    if lower >= upper {
+        return 0.0;
+    }
+    let below = |value: f64| {
+        let (mut start, mut before) = (f64::NEG_INFINITY, 0.0);
+        if buckets[0].0 > 0.0 {
+            start = 0.0;
+        }
+        for (end, count) in &buckets {
+            if value <= start {
+                break;
+            }
+            if value < *end {
+                let share = match (start.is_infinite(), end.is_infinite()) {
+                    (true, _) => 1.0,
+                    (false, true) => 0.0,
+                    (false, false) => (value - start) / (end - start),
+                };
+                before += (count - before) * share;
+                break;
+            }
+            (start, before) = (*end, *count);
+        }
+        if before > total { total } else { before }
+    };
+    (below(upper) - below(lower)) / total
 }
 
 /// A function over one series' points in `(after, until]`.

@@ -1,9 +1,11 @@
 //! Quantiles and fractions of classic histograms, from their buckets.
 
+use crate::model::labels::NAME;
 use crate::model::{STALE, is_stale};
 
 use crate::promql::layout::{Groups, Layout};
 use crate::promql::node::{Binding, Moment, Node, bind_scalar};
+use crate::promql::notes::{Saying, Slate};
 use crate::promql::plan::EvalError;
 use crate::promql::scalar::Scalar;
 use crate::promql::written;
@@ -12,7 +14,11 @@ use crate::promql::written;
 #[derive(Clone, Debug)]
 pub(in crate::promql) struct Buckets {
     asked: Asked,
-    of: Node,
+    pub of: Node,
+    pub slate: Slate,
+    /// Names of buckets without a bound that can be read, with what stands for it; by element which of them.
+    pub unbounded: Vec<(String, String)>,
+    unbounded_of: Vec<(u32, usize)>,
     /// Upper bounds and elements, histogram after histogram, ascending in each.
     bounds: Vec<(f64, u32)>,
     /// Where each histogram's buckets end.
@@ -38,10 +44,13 @@ pub(in crate::promql) enum Asked {
 }
 
 impl Buckets {
-    pub fn new(asked: Asked, of: Node) -> Self {
+    pub fn new(asked: Asked, of: Node, slate: Slate) -> Self {
         Self {
             asked,
             of,
+            slate,
+            unbounded: Vec::new(),
+            unbounded_of: Vec::new(),
             bounds: Vec::new(),
             ends: Vec::new(),
             scratch: Vec::new(),
@@ -66,8 +75,11 @@ impl Buckets {
         let layout = self.of.bind(binding)?;
         let mut groups = Groups::default();
         let mut members: Vec<Vec<(f64, u32)>> = Vec::new();
+        self.unbounded.clear();
+        self.unbounded_of.clear();
         for element in 0..layout.len() {
             let Ok(bound) = layout.get(element, "le").parse::<f64>() else {
+                self.leave_out(&layout, element);
                 continue;
             };
             // With the name, where there is one: what is called otherwise is another histogram.
@@ -96,12 +108,40 @@ impl Buckets {
         Ok(Layout::new(groups.labels, false))
     }
 
+    fn leave_out(&mut self, layout: &Layout, element: usize) {
+        let (name, bound) = (layout.get(element, NAME), layout.get(element, "le"));
+        let known = self.unbounded.iter();
+        let known = known.clone().position(|it| it.0 == name && it.1 == bound);
+        let number = known.unwrap_or_else(|| {
+            self.unbounded.push((name.to_owned(), bound.to_owned()));
+            self.unbounded.len() - 1
+        });
+        let element = u32::try_from(element).expect("series are numbered in 32 bits");
+        self.unbounded_of.push((element, number));
+    }
+
+    /// The numbers that are asked with.
+    pub fn scalars(&self, see: &mut dyn FnMut(&Scalar)) {
+        match &self.asked {
+            Asked::Quantile(quantile) => see(quantile),
+            Asked::Quantiles { quantiles, .. } => quantiles.iter().for_each(see),
+            Asked::Fraction { lower, upper } => {
+                see(lower);
+                see(upper);
+            }
+        }
+    }
+
     pub fn eval(&mut self, moment: &mut Moment<'_>, out: &mut [f64]) -> Result<(), EvalError> {
+        let mut raised = false;
         match &mut self.asked {
             Asked::Quantile(quantile) => {
                 let quantile = quantile.eval(moment)?;
                 self.of.eval(moment)?;
-                self.each(out, |buckets| bucket_quantile(quantile, buckets));
+                self.slate.say_quantile(moment.times, quantile);
+                self.each(out, |buckets| {
+                    bucket_quantile(quantile, buckets, &mut raised)
+                });
             }
             Asked::Fraction { lower, upper } => {
                 let (lower, upper) = (lower.eval(moment)?, upper.eval(moment)?);
@@ -113,11 +153,21 @@ impl Buckets {
                 self.of.eval(moment)?;
                 let width = self.ends.len().max(1);
                 for (quantile, out) in all.iter().zip(out.chunks_mut(width)) {
-                    self.each(out, |buckets| bucket_quantile(*quantile, buckets));
+                    self.each(out, |buckets| {
+                        bucket_quantile(*quantile, buckets, &mut raised)
+                    });
                 }
                 if let Asked::Quantiles { all: place, .. } = &mut self.asked {
                     *place = all;
                 }
+            }
+        }
+        if raised {
+            self.slate.say(moment.times, Saying::Raised);
+        }
+        for (element, number) in &self.unbounded_of {
+            if !is_stale(self.of.out[*element as usize]) {
+                self.slate.say(moment.times, Saying::Unbounded(*number));
             }
         }
         Ok(())
@@ -175,7 +225,8 @@ fn open_metrics(value: f64) -> String {
 }
 
 /// Prometheus' `BucketQuantile`: linear within the bucket, the highest finite bound at most, NaN without `+Inf`.
-fn bucket_quantile(q: f64, buckets: &mut [(f64, f64)]) -> f64 {
+/// Says where counts fell.
+fn bucket_quantile(q: f64, buckets: &mut [(f64, f64)], raised: &mut bool) -> f64 {
     if q.is_nan() {
         return f64::NAN;
     }
@@ -191,7 +242,7 @@ fn bucket_quantile(q: f64, buckets: &mut [(f64, f64)]) -> f64 {
     if infinite != f64::INFINITY {
         return f64::NAN;
     }
-    repair(buckets);
+    *raised |= repair(buckets);
     let last = buckets.len() - 1;
     let observations = buckets[last].1;
     if observations == 0.0 {
@@ -269,16 +320,20 @@ fn rank(value: f64, buckets: &[(f64, f64)]) -> f64 {
 }
 
 /// Cumulative counts never fall: what falls is raised to the bucket before it, and what differs by rounding alone
-/// (rates of one histogram scraped at slightly different moments) is made equal.
-fn repair(buckets: &mut [(f64, f64)]) {
+/// (rates of one histogram scraped at slightly different moments) is made equal. Whether any fell for real.
+fn repair(buckets: &mut [(f64, f64)]) -> bool {
     let mut before = buckets[0].1;
+    let mut fell = false;
     for (_, count) in &mut buckets[1..] {
-        if alike(before, *count) || *count < before {
+        let alike = alike(before, *count);
+        if alike || *count < before {
+            fell |= !alike;
             *count = before;
         } else {
             before = *count;
         }
     }
+    fell
 }
 
 #[allow(clippy::float_cmp, reason = "exactly equal counts need no tolerance")]

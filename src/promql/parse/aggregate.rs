@@ -9,6 +9,7 @@ use crate::promql::dynamic::CountValues;
 use crate::promql::layout::Grouping;
 use crate::promql::lex::ParseError;
 use crate::promql::node::{Kind, Node};
+use crate::promql::notes::{Place, Slate};
 
 impl Reader<'_> {
     pub(super) fn aggregate(&mut self, aggregate: &AggregateExpr) -> Result<Node, ParseError> {
@@ -29,17 +30,25 @@ impl Reader<'_> {
             token::T_COUNT_VALUES => return self.count_values(aggregate),
             _ => return Err(self.operator(aggregate.op)),
         };
+        let place = match operation {
+            Operation::Quantile => self.places("quantile").place(0),
+            _ => Place::default(),
+        };
         let parameter = match &aggregate.param {
             Some(parameter) => Some(self.scalar(parameter)?),
             None => None,
         };
         if let (Operation::Quantile, Some(quantile)) = (operation, &parameter) {
-            self.note_quantile(quantile, "quantile");
+            self.note_quantile(quantile, place);
         }
         let grouping = grouping(aggregate.modifier.as_ref(), Grouping::By(Vec::new()));
         let of = self.vector(&aggregate.expr)?;
         node(Kind::Aggregate(Box::new(Aggregate::new(
-            operation, grouping, parameter, of,
+            operation,
+            grouping,
+            parameter,
+            of,
+            Slate::new(place, place),
         ))))
     }
 

@@ -13,6 +13,7 @@ use crate::promql::functions::{self, Asked, Buckets, Function, Map, Relabel, Rew
 use crate::promql::lex::ParseError;
 use crate::promql::matchers::{Matcher, Matchers, Test};
 use crate::promql::node::{Kind, Node, Pin};
+use crate::promql::notes::Slate;
 use crate::promql::range::{OverRange, Source};
 use crate::promql::scalar::Scalar;
 use crate::promql::select::Selector;
@@ -109,10 +110,11 @@ impl Reader<'_> {
     ) -> Result<Node, ParseError> {
         let mut parameters = Vec::new();
         let mut source = None;
+        let place = self.places(call.func.name).place(0);
         for argument in &call.args.args {
             match bare(argument) {
                 parser::Expr::MatrixSelector(matrix) => {
-                    self.note_counter(function.name, &matrix.vs);
+                    self.note_counter(function.name, &matrix.vs, place);
                     self.edges_allow(function.name, edges(&matrix.vs))?;
                     let selector = self.selector(&matrix.vs, Some(matrix.range))?;
                     source = Some((Source::Series(selector), matrix.range));
@@ -128,13 +130,15 @@ impl Reader<'_> {
             return Err(self.missing(call));
         };
         if let ("quantile_over_time", Some(quantile)) = (function.name, parameters.first()) {
-            self.note_quantile(&quantile.clone(), function.name);
+            self.note_quantile(quantile, place);
         }
         node(Kind::Range(Box::new(OverRange {
             function,
             source,
             range: time::millis(range),
             parameters,
+            slate: Slate::new(place, place),
+            gauges: Vec::new(),
         })))
     }
 
@@ -265,10 +269,11 @@ impl Reader<'_> {
     /// The functions of classic histograms.
     pub(super) fn buckets(&mut self, call: &Call) -> Result<Node, ParseError> {
         let name = call.func.name;
+        let places = self.places(name);
         let (asked, of) = match name {
             "histogram_quantile" => {
                 let quantile = self.scalar_argument(call, 0)?;
-                self.note_quantile(&quantile, name);
+                self.note_quantile(&quantile, places.place(0));
                 (Asked::Quantile(quantile), self.argument(call, 1)?)
             }
             "histogram_fraction" => {
@@ -293,7 +298,13 @@ impl Reader<'_> {
                 (asked, of)
             }
         };
-        node(Kind::Buckets(Box::new(Buckets::new(asked, of))))
+        let series = match &asked {
+            Asked::Quantile(_) => 1,
+            Asked::Quantiles { .. } => 0,
+            Asked::Fraction { .. } => 2,
+        };
+        let slate = Slate::new(places.place(0), places.place(series));
+        node(Kind::Buckets(Box::new(Buckets::new(asked, of, slate))))
     }
 }
 
