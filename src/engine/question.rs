@@ -14,6 +14,7 @@ use crate::promql::Expr;
 use crate::promql::Matchers;
 use crate::promql::Note;
 use crate::promql::Output;
+use crate::promql::ParseError;
 use crate::promql::Plan;
 use crate::promql::RawRange;
 use crate::promql::Stop;
@@ -119,7 +120,7 @@ impl View {
                 self.metadata_of(targets.as_deref()).map(Answered::from)
             }
             Question::Format { text } => {
-                let written = crate::promql::pretty(&text).map_err(bad_data);
+                let written = crate::promql::pretty(&text).map_err(bad_data(&text));
                 written.map(|it| Told::Text(Timestamp::EPOCH, it).into())
             }
         }
@@ -130,10 +131,10 @@ impl View {
             return Ok(Told::Text(at, text).into());
         }
         if let Some(raw) = RawRange::parse(text) {
-            let series = raw.map_err(bad_data)?.samples(&self.window, at);
+            let series = raw.map_err(bad_data(text))?.samples(&self.window, at);
             return Ok(Told::Matrix(series).into());
         }
-        let expr = Expr::parse(text).map_err(bad_data)?;
+        let expr = Expr::parse(text).map_err(bad_data(text))?;
         let mut plan = Plan::new(&expr).until(ending.clone());
         match plan.eval(&self.window, at) {
             Ok(Output::Scalar(value)) => Ok(Told::Scalar(at, value).into()),
@@ -160,7 +161,8 @@ impl View {
         ending: &Stop,
     ) -> Result<Answered, AskError> {
         bounded(whole, step)?;
-        let expr = Expr::parse_within(text, step, whole.1.since(whole.0)).map_err(bad_data)?;
+        let expr =
+            Expr::parse_within(text, step, whole.1.since(whole.0)).map_err(bad_data(text))?;
         let mut plan = Plan::new(&expr).until(ending.clone());
         let mut found = Found::default();
         let mut at = whole.0;
@@ -232,7 +234,7 @@ impl Found {
 }
 
 fn matchers_of(selector: &str) -> Result<Matchers, AskError> {
-    let expr = Expr::parse(selector).map_err(bad_data)?;
+    let expr = Expr::parse(selector).map_err(bad_data(selector))?;
     match &expr.selectors()[..] {
         [(one, _)] if expr.is_selector() => Ok(one.clone()),
         _ => {
@@ -242,12 +244,17 @@ fn matchers_of(selector: &str) -> Result<Matchers, AskError> {
     }
 }
 
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "it ends `map_err`, which hands errors over"
-)]
-fn bad_data(error: crate::promql::ParseError) -> AskError {
-    AskError::BadData(format!("invalid parameter \"query\": {error}"))
+/// Says what is wrong with `text`, and where by line and column (bytes, from 1) as Prometheus does, where that is known.
+fn bad_data(text: &str) -> impl FnOnce(ParseError) -> AskError {
+    move |error| {
+        let before = error.span.as_ref().and_then(|span| text.get(..span.start));
+        let place = before.map_or(String::new(), |before| {
+            let line = before.matches('\n').count() + 1;
+            let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
+            format!("{line}:{column}: parse error: ")
+        });
+        AskError::BadData(format!("invalid parameter \"query\": {place}{error}"))
+    }
 }
 
 /// # Errors

@@ -237,6 +237,31 @@ fn a_fault_names_its_parameter() {
 }
 
 #[test]
+fn a_fault_of_a_text_has_its_place() {
+    let (_house, daemon, _server) = running();
+    for (path, says) in [
+        ("query?query=sum(", "\"query\": 1:4: parse error: "),
+        (
+            "query?query=1%2B%0A%20sum(",
+            "\"query\": 2:5: parse error: ",
+        ),
+        (
+            "query_range?start=1&end=2&step=1&query=a%7B",
+            "\"query\": 1:2: parse error: ",
+        ),
+        (
+            "format_query?query=a%20%7B",
+            "\"query\": 1:3: parse error: ",
+        ),
+        ("series?match[]=a%7B", "\"match[]\": 1:2: parse error: "),
+    ] {
+        let (_, error) = refused(&daemon, &format!("/api/v1/{path}"));
+        let says = format!("invalid parameter {says}");
+        assert!(error.starts_with(&says), "{path}: {error}");
+    }
+}
+
+#[test]
 fn what_is_asked_of_prometheus_itself() {
     let (_house, daemon, _server) = running();
     let exemplars = "/api/v1/query_exemplars?query=calls_total&start=1&end=2";
