@@ -136,21 +136,17 @@ impl View {
         }
         let expr = Expr::parse(text).map_err(bad_data(text))?;
         let mut plan = Plan::new(&expr).until(ending.clone());
-        match plan.eval(&self.window, at) {
-            Ok(Output::Scalar(value)) => Ok(Told::Scalar(at, value).into()),
+        let told = match plan.eval(&self.window, at) {
+            Ok(Output::Scalar(value)) => Told::Scalar(at, value),
             Ok(Output::Vector(vector)) => {
-                let found: Vec<(Labels, f64)> = vector
-                    .iter()
-                    .map(|(labels, value)| (labels.clone(), value))
-                    .collect();
-                // Prometheus says these of series, not of texts.
-                let mut notes = expr.notes().to_vec();
-                notes.retain(|_| !found.is_empty());
-                let told = Told::Vector(at, found);
-                Ok(Answered { told, notes })
+                let found = vector.iter();
+                let found = found.map(|(labels, value)| (labels.clone(), value));
+                Told::Vector(at, found.collect())
             }
-            Err(error) => Err(AskError::Execution(error.to_string())),
-        }
+            Err(error) => return Err(AskError::Execution(error.to_string())),
+        };
+        let notes = plan.notes();
+        Ok(Answered { told, notes })
     }
 
     fn range(
@@ -164,7 +160,7 @@ impl View {
         let expr =
             Expr::parse_within(text, step, whole.1.since(whole.0)).map_err(bad_data(text))?;
         let mut plan = Plan::new(&expr).until(ending.clone());
-        let mut found = Found::default();
+        let (mut found, mut notes) = (Found::default(), Vec::new());
         let mut at = whole.0;
         while at <= whole.1 {
             match plan.eval_within(&self.window, at, whole) {
@@ -176,6 +172,7 @@ impl View {
                 }
                 Err(error) => return Err(AskError::Execution(error.to_string())),
             }
+            plan.note(&mut notes);
             if found.samples > SAMPLES_MAX {
                 let text =
                     "query processing would load too many samples into memory in query execution";
@@ -185,8 +182,6 @@ impl View {
         }
         let mut series = found.series;
         series.sort_by(|a, b| a.0.cmp(&b.0));
-        let mut notes = expr.notes().to_vec();
-        notes.retain(|_| !series.is_empty());
         let told = Told::Matrix(series);
         Ok(Answered { told, notes })
     }

@@ -59,8 +59,7 @@ impl Queries {
             {
                 let piped = before.map(|it| &it.operands[..]);
                 let asked = match (&command.operands[1..], piped) {
-                    ([asked], None) => literal(asked),
-                    ([], Some([asked])) => literal(asked),
+                    ([asked], None) | ([], Some([asked])) => literal(asked),
                     _ => None,
                 };
                 match asked {
