@@ -9,6 +9,7 @@ mod aggregate;
 mod binary;
 mod dynamic;
 mod edges;
+mod explain;
 mod expr;
 mod functions;
 mod layout;
@@ -29,7 +30,7 @@ mod tests;
 pub use expr::Expr;
 pub use lex::{BYTES_MAX, ParseError, TOKENS_MAX};
 pub use matchers::Matchers;
-pub use parse::{Note, pretty, text};
+pub use parse::{Comparison, Note, Outcome, Sight, Survey, Value, pretty, survey, text};
 pub use plan::{EvalError, Output, Plan, Vector};
 pub use raw::RawRange;
 
