@@ -35,7 +35,7 @@ impl Expr {
     pub const LOOKBACK: Duration = Duration::from_millis(super::LOOKBACK.unsigned_abs());
 
     /// # Errors
-    /// What does not parse, is over 4 KiB or 500 tokens, has wrong types, or uses what gated does not evaluate (by name).
+    /// What does not parse, is over 64 KiB or 1500 tokens, has wrong types, or uses what gated does not evaluate (by name).
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         Self::parse_within(text, Duration::ZERO, Duration::ZERO)
     }

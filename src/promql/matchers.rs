@@ -43,6 +43,19 @@ impl Matchers {
                 .all(|matcher| matcher.test.holds(labels.get(&matcher.label).unwrap_or("")))
     }
 
+    /// Whether it asks anything of this label.
+    #[must_use]
+    pub fn asks(&self, label: &str) -> bool {
+        self.others.iter().any(|it| it.label == label)
+    }
+
+    /// Whether all it asks of this label holds for this value.
+    #[must_use]
+    pub fn admits(&self, label: &str, value: &str) -> bool {
+        let mut asked = self.others.iter().filter(|it| it.label == label);
+        asked.all(|it| it.test.holds(value))
+    }
+
     /// The same without what it asks of these labels.
     #[must_use]
     pub fn without(mut self, labels: &[&str]) -> Self {

@@ -7,6 +7,8 @@ mod aggregate;
 mod call;
 mod note;
 mod selector;
+mod survey;
+mod value;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,6 +20,7 @@ use promql_parser::parser::{
 };
 
 use super::binary::{Cardinality, Matching, Pairing, SetOp, SetOperation, WithScalar};
+use super::explain;
 use super::expr::Root;
 use super::functions::Function;
 use super::layout::Grouping;
@@ -33,6 +36,8 @@ use super::rewrite::{self, Query};
 use super::scalar::{Op, Scalar};
 use aggregate::grouping;
 use call::map;
+pub use survey::{Comparison, Outcome, Sight, Survey, survey};
+pub use value::Value;
 
 /// What a text reads as: its tree, its selectors with the history each needs, and its longest range.
 pub(super) struct Parsed {
@@ -52,7 +57,7 @@ pub(super) fn parse(text: &str, query: Query) -> Result<Parsed, ParseError> {
     let tokens = lex::tokens(text)?;
     let readable = rewrite::rewritten(text, &tokens, query)?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(text))
-        .map_err(|message| lex::explain(text, &tokens, &message))?;
+        .map_err(|message| explain::explain(text, &tokens, &message))?;
     let mut reader = Reader::new(text, tokens, query);
     let root = reader.root(&parsed)?;
     Ok(Parsed {
@@ -103,7 +108,7 @@ pub fn pretty(expr: &str) -> Result<String, ParseError> {
     let tokens = lex::tokens(expr)?;
     let readable = rewrite::rewritten(expr, &tokens, Query::default())?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(expr))
-        .map_err(|message| lex::explain(expr, &tokens, &message))?;
+        .map_err(|message| explain::explain(expr, &tokens, &message))?;
     Ok(pattern::unmarked(modifier::unmarked(parsed.prettify())))
 }
 
@@ -166,16 +171,19 @@ impl<'a> Reader<'a> {
     }
 
     fn root(&mut self, expr: &parser::Expr) -> Result<Root, ParseError> {
+        // From the first word to the last: comments and blanks around them are not at fault.
+        let first = self.tokens.first().map_or(0, |it| it.span.start);
+        let whole = first..self.tokens.last().map_or(0, |it| it.span.end);
         match expr.value_type() {
             ValueType::Scalar => Ok(Root::Scalar(self.scalar(expr)?)),
             ValueType::Vector => Ok(Root::Vector(Box::new(self.vector(expr)?))),
             ValueType::String => Err(ParseError::new(
                 "a string is not a value to judge",
-                Some(0..self.text.len()),
+                Some(whole),
             )),
             ValueType::Matrix => Err(ParseError::new(
                 "a range has many values; put a function around it, such as rate(…)",
-                Some(0..self.text.len()),
+                Some(whole),
             )),
         }
     }

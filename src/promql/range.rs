@@ -13,7 +13,7 @@ use super::scalar::Scalar;
 use super::select::{Selector, gather};
 
 /// Most steps of one subquery, so that no expression holds the engine up for long.
-pub(super) const STEPS_MAX: i64 = 11_000;
+pub(super) const STEPS_MAX: i64 = 100_000;
 
 /// Most evaluations of what stands within several subqueries.
 pub(super) const NESTED_STEPS_MAX: i64 = 100_000;

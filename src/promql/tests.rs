@@ -1,5 +1,6 @@
 //! What the room promises as a whole: refusals by name and place, bounds, and the faults a page can bring.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::model::{Labels, STALE, Slot, TargetId, Timestamp};
@@ -141,7 +142,7 @@ fn faults_are_found_where_they_stand() {
         ("nosuch(x)", "there is no function `nosuch`", Some(0..6)),
         ("1 +", "an operand is missing after this", Some(2..3)),
         ("1 2", "an operator is missing before this", Some(2..3)),
-        ("x{a=~\"(\"}", "regex", None),
+        ("x{a=~\"(\"}", "unclosed group", Some(6..7)),
         ("x[5m]", "a range has many values", Some(0..5)),
         ("\"text\"", "a string is not a value to judge", Some(0..6)),
         (
@@ -173,14 +174,92 @@ fn faults_are_found_where_they_stand() {
     }
 }
 
+/// The mistakes people make, with the words that are marked and what to do.
+#[test]
+fn common_mistakes_are_named_and_marked() {
+    let mut said = String::new();
+    for text in [
+        "up{job=\"a\" instance=\"b\"}",
+        "up{job \"a\"}",
+        "up{job==\"a\"}",
+        "up{job=a}",
+        "up{job=}",
+        "up{job}",
+        "sum(up) by job",
+        "sum by job (up)",
+        "up by (job)",
+        "rate(x[5m]) by (job)",
+        "a == 1 || b == 1",
+        "sum by (job instance) (up)",
+        "sum by (job=\"a\") (up)",
+        "a / b on(job)",
+        "on(job) a / b",
+        "a / on job b",
+        "a b",
+        "sum(a) b",
+        "sum(a b)",
+        "a = 1",
+        "a =~ \"x\"",
+        "a + * b",
+        "(a +)",
+        "a and and b",
+        "a >",
+        "max(a,)",
+        "raet(x[5m])",
+        "sum(rate(x[5m]) / nosuchthing(x)",
+        "nosuchthing(x)",
+        "foo[5x]",
+        "rate(foo[1h9999999999s])",
+        "rate(foo[1e30])",
+        "rate(foo[1e30 * 2])",
+        "foo offset 1e30",
+        "rate(foo[5mm])",
+        "foo offset 5x",
+        "rate(foo[])",
+        "x{a=~\"b(c\"}",
+        "x{b=~\"c\", a!~\"*b\"}",
+        "round(x, 1, 2)",
+        "histogram_quantile(0.9)",
+        "rate(x)",
+        "abs(x[5m])",
+        "sum(x",
+        "rate(x[5m)",
+        "a[5m",
+        "rate(a[300000y])",
+        "a offset 300y",
+        "a if b",
+        "a == 1 && b == 1",
+        "sum(rate(a[5m])) by (job) > 1 by (x)",
+    ] {
+        let error = Expr::parse(text).expect_err(text);
+        let place = error.span.clone().map_or("-", |it| &text[it]);
+        let _ = writeln!(said, "{text}\n  {place} | {error} | {}", error.help());
+    }
+    expect_test::expect_file!["../../tests/data/promql_faults.txt"].assert_eq(&said);
+}
+
+/// What is looked for in a fault must not be found in what is right.
+#[test]
+fn every_function_that_may_be_meant_exists() {
+    for name in super::explain::FUNCTIONS {
+        let message = Expr::parse(&format!("{name}()")).map(|_| String::new());
+        let message = message.unwrap_or_else(|error| error.message);
+        assert!(
+            !message.contains("there is no function"),
+            "{name}: {message}"
+        );
+    }
+}
+
 #[test]
 fn long_texts_are_refused_before_they_are_parsed() {
     let sum = |terms: usize| vec!["1"; terms].join("+");
-    assert!(Expr::parse(&sum(TOKENS_MAX / 2)).is_ok());
+    assert!(Expr::parse(&sum(TOKENS_MAX / 10)).is_ok());
     let error = Expr::parse(&sum(TOKENS_MAX)).unwrap_err();
-    assert!(error.message.contains("more than 500 tokens"), "{error}");
+    let said = format!("more than {TOKENS_MAX} tokens; split it into recording rules");
+    assert!(error.message.contains(&said), "{error}");
     let error = Expr::parse(&format!("x{{a=\"{}\"}}", "b".repeat(BYTES_MAX))).unwrap_err();
-    assert!(error.message.contains("4096 at most"), "{error}");
+    assert!(error.message.contains("65536 at most"), "{error}");
 }
 
 #[test]

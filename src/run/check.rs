@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::at_hand::AtHand;
-use super::config::{Config, Unread, read_config, read_rules};
+use super::at_hand::read_page;
+use super::config::{Config, Unread, read_config, read_rules, read_what_can_be};
 use crate::model::Timestamp;
-use crate::runbook::{Env, Fault, Faults, Grade, GroupRuleKind, Rules, load_with};
+use crate::runbook::{Env, Fault, Faults, Grade, GroupRuleKind, Known, Rules, load_knowing};
 use crate::source::exposition::{Fate, Format, Limits, PageError, Reader};
 
 /// A page is larger than any target's; more is not read.
@@ -41,8 +41,7 @@ impl Report {
     }
 
     fn refused(faults: &Faults, colour: bool) -> Self {
-        let warned = |it: &&Fault| it.grade == Grade::Warning;
-        let warnings = faults.faults.iter().filter(warned).count();
+        let warnings = warned(faults);
         let mut count = counted(faults.faults.len() - warnings, "fault");
         if warnings > 0 {
             let _ = write!(count, ", {}", counted(warnings, "warning"));
@@ -72,7 +71,7 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
             Ok(sources) => sources,
             Err(error) => return Report::unread(&error),
         };
-        match load_with(&sources, env, checked.interval()) {
+        match load_knowing(&sources, env, &checked.known()) {
             Ok((rules, lints)) => {
                 text.push_str(&warnings(&lints, colour));
                 for sentence in checked.lacks(&rules) {
@@ -99,34 +98,77 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
     Report { text, code: 0 }
 }
 
-/// Rules files and folders, by themselves or against a page of a target.
+/// Rules files and folders, by themselves or against a page of a target; with the configuration's scrape intervals
+/// where there is one.
 #[must_use]
-pub fn rules(files: &[PathBuf], page: Option<&[u8]>, env: Env<'_>, colour: bool) -> Report {
-    let sources = match read_rules(files) {
-        Ok(sources) => sources,
-        Err(error) => return Report::unread(&error),
+pub fn rules(
+    files: &[PathBuf],
+    config: Option<&Path>,
+    page: Option<&[u8]>,
+    env: Env<'_>,
+    colour: bool,
+) -> Report {
+    let (sources, unread) = read_what_can_be(files);
+    let mut text = String::new();
+    for error in &unread {
+        let _ = writeln!(text, "error: {error}\n");
+    }
+    let mut code = if unread.is_empty() { 0 } else { 2 };
+    let (mut known, unknown) = match config.map(|it| scraped(it, env)) {
+        None => (Known::default(), None),
+        Some(Ok((known, said))) => (known, said),
+        Some(Err(error)) => {
+            code = 2;
+            let _ = writeln!(text, "error: {error}\n");
+            (Known::default(), None)
+        }
     };
-    match load_with(&sources, env, None) {
+    let page = page.map(|page| read_page(page, format_of(page)));
+    match &page {
+        Some(Ok(page)) => known.page = Some(page),
+        Some(Err(error)) => {
+            code = 2;
+            let _ = writeln!(text, "error: the page cannot be read: {error}\n");
+        }
+        None => {}
+    }
+    match load_knowing(&sources, env, &known) {
         Ok((rules, lints)) => {
-            let mut text = warnings(&lints, colour);
-            let at_hand = match page.map(|page| AtHand::read(page, format_of(page))) {
-                Some(Ok(at_hand)) => at_hand.lints(&rules),
-                Some(Err(error)) => {
-                    let text = format!("{text}error: the page cannot be read: {error}\n");
-                    return Report { text, code: 2 };
-                }
-                None => Vec::new(),
-            };
-            for lint in &at_hand {
-                let _ = writeln!(text, "warning: {lint}\n");
+            text.push_str(&warnings(&lints, colour));
+            if let Some(unknown) = &unknown {
+                let _ = writeln!(text, "warning: {unknown}\n");
             }
             let names: Vec<&str> = sources.iter().map(|it| it.path.as_str()).collect();
-            let found = counted(lints.faults.len() + at_hand.len(), "warning");
-            let _ = writeln!(text, "{}: ok: {}; {found}", names.join(", "), size(&rules));
-            Report { text, code: 0 }
+            let found = lints.faults.len() + usize::from(unknown.is_some());
+            let found = counted(found, "warning");
+            if !names.is_empty() {
+                let _ = writeln!(text, "{}: ok: {}; {found}", names.join(", "), size(&rules));
+            }
+            Report { text, code }
         }
-        Err(faults) => Report::refused(&faults, colour),
+        Err(faults) => {
+            let mut report = Report::refused(&faults, colour);
+            report.text.insert_str(0, &text);
+            report.code = report.code.max(code);
+            report
+        }
     }
+}
+
+/// What a configuration says of scrapes; a sentence where it is faulty, since the rules are what is checked.
+fn scraped(config: &Path, env: Env<'_>) -> Result<(Known<'static>, Option<String>), Unread> {
+    let source = read_config(config)?;
+    Ok(match Config::load(source, env) {
+        Ok(config) => (config.known(), None),
+        Err(faults) => {
+            let sentence = format!(
+                "{} has {}, so no scrape interval is known: gated check config shows them",
+                config.display(),
+                counted(faults.faults.len() - warned(&faults), "fault")
+            );
+            (Known::default(), Some(sentence))
+        }
+    })
 }
 
 /// How a page is written, as its last line says.
@@ -266,6 +308,11 @@ fn page_lints(page: &str, names: &BTreeSet<String>) -> Vec<String> {
         }
     }
     lints
+}
+
+fn warned(faults: &Faults) -> usize {
+    let warned = |it: &&Fault| it.grade == Grade::Warning;
+    faults.faults.iter().filter(warned).count()
 }
 
 fn warnings(faults: &Faults, colour: bool) -> String {

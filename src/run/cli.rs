@@ -51,6 +51,8 @@ fn long_version() -> &'static str {
 
 /// Where rules are looked for unless somebody says.
 pub const RULES: &str = "rules";
+/// The configuration, unless another is named.
+pub const CONFIG: &str = "config/gated.toml";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -75,7 +77,7 @@ pub struct Global {
         global = true,
         value_name = "FILE",
         env = "GATED_CONFIG",
-        default_value = "config/gated.toml",
+        default_value = CONFIG,
         hide_env_values = true
     )]
     pub config: PathBuf,
@@ -205,6 +207,25 @@ Examples:
   curl -s http://127.0.0.1:8080/metrics | gated check rules rules --page -
   curl -s http://127.0.0.1:8080/metrics | gated check metrics";
 
+const CHECK_RULES_EXAMPLES: &str = "\
+Examples:
+  gated check rules rules/*.toml
+  gated check rules /etc/prometheus/rules
+  gated check rules --config config/gated.toml alerts.yml
+  curl -s http://127.0.0.1:8080/metrics | gated check rules --page - alerts.yml
+
+What Prometheus would refuse is a fault, shown with its place and what to write
+instead. What loads and is likely not meant is a warning:
+  a range shorter than three scrapes, or longer than the `for` of its trigger
+  a threshold that is never, or always, true
+  a small share of events without a traffic guard
+  a `for` shorter than the group's interval
+
+Scrape intervals come from --config, where there is one; --rules, --data and
+--listen are for other commands.
+
+Exit codes: 0 loads, warnings or not; 1 faults; 2 a file cannot be read";
+
 const TEST_EXAMPLES: &str = "\
 Examples:
   gated test tests/*.yml
@@ -266,12 +287,14 @@ pub struct Test {
 pub enum Check {
     /// The configuration, and the rules that go with it
     Config,
-    /// Rules files
+    /// Rules files, gated's own and Prometheus'
+    #[command(after_help = CHECK_RULES_EXAMPLES)]
     Rules {
-        /// Files of rules, or folders of them
+        /// Rules files or folders of them: *.toml are gated's own; *.yml, *.yaml and *.rules are Prometheus rule files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// A page of a target ("-": standard input): selectors that match nothing on it, rates of its gauges
+        /// A page of a target ("-": standard input): selectors that match nothing on it, rates of its gauges, quantiles
+        /// above its highest bucket
         #[arg(long, value_name = "PAGE")]
         page: Option<PathBuf>,
     },

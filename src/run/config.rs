@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use files::{Unread, environment, read_config, read_rules};
+pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
 pub use notify::{Alertmanager, Webhook};
 
 use crate::engine::{Judging, RollbackPolicy, RolloutPolicy, Settings};
 use crate::runbook::{
-    Clock, Env, Fault, Faults, Grade, Place, Reader, Rules, Section, Source, Text, nearest,
+    Clock, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source, Text, nearest,
 };
 use crate::source::ScrapeConfig;
 
@@ -114,6 +114,16 @@ impl Config {
     #[must_use]
     pub fn interval(&self) -> Option<Duration> {
         self.scrapes.iter().map(|it| it.interval).min()
+    }
+
+    /// What rules can be checked against.
+    #[must_use]
+    pub fn known(&self) -> Known<'static> {
+        let scrapes = self.scrapes.iter();
+        Known {
+            scrapes: scrapes.map(|it| (it.job.clone(), it.interval)).collect(),
+            ..Known::default()
+        }
     }
 
     /// `--data DIR`.

@@ -149,6 +149,9 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
     // Who names none may check a configuration that has no rules yet; what is named must be there.
     let rules = &cli.global.rules[..];
     let unnamed = rules == [Path::new(cli::RULES)] && !rules[0].exists();
+    // The same holds for the configuration that rules are checked with.
+    let config = Some(cli.global.config.as_path());
+    let config = config.filter(|it| *it != Path::new(cli::CONFIG) || it.exists());
     let report = match which {
         Check::Config => check::config(
             &cli.global.config,
@@ -167,7 +170,7 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
                 }
             });
             match page.transpose() {
-                Ok(page) => check::rules(files, page.as_deref(), &environment, colour()),
+                Ok(page) => check::rules(files, config, page.as_deref(), &environment, colour()),
                 Err(text) => {
                     print(&text);
                     return USAGE;

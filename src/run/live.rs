@@ -32,7 +32,7 @@ use crate::engine::Call;
 use crate::engine::Question;
 use crate::engine::Settings;
 use crate::runbook::Rules;
-use crate::runbook::load_with;
+use crate::runbook::load_knowing;
 use crate::serve;
 use crate::serve::ActError;
 use crate::serve::AskFailure;
@@ -90,9 +90,9 @@ impl Files {
         let sources = read_rules(&self.rules).map_err(|error| {
             format!("error: {error}\n  help: name files or folders with --rules; gated's repository has some in rules/")
         })?;
-        let interval = config.interval();
+        let known = config.known();
         let (rules, lints) =
-            load_with(&sources, &environment, interval).map_err(|faults| faults.render(colour))?;
+            load_knowing(&sources, &environment, &known).map_err(|faults| faults.render(colour))?;
         let mut warnings: Vec<String> = Vec::new();
         for faults in [&config.warnings, &lints]
             .into_iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::condition::{condition, signal_help, threshold};
 use super::fault::{Fault, Faults, Grade, Place, Source};
-use super::lint::{self, Placed};
+use super::lint::{self, Known, Placed, Written};
 use super::prometheus;
 use super::quantity::Wrong;
 use super::reader::{Env, Reader, Section, Text};
@@ -36,6 +36,22 @@ pub fn load_with(
     env: Env<'_>,
     interval: Option<Duration>,
 ) -> Result<(Rules, Faults), Faults> {
+    let known = Known {
+        fastest: interval,
+        ..Known::default()
+    };
+    load_knowing(files, env, &known)
+}
+
+/// As [`load_with`], with all that is known of where the samples come from.
+///
+/// # Errors
+/// Every fault of every file.
+pub fn load_knowing(
+    files: &[RulesText],
+    env: Env<'_>,
+    known: &Known<'_>,
+) -> Result<(Rules, Faults), Faults> {
     let reader = Reader::new(files, env);
     let mut loading = Loading {
         reader: &reader,
@@ -47,13 +63,16 @@ pub fn load_with(
     let roots: Vec<_> = toml.into_iter().filter_map(|it| reader.root(it)).collect();
     loading.files(roots);
     let Loading {
-        mut rules, placed, ..
+        mut rules,
+        mut placed,
+        ..
     } = loading;
     for source in yaml {
-        let groups = prometheus::groups(&reader, source, &files[source], interval);
+        let (groups, written) = prometheus::groups(&reader, source, &files[source]);
         rules.groups.extend(groups);
+        placed.expressions.extend(written);
     }
-    lint::lint(&reader, &rules, &placed, interval);
+    lint::lint(&reader, &rules, &placed, known);
     let faults = Faults {
         sources: files.to_vec(),
         faults: reader.into_faults(),
@@ -133,8 +152,10 @@ impl<'r> Loading<'r> {
         let with_unit = section.has("unit");
         let unit = section.word("unit", &units);
         let empty = section.number("empty");
-        let enough = section.text("enough").and_then(|it| parse(reader, &it));
-        let expr = expr.and_then(|it| parse(reader, &it));
+        let enough = section
+            .text("enough")
+            .and_then(|it| self.expression(&it, false));
+        let expr = expr.and_then(|it| self.expression(&it, false));
         if with_unit && unit.is_none() {
             // No threshold on it can be read, but its name is known.
             self.placed.unparsed.push(name.value.clone());
@@ -277,7 +298,7 @@ impl<'r> Loading<'r> {
     }
 
     /// The trigger and the place of its name.
-    fn trigger(&self, mut section: Section<'r>, place: Place) -> Option<(Trigger, Place)> {
+    fn trigger(&mut self, mut section: Section<'r>, place: Place) -> Option<(Trigger, Place)> {
         let reader = self.reader;
         let title = section.title.clone();
         let name = section.required("name", "\"latency\"");
@@ -345,7 +366,7 @@ impl<'r> Loading<'r> {
         ))
     }
 
-    fn when(&self, when: Option<Text>, expr: Option<Text>) -> Option<When> {
+    fn when(&mut self, when: Option<Text>, expr: Option<Text>) -> Option<When> {
         match (when, expr) {
             (Some(when), Some(expr)) => {
                 let message = "a trigger has either `when` or `expr`, not both".to_owned();
@@ -355,7 +376,7 @@ impl<'r> Loading<'r> {
                 None
             }
             (None, None) => None,
-            (None, Some(expr)) => parse(self.reader, &expr).map(When::Expr),
+            (None, Some(expr)) => self.expression(&expr, true).map(When::Expr),
             (Some(when), None) => match condition(&when.value, &self.rules.signals) {
                 Ok(condition) => Some(When::Condition(condition)),
                 Err(wrongs) => {
@@ -365,6 +386,28 @@ impl<'r> Loading<'r> {
                     None
                 }
             },
+        }
+    }
+
+    /// `PromQL`, with the fault at its place inside the string.
+    fn expression(&mut self, text: &Text, alert: bool) -> Option<Expr> {
+        let spot = text.spot();
+        match Expr::parse(&text.value) {
+            Ok(expr) => {
+                self.placed.expressions.push(Written {
+                    expr: expr.clone(),
+                    spot,
+                    alert,
+                });
+                Some(expr)
+            }
+            Err(error) => {
+                let place = error.span.clone();
+                let place = place.map_or_else(|| text.place.clone(), |span| spot.at(span));
+                self.reader
+                    .fault(&place, error.message.clone(), error.help());
+                None
+            }
         }
     }
 
@@ -378,21 +421,6 @@ impl<'r> Loading<'r> {
         } else if !self.placed.unparsed.iter().any(|it| it == name) {
             self.reader
                 .missing(&when.at(wrong.span), wrong.message, wrong.help);
-        }
-    }
-}
-
-/// `PromQL`, with the fault at its place inside the string.
-fn parse(reader: &Reader, text: &Text) -> Option<Expr> {
-    match Expr::parse(&text.value) {
-        Ok(expr) => Some(expr),
-        Err(error) => {
-            let help = error.help();
-            let place = error
-                .span
-                .map_or_else(|| text.place.clone(), |span| text.at(span));
-            reader.fault(&place, error.message, help);
-            None
         }
     }
 }

@@ -1,18 +1,43 @@
 //! What loads and still is likely not meant: rules of thumb, as warnings.
 
+mod expression;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+pub use expression::Written;
+
 use super::fault::Place;
+use super::page::{self, Page};
 use super::quantity::spelled as text;
 use super::reader::Reader;
-use super::{Bound, Condition, Hold, Op, Rules, Signal, Threshold, Trigger, When};
+use super::{Bound, Condition, GroupRuleKind, Hold, Op, Rules, Signal, Threshold, Trigger, When};
 use crate::model::{Ratio, Unit};
-use crate::promql::Expr;
+use crate::promql::{Outcome, survey};
 
 /// A window with fewer scrapes is noise.
 const SCRAPES_MIN: u32 = 3;
 /// A share at or below this needs traffic to mean anything: one in twenty.
 const SMALL_SHARE: f64 = 0.05;
+
+/// What is known of where the samples come from.
+#[derive(Clone, Debug, Default)]
+pub struct Known<'k> {
+    /// The shortest scrape interval, where jobs are not told apart.
+    pub fastest: Option<Duration>,
+    /// Jobs and how often each is scraped.
+    pub scrapes: Vec<(String, Duration)>,
+    /// A page of a target.
+    pub page: Option<&'k Page>,
+}
+
+impl Known<'_> {
+    /// Of any job.
+    fn shortest(&self) -> Option<Duration> {
+        let scrapes = self.scrapes.iter().map(|(_, interval)| *interval);
+        scrapes.chain(self.fastest).min()
+    }
+}
 
 /// Where the names of the rules stand, in their order.
 #[derive(Debug, Default)]
@@ -23,84 +48,123 @@ pub struct Placed {
     pub triggers: Vec<Vec<Place>>,
     /// Names of signals whose expressions are at fault.
     pub unparsed: Vec<String>,
+    /// Every expression of the files.
+    pub expressions: Vec<Written>,
 }
 
-pub fn lint(reader: &Reader, rules: &Rules, placed: &Placed, interval: Option<Duration>) {
-    for (signal, place) in rules.signals.iter().zip(&placed.signals) {
-        expression(reader, &signal.expr, place, interval);
-    }
+pub fn lint(reader: &Reader, rules: &Rules, placed: &Placed, known: &Known<'_>) {
+    let recorded = rules.groups.iter().flat_map(|it| &it.rules);
+    let recorded = recorded.filter(|it| matches!(it.kind, GroupRuleKind::Record));
+    let recorded: BTreeSet<&str> = recorded.map(|it| it.name.as_str()).collect();
+    expression::expressions(reader, &placed.expressions, &recorded, known);
     for (phase, places) in rules.phases.iter().zip(&placed.triggers) {
         for (trigger, place) in phase.triggers.iter().zip(places) {
-            burst(reader, rules, trigger, place, interval);
-            few_requests(reader, rules, trigger, place);
-            never(reader, rules, trigger, place);
-            if let When::Expr(expr) = &trigger.when {
-                expression(reader, expr, place, interval);
+            burst(reader, rules, trigger, place, known.shortest());
+            if let When::Condition(condition) = &trigger.when {
+                few_requests(reader, rules, condition, place);
+                let mut judge = Judge {
+                    reader,
+                    rules,
+                    place,
+                    page: known.page,
+                };
+                judge.condition(condition, false);
             }
         }
     }
 }
 
-/// What is likely not meant in an expression by itself.
-pub fn expression(reader: &Reader, expr: &Expr, place: &Place, interval: Option<Duration>) {
-    noise(reader, expr, place, interval);
-    for note in expr.notes() {
-        let text = note.text.trim_start_matches("PromQL info: ");
-        let text = text.trim_start_matches("PromQL warning: ");
-        let text = text.rsplit_once(" (").map_or(text, |(text, _)| text);
-        let help = if note.warns {
-            "write a share between 0 and 1"
-        } else {
-            "a gauge has a delta or a deriv; name a counter with _total at its end"
-        };
-        reader.warn(place, text, help);
-    }
+/// Comparisons of signals that no value of the signal's unit makes true, or none makes false.
+struct Judge<'j, 'r> {
+    reader: &'j Reader<'r>,
+    rules: &'j Rules,
+    place: &'j Place,
+    page: Option<&'j Page>,
 }
 
-/// A threshold that no value of the signal's unit reaches.
-fn never(reader: &Reader, rules: &Rules, trigger: &Trigger, place: &Place) {
-    let When::Condition(condition) = &trigger.when else {
-        return;
-    };
-    if matches!(condition, Condition::Not(_)) {
-        return;
+impl Judge<'_, '_> {
+    fn condition(&mut self, condition: &Condition, denied: bool) {
+        match condition {
+            Condition::Compare { signal, threshold } => self.compare(*signal, threshold, denied),
+            Condition::All(parts) | Condition::Any(parts) => {
+                for part in parts {
+                    self.condition(part, denied);
+                }
+            }
+            Condition::Not(inner) => self.condition(inner, !denied),
+        }
     }
-    leaves(condition, &mut |signal, threshold| {
-        let Signal { name, unit, .. } = &rules.signals[signal];
+
+    fn compare(&mut self, signal: usize, threshold: &Threshold, denied: bool) {
+        let signal = &self.rules.signals[signal];
         let Bound::Value(bound) = threshold.bound else {
             return;
         };
+        let unit = signal.unit;
         // Scores and what has no unit may be anything.
-        let lowest = (!matches!(unit, Unit::Score | Unit::None)).then_some(0.0);
-        let highest = (*unit == Unit::Ratio).then_some(1.0);
-        let below = |it: f64| bound < it || (bound <= it && threshold.op == Op::Lt);
-        let above = |it: f64| bound > it || (bound >= it && threshold.op == Op::Gt);
-        let reached = match threshold.op {
-            Op::Lt | Op::Le => !lowest.is_some_and(below),
-            Op::Gt | Op::Ge => !highest.is_some_and(above),
-            Op::Eq | Op::Ne => true,
+        let low = match unit {
+            Unit::Score | Unit::None => f64::NEG_INFINITY,
+            _ => 0.0,
         };
-        if !reached {
-            let message = format!("`{name} {}` is never true of a {unit}", threshold.text);
-            let help = "compare with a value that it can have, in the signal's own unit";
-            reader.warn(place, message, help);
+        let high = if unit == Unit::Ratio {
+            1.0
+        } else {
+            f64::INFINITY
+        };
+        let not = if denied { "not " } else { "" };
+        let said = format!("{not}{} {}", signal.name, threshold.text);
+        let outcome = match (outcome(threshold.op, bound, low, high), denied) {
+            (Outcome::Never, true) => Outcome::Always,
+            (Outcome::Always, true) => Outcome::Never,
+            (outcome, _) => outcome,
+        };
+        let word = match outcome {
+            Outcome::Never => "never",
+            Outcome::Always => "always",
+            Outcome::Perhaps => return self.buckets(signal, threshold.op, bound, &said, denied),
+        };
+        let of = match unit {
+            Unit::Ratio | Unit::Count | Unit::Score => format!("a {unit}"),
+            _ => format!("a value in {unit}"),
+        };
+        let message = format!("`{said}` is {word} true of {of}");
+        let help = "compare with a value that it can have, in the signal's own unit";
+        self.reader.warn(self.place, message, help);
+    }
+
+    /// A quantile above the highest bucket.
+    fn buckets(&self, signal: &Signal, op: Op, bound: f64, said: &str, denied: bool) {
+        let Some(page) = self.page.filter(|_| !denied) else {
+            return;
+        };
+        let Some(value) = survey(signal.expr.text()).map(|it| it.value) else {
+            return;
+        };
+        let Some(highest) = page.highest(&value) else {
+            return;
+        };
+        if outcome(op, bound, f64::NEG_INFINITY, value.at(highest)) == Outcome::Never {
+            page::above_the_buckets(self.reader, self.place, said, highest);
         }
-    });
+    }
 }
 
-/// A range that holds fewer than three scrapes.
-fn noise(reader: &Reader, expr: &Expr, place: &Place, interval: Option<Duration>) {
-    let range = expr.longest_range();
-    let Some(interval) = interval.filter(|it| !range.is_zero() && range < *it * SCRAPES_MIN) else {
-        return;
+/// Of a comparison with what lies between two values.
+fn outcome(op: Op, bound: f64, low: f64, high: f64) -> Outcome {
+    let beyond = bound < low || bound > high;
+    let (never, always) = match op {
+        Op::Lt => (low >= bound, high < bound),
+        Op::Le => (low > bound, high <= bound),
+        Op::Gt => (high <= bound, low > bound),
+        Op::Ge => (high < bound, low >= bound),
+        Op::Eq => (beyond, false),
+        Op::Ne => (false, beyond),
     };
-    let message = format!(
-        "a range of {} holds fewer than {SCRAPES_MIN} scrapes at an interval of {}: noise",
-        text(range),
-        text(interval)
-    );
-    let help = format!("write a range of {} at least", text(interval * SCRAPES_MIN));
-    reader.warn(place, message, help);
+    match (never, always) {
+        (true, _) => Outcome::Never,
+        (_, true) => Outcome::Always,
+        (false, false) => Outcome::Perhaps,
+    }
 }
 
 /// A window longer than `for` remembers a burst for long enough to fire.
@@ -138,10 +202,7 @@ fn burst(
 }
 
 /// A small share of little traffic is a single request.
-fn few_requests(reader: &Reader, rules: &Rules, trigger: &Trigger, place: &Place) {
-    let When::Condition(condition) = &trigger.when else {
-        return;
-    };
+fn few_requests(reader: &Reader, rules: &Rules, condition: &Condition, place: &Place) {
     leaves(condition, &mut |signal, threshold| {
         let Signal {
             name, enough, unit, ..

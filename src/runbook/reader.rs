@@ -12,6 +12,7 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 use super::fault::{Fault, Grade, Place, Source};
+use super::spot::{Map, Spot};
 use super::syntax;
 pub use section::{Item, Section};
 
@@ -139,12 +140,15 @@ impl Text {
 
     /// Some bytes of the value; the whole string where escapes or the environment moved them.
     pub fn at(&self, span: Range<usize>) -> Place {
-        Place {
+        self.spot().at(span)
+    }
+
+    /// Where its value stands.
+    pub fn spot(&self) -> Spot {
+        Spot {
             source: self.place.source,
-            span: match self.verbatim {
-                Some(start) => start + span.start..start + span.end,
-                None => self.place.span.clone(),
-            },
+            whole: self.place.span.clone(),
+            map: self.verbatim.map_or(Map::Lost, Map::From),
         }
     }
 }

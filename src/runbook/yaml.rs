@@ -1,11 +1,17 @@
 //! YAML as a tree that knows where everything stands, so that a file's faults can all be told, each under its words.
 
+mod fault;
+mod scalar;
+
 use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
+
+use super::spot::{Map, Spot};
+pub(crate) use fault::Broken;
 
 /// A value and the bytes it stands at.
 #[derive(Clone, Debug)]
@@ -41,43 +47,31 @@ impl Node {
         }
     }
 
-    /// Some bytes of a scalar's value: where the file holds them as they are, else the whole of it.
-    pub fn at(&self, text: &str, within: Range<usize>) -> Range<usize> {
-        let Kind::Scalar(value) = &self.kind else {
-            return self.span.clone();
-        };
+    /// Where a scalar's value stands in `text`, the file's; its own lines where more is not certain.
+    pub fn spot(&self, source: usize, text: &str) -> Spot {
         let raw = text.get(self.span.clone()).unwrap_or("");
-        if let Some(start) = raw.find(value.trim_end()) {
-            let start = self.span.start + start;
-            return start + within.start..(start + within.end).min(self.span.end);
-        }
-        // A block scalar holds each line as it is, behind an indentation.
-        let before = value.get(..within.start).unwrap_or("");
-        let (line, column) = (
-            before.matches('\n').count(),
-            within.start - before.rfind('\n').map_or(0, |at| at + 1),
-        );
-        let wanted = value.lines().nth(line).unwrap_or("");
-        let mut offset = self.span.start;
-        for raw in raw.split_inclusive('\n') {
-            let inside = raw.trim_end();
-            if !wanted.is_empty() && inside.ends_with(wanted.trim_end()) {
-                let start = offset + inside.len() - wanted.trim_end().len() + column;
-                let end = start + (within.end - within.start);
-                return start..end.min(offset + inside.len()).max(start);
-            }
-            offset += raw.len();
-        }
-        self.span.clone()
+        let whole = self.span.start..self.span.start + raw.trim_end().len();
+        let map = match &self.kind {
+            Kind::Scalar(value) => scalar::places(text, &self.span, value),
+            Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+        };
+        let map = map.map_or(Map::Lost, Map::Each);
+        Spot { source, whole, map }
     }
 }
 
+/// More values than this behind aliases are a bomb: nobody writes so many, and each of them costs.
+const REPLAYED_MAX: usize = 50_000;
+
 /// The tree of a text, or what is wrong with it and where.
-pub(crate) fn parse(text: &str) -> Result<Node, (String, Range<usize>)> {
+pub(crate) fn parse(text: &str) -> Result<Node, Broken> {
     // Every number stays as it is written, `.nan` too.
     let options = serde_saphyr::options! {
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
-        budget: None
+        budget: None,
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: REPLAYED_MAX,
+        }
     };
     let tree: Result<Option<Spanned<Tree>>, _> = serde_saphyr::from_str_with_options(text, options);
     match tree {
@@ -89,45 +83,8 @@ pub(crate) fn parse(text: &str) -> Result<Node, (String, Range<usize>)> {
         Err(error) => {
             let place = error.location().map(|it| (it.line(), it.column()));
             let message = error.without_snippet().to_string();
-            let (message, said) = sentence(&message);
-            let (line, column) = said.or(place).unwrap_or((1, 1));
-            let number = usize::try_from(line).unwrap_or(1).max(1);
-            let before = text.split_inclusive('\n').take(number - 1).map(str::len);
-            let start = before.sum::<usize>().min(text.len());
-            let line = text[start..].lines().next().unwrap_or("");
-            let column = usize::try_from(column).unwrap_or(1).max(1) - 1;
-            let within = line
-                .char_indices()
-                .nth(column)
-                .map_or(line.len(), |(at, _)| at);
-            Err((message, start + within..start + line.len()))
+            Err(fault::broken(text, &message, place))
         }
-    }
-}
-
-/// Without the place that the parser puts in front of it or behind, and that place.
-fn sentence(message: &str) -> (String, Option<(u64, u64)>) {
-    let first = message.lines().next().unwrap_or("not YAML");
-    let first = first.strip_prefix("error: ").unwrap_or(first);
-    // Advice to whoever calls the parser is none to whoever writes the file.
-    let first = first.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
-    let first = first.as_str();
-    let place = |text: &str| -> Option<(u64, u64)> {
-        let rest = text.strip_prefix("line ")?;
-        let (line, column) = rest.split_once(" column ")?;
-        Some((
-            line.trim_end_matches(',').parse().ok()?,
-            column.parse().ok()?,
-        ))
-    };
-    if let Some((sentence, behind)) = first.rsplit_once(" at ")
-        && let Some(place) = place(behind)
-    {
-        return (sentence.to_owned(), Some(place));
-    }
-    match first.split_once(": ") {
-        Some((front, sentence)) if place(front).is_some() => (sentence.to_owned(), place(front)),
-        _ => (first.to_owned(), None),
     }
 }
 

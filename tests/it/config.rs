@@ -586,31 +586,37 @@ enough = 'sum(increase(calls_total{code=\"600\"}[1m])) > 100'
 expr = 'rate(temperature_total[1m])'
 [signals.up]
 expr = 'min(up) + min(job:calls)'
+[signals.p95]
+expr = 'histogram_quantile(0.95, sum by (le) (rate(seconds_bucket{job=\"shop\"}[1m])))'
+unit = \"seconds\"
+[[phase]]
+name = \"watch\"
+[[phase.trigger]]
+name = \"slow\"
+when = \"p95 > 2s or p95 > 900ms\"
+for = \"5m\"
+do = \"notify\"
 ";
-    let groups = "groups: [{name: a, rules: [{record: 'job:calls', expr: sum by (job) (calls_total)}, {alert: A, expr: absent(nothing_like_it)}]}]";
+    let groups = "groups: [{name: a, rules: [{record: 'job:calls', expr: sum by (job) (calls_total)}, {alert: A, expr: absent(nothing_like_it)}, {alert: B, expr: nothing_like_it > 0 or nothing_like_it < 0}, {alert: C, expr: '1000 * histogram_quantile(0.5, rate(seconds_bucket[5m])) > 1000'}]}]";
     fs::write(folder.path().join("a.toml"), toml).unwrap();
     fs::write(folder.path().join("b.yml"), groups).unwrap();
-    let page = "# TYPE temperature_total gauge\ntemperature_total 3\n# TYPE calls_total counter\ncalls_total{code=\"500\"} 7\n";
+    let page = "# TYPE temperature_total gauge\ntemperature_total 3\n# TYPE calls_total counter\ncalls_total{code=\"500\"} 7\n\
+        # TYPE seconds histogram\nseconds_bucket{le=\"0.5\"} 1\nseconds_bucket{le=\"1\"} 1\nseconds_bucket{le=\"+Inf\"} 2\nseconds_sum 3\nseconds_count 2\n";
     let check = |page: &str| {
         check::rules(
             &[folder.path().to_owned()],
+            None,
             Some(page.as_bytes()),
             &no_env,
             false,
         )
     };
     let report = check(page);
-    let said: Vec<&str> = report.text.lines().filter(|it| !it.is_empty()).collect();
-    assert_eq!(
-        said[..4],
-        [
-            "warning: signal `errors`: `call_total` is not on the page; did you mean `calls_total`?",
-            "warning: `enough` of signal `errors`: `calls_total` is on the page, but no series of it has these labels",
-            "warning: signal `heat`: `temperature_total` is a gauge on the page (# TYPE) and is read as a counter: a gauge has a delta or a deriv",
-            "warning: alert `A`: `nothing_like_it` is not on the page",
-        ]
-    );
-    assert_eq!((said.len(), report.code), (5, 0), "{}", report.text);
+    let shown = report
+        .text
+        .replace(&folder.path().display().to_string(), "");
+    expect_test::expect_file!["../data/page_lints.txt"].assert_eq(&shown);
+    assert_eq!(report.code, 0);
     let faulty = check("calls_total{\n");
     assert_eq!(faulty.code, 2);
     assert!(
@@ -630,7 +636,7 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
         fs::write(&path, text).unwrap();
         path
     };
-    let code = |files: &[PathBuf]| check::rules(files, None, &no_env, false).code;
+    let code = |files: &[PathBuf]| check::rules(files, None, None, &no_env, false).code;
     let good = file("good.toml", "[signals.a]\nexpr = 'a'\n");
     let bad = file(
         "bad.toml",
@@ -639,7 +645,7 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     assert_eq!(code(std::slice::from_ref(&good)), 0);
     assert_eq!(code(&[good.clone(), good.clone()]), 0);
     assert_eq!(code(&[folder.path().to_owned()]), 1);
-    let both = check::rules(&[good.clone(), bad], None, &no_env, false);
+    let both = check::rules(&[good.clone(), bad], None, None, &no_env, false);
     assert!(both.text.ends_with("\n\n2 faults\n"), "{}", both.text);
     let mixed = file(
         "mixed.toml",
@@ -753,4 +759,102 @@ proptest! {
             prop_assert!(!faults.is_empty() && !faults.render(true).is_empty());
         }
     }
+}
+
+/// One look says everything of all files.
+#[test]
+fn rules_that_cannot_be_read_hide_none_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let files = [
+        folder.path().join("missing.yml"),
+        file(
+            "unknown.yml",
+            b"groups: [{name: a, rules: [{record: b, expr: raet(c[5m])}]}]\n",
+        ),
+        file("latin.yml", b"groups:\n- name: caf\xe9\n"),
+        file("notes.txt", b"text\n"),
+        file(
+            "old.rules",
+            b"groups: [{name: a, rules: [{record: d, expr: up}]}]\n",
+        ),
+        folder.path().join("missing.toml"),
+    ];
+    let report = check::rules(&files, None, None, &no_env, false);
+    let shown = report
+        .text
+        .replace(&format!("{}/", folder.path().display()), "");
+    expect![[r"
+        error: missing.yml cannot be read: No such file or directory (os error 2)
+
+        error: latin.yml:2:12: a byte that is no UTF-8: save the file as UTF-8
+
+        error: notes.txt is no rules file by its name: *.toml are gated's own, *.yml, *.yaml and *.rules are Prometheus'
+
+        error: missing.toml cannot be read: No such file or directory (os error 2)
+
+        error: while parsing a flow mapping, did not find expected ',' or '}'
+         --> unknown.yml:1:52
+          |
+        1 | groups: [{name: a, rules: [{record: b, expr: raet(c[5m])}]}]
+          |                                                    ^^^^^^^^^
+          |
+          = help: a rule file is YAML: keys and values, lists with `- `, each level indented by spaces
+
+        1 fault
+    "]]
+    .assert_eq(&shown);
+    assert_eq!(report.code, 2);
+    assert_eq!(
+        check::rules(&files[4..5], None, None, &no_env, false).code,
+        0
+    );
+}
+
+#[test]
+fn rules_are_checked_with_the_scrapes_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let rules = file(
+        "a.yml",
+        "groups: [{name: a, rules: [{alert: b, expr: 'rate(c_total[20s]) > 1'}]}]\n",
+    );
+    let scrape = "[service]\nname = \"a\"\n[[scrape]]\njob = \"a\"\ntargets = [\"a:1\"]\ninterval = \"15s\"\n[alertmanager]\nurls = [\"http://a\"]\n";
+    let good = file("good.toml", scrape);
+    let bad = file("bad.toml", "[service]\n");
+    let check = |config: &Path| {
+        check::rules(
+            std::slice::from_ref(&rules),
+            Some(config),
+            None,
+            &no_env,
+            false,
+        )
+    };
+    let report = check(&good);
+    assert!(
+        report
+            .text
+            .contains("a range of 20s holds fewer than 3 scrapes at an interval of 15s"),
+        "{}",
+        report.text
+    );
+    let report = check(&bad);
+    assert!(
+        report
+            .text
+            .contains("bad.toml has 1 fault, so no scrape interval is known"),
+        "{}",
+        report.text
+    );
+    assert_eq!(report.code, 0);
+    assert_eq!(check(&folder.path().join("none.toml")).code, 2);
 }

@@ -473,14 +473,17 @@ fn nested_expressions_within_the_bounds_fit_the_stack() {
         ("-", ""),
         ("sum by (a) (", ")"),
         ("x^", ""),
+        ("x+", ""),
+        ("x and ", ""),
     ];
     let run = move || {
         let mut accepted = 0;
         for (open, close) in shapes {
-            for depth in [50, 99, 240, 250_000] {
+            for depth in [50, 99, 240, 740, 250_000] {
                 let text = format!("{}x{}", open.repeat(depth), close.repeat(depth));
                 if let Ok(expr) = Expr::parse(&text) {
                     assert!(result(&mut Plan::new(&expr), &Window::default(), "0s").is_ok());
+                    assert!(gated::promql::survey(&text).is_some());
                     accepted += 1;
                 }
             }
@@ -488,7 +491,7 @@ fn nested_expressions_within_the_bounds_fit_the_stack() {
         accepted
     };
     let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(run);
-    assert_eq!(thread.unwrap().join().unwrap(), 11);
+    assert_eq!(thread.unwrap().join().unwrap(), 22);
 }
 
 /// In the steady state an evaluation allocates nothing, and neither does an append.

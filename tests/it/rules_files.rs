@@ -89,7 +89,7 @@ when = "broken > 5 apples and odd > 3 parsecs"
 do = "notify"
 "#;
     expect![[r#"
-        2: `(` is never closed
+        2: `(` is never closed | write a `)` for each `(`
         6: `parsecs` is not known as `unit` | write "seconds" or "ratio" or "bytes" or "count" or "score" or "per_second" or "per_minute" or "per_hour" or "none"
         10: a comparison is missing here | write one of < <= > >= == != and then the bound, such as "< 100ms"
         14: `5 apples` is not a duration | write a duration with its unit, such as "30s", "500ms", "2h 30m" or "1d""#]].assert_eq(&messages(&[source("r.toml", text)]).join("\n"));
@@ -321,6 +321,8 @@ tresholds = 1
               |
             4 | expr = 'sum(rate(x[5m])'
               |            ^
+              |
+              = help: write a `)` for each `(`
 
             error: `second` is not known as `unit`
              --> rules/day.toml:5:8
@@ -552,7 +554,7 @@ do = "escalate"
     assert_eq!(
         messages(&[source("f", text)]),
         [
-            "5: a range of 10s holds fewer than 3 scrapes at an interval of 5s: noise | write a range of 15s at least",
+            "6: a range of 10s holds fewer than 3 scrapes at an interval of 5s: noise | write a range of 15s at least",
             "10: a burst of 5 s fires this: its range of 2m is longer than its `for` of 30s | write a shorter range, or a longer `for`",
             "10: `errors > 1%` fires on a single request when there are fewer than 100 | 1% wants `enough` of at least 100 requests: enough = 'sum(increase(http_requests_total[1m])) >= 100'",
         ]
@@ -616,4 +618,45 @@ proptest! {
             prop_assert!(!faults.is_empty() && !faults.render(true).is_empty());
         }
     }
+}
+
+/// A ratio is a share, and what is denied turns around.
+#[test]
+fn conditions_that_cannot_change_are_warned_of() {
+    let mut said = String::new();
+    for when in [
+        "errors == 200%",
+        "errors != 200%",
+        "not (errors <= 100%)",
+        "not errors > 100%",
+        "errors > 50% and not (errors <= 200% or latency < 0s)",
+        // May be either.
+        "errors == 100%",
+        "not (errors < 100%)",
+        "errors >= 100% or latency <= 0s",
+    ] {
+        let lines = format!("name = \"t\"\nwhen = \"{when}\"\nfor = \"1d\"\ndo = \"notify\"");
+        let (_, lints) = load_with(&[trigger(&lines)], &|_| None, None).unwrap();
+        let _ = writeln!(said, "{when}");
+        for lint in &lints.faults {
+            let _ = writeln!(said, "  {}", lint.message);
+        }
+    }
+    expect![[r"
+        errors == 200%
+          `errors == 200%` is never true of a ratio
+        errors != 200%
+          `errors != 200%` is always true of a ratio
+        not (errors <= 100%)
+          `not errors <= 100%` is never true of a ratio
+        not errors > 100%
+          `not errors > 100%` is always true of a ratio
+        errors > 50% and not (errors <= 200% or latency < 0s)
+          `not errors <= 200%` is never true of a ratio
+          `not latency < 0s` is always true of a value in seconds
+        errors == 100%
+        not (errors < 100%)
+        errors >= 100% or latency <= 0s
+    "]]
+    .assert_eq(&said);
 }

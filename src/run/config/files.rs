@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Config;
-use crate::runbook::{Faults, Source, is_about_keeping};
+use crate::runbook::{Faults, Source, is_about_keeping, is_rule_file};
 use crate::source::{BasicAuth, Password};
 
 /// A file of rules is far smaller; a larger one is something else.
@@ -18,8 +18,20 @@ pub enum Unread {
     Io { path: String, error: io::Error },
     #[error("{0} is larger than 4 MiB: no file of rules")]
     TooLarge(String),
-    #[error("{0} holds no rules: there is no *.toml, *.yml or *.yaml in it")]
+    #[error("{0} holds no rules: there is no *.toml, *.yml, *.yaml or *.rules in it")]
     Empty(String),
+    #[error("{path}:{line}:{column}: a byte that is no UTF-8: save the file as UTF-8")]
+    NotText {
+        path: String,
+        line: usize,
+        column: usize,
+    },
+    #[error(
+        "{0} is no rules file by its name: *.toml are gated's own, *.yml, *.yaml and *.rules are Prometheus'"
+    )]
+    Ending(String),
+    #[error("{0}")]
+    Several(String),
 }
 
 /// One file.
@@ -35,34 +47,69 @@ pub fn read_config(path: &Path) -> Result<Source, Unread> {
     if fs::metadata(path).map_err(failed)?.len() > BYTES_MAX {
         return Err(Unread::TooLarge(name));
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
-    Ok(Source { path: name, text })
+    match String::from_utf8(fs::read(path).map_err(failed)?) {
+        Ok(text) => Ok(Source { path: name, text }),
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(&error.as_bytes()[..good]);
+            let line = before.rsplit('\n').next().unwrap_or("");
+            Err(Unread::NotText {
+                path: name,
+                line: before.matches('\n').count() + 1,
+                column: line.chars().count() + 1,
+            })
+        }
+    }
 }
 
-/// Rules files, and those in folders (`*.toml`, sorted by name). A file named twice is read once.
+/// Rules files, and those in folders (sorted by name). A file named twice is read once.
 ///
 /// # Errors
-/// As [`read_config`], a folder without rules, and Prometheus' rule groups.
+/// As [`read_config`], a folder without rules, and a name that is no rules file's: all of them.
 pub fn read_rules(paths: &[PathBuf]) -> Result<Vec<Source>, Unread> {
+    let (sources, mut unread) = read_what_can_be(paths);
+    match unread.len() {
+        0 => Ok(sources),
+        1 => Err(unread.remove(0)),
+        _ => {
+            let all: Vec<String> = unread.iter().map(Unread::to_string).collect();
+            Err(Unread::Several(all.join("; ")))
+        }
+    }
+}
+
+/// As [`read_rules`]: what can be read, and why the rest cannot.
+#[must_use]
+pub fn read_what_can_be(paths: &[PathBuf]) -> (Vec<Source>, Vec<Unread>) {
     let mut files: Vec<PathBuf> = Vec::new();
+    let mut unread = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let within = folder(path)?;
-            if within.is_empty() {
-                return Err(Unread::Empty(path.display().to_string()));
+            match folder(path) {
+                Ok(within) if within.is_empty() => {
+                    unread.push(Unread::Empty(path.display().to_string()));
+                }
+                Ok(within) => files.extend(within),
+                Err(error) => unread.push(error),
             }
-            files.extend(within);
         } else {
             files.push(path.clone());
         }
     }
     let mut sources: Vec<Source> = Vec::new();
     for file in files {
-        if !sources.iter().any(|it| Path::new(&it.path) == file) {
-            sources.push(read_config(&file)?);
+        if sources.iter().any(|it| Path::new(&it.path) == file) {
+            continue;
+        }
+        match read_config(&file) {
+            Ok(_) if !has_ending(&file) => {
+                unread.push(Unread::Ending(file.display().to_string()));
+            }
+            Ok(source) => sources.push(source),
+            Err(error) => unread.push(error),
         }
     }
-    Ok(sources)
+    (sources, unread)
 }
 
 fn folder(path: &Path) -> Result<Vec<PathBuf>, Unread> {
@@ -73,7 +120,7 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, Unread> {
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
-        if has_ending(&file, &["toml", "yml", "yaml"]) {
+        if has_ending(&file) {
             files.push(file);
         }
     }
@@ -81,9 +128,11 @@ fn folder(path: &Path) -> Result<Vec<PathBuf>, Unread> {
     Ok(files)
 }
 
-fn has_ending(path: &Path, endings: &[&str]) -> bool {
+/// Whether it is a rules file by its name.
+fn has_ending(path: &Path) -> bool {
     let ending = path.extension().and_then(|it| it.to_str());
-    ending.is_some_and(|it| endings.contains(&it))
+    let toml = ending.is_some_and(|it| it.eq_ignore_ascii_case("toml"));
+    toml || is_rule_file(&path.to_string_lossy())
 }
 
 /// A variable of this process' environment.

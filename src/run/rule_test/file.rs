@@ -89,9 +89,8 @@ pub(super) fn read(source: &Source) -> Result<TestFile, Faults> {
     let reading = Reading::new(source);
     let tree = match yaml::parse(&source.text) {
         Ok(tree) => tree,
-        Err((message, span)) => {
-            let help = "this is not YAML as promtool reads it";
-            reading.fault(span, message, help);
+        Err(broken) => {
+            reading.fault(broken.span, broken.message, broken.help);
             return Err(reading.take());
         }
     };
@@ -196,7 +195,7 @@ impl Reading<'_> {
         let values = self.needed(&table, "values", what)?;
         let read = |key: &str, error: script::ScriptError| {
             let node = table.get(key).expect("it was just read");
-            let span = node.at(&self.source.text, error.span);
+            let span = node.spot(0, &self.source.text).at(error.span).span;
             contents.fault(span, error.message, "");
         };
         let labels = script::labels(&series).map_err(|error| read("series", error));
@@ -239,7 +238,7 @@ impl Reading<'_> {
         let expr = Expr::parse(&text).map_err(|error| {
             let node = table.get("expr").expect("it was just read");
             let span = error.span.clone().unwrap_or(0..text.trim_end().len());
-            let span = node.at(&self.source.text, span);
+            let span = node.spot(0, &self.source.text).at(span).span;
             contents.fault(span, error.message.clone(), error.help());
         });
         Some(ExprTest {
