@@ -19,8 +19,10 @@ const COPY: u32 = 0xf_0000;
 /// # Errors
 /// In Go's words where it is Go that would refuse it.
 pub(super) fn compiled(pattern: &str) -> Result<Regex, String> {
-    let translated = translated(pattern).map_err(|why| format!("error parsing regexp: {why}"))?;
-    Regex::new(&format!("^(?s:{translated})$")).map_err(|error| {
+    // Go is given the anchors too: text that `\Q` begins and nothing ends would swallow them.
+    let anchored = format!("^(?s:{pattern})$");
+    let translated = translated(&anchored).map_err(|why| format!("error parsing regexp: {why}"))?;
+    Regex::new(&translated).map_err(|error| {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or("not a regular expression");
         let reason = reason.strip_prefix("error: ").unwrap_or(reason);

@@ -188,6 +188,8 @@ fn patterns_are_those_of_go() {
             "invalid nested repetition operator: `**`",
             r#""c**""#,
         ),
+        (r#"p{q=~"\\Qa"}"#, "unclosed group", r#""\\Qa""#),
+        (r#"p{q=~"[a"}"#, "missing closing ]: `[a)$`", r#""[a""#),
         // It matches the empty text, as the parser must be told.
         (r#"{q=~"[[]*"}"#, "at least one non-empty matcher", ""),
     ]);

@@ -57,10 +57,11 @@ impl Anchored {
     /// # Errors
     /// What is not a regular expression, or a huge one.
     pub fn new(text: &str) -> Result<Self, regex::Error> {
-        let go = translated(text).map_err(regex::Error::Syntax)?;
+        let anchored = format!("^(?s:{text})$");
+        let translated = translated(&anchored).map_err(regex::Error::Syntax)?;
         Ok(Self {
             text: text.to_owned(),
-            regex: Regex::new(&format!("^(?s:{go})$"))?,
+            regex: Regex::new(&translated)?,
         })
     }
 
