@@ -148,6 +148,11 @@ pub enum Event {
         group: String,
         rule: String,
     },
+    /// A group was not evaluated at that many slots, because nothing ran then.
+    SlotsMissed {
+        group: String,
+        slots: u64,
+    },
     Decided(Box<Decision>),
     DeliveryAttempt {
         key: DeliveryKey,

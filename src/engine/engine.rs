@@ -43,6 +43,8 @@ pub(super) const DECISIONS_SHOWN_MAX: usize = 500;
 pub(super) struct Target {
     pub info: Arc<TargetInfo>,
     pub last: Option<LastScrape>,
+    /// The stamp of the last input about it: that it is there, that it was scraped or could not be.
+    pub heard_at: Timestamp,
     /// Which of [`SYNTHETIC`] anything wants.
     synthetic: [bool; SYNTHETIC.len()],
     /// What its page says of its metrics; one copy for all targets that say the same.
@@ -64,7 +66,6 @@ pub struct Engine {
     /// Targets of the window handed out to rules so far.
     pub(super) rule_targets: u32,
     pub(super) groups_shown: Arc<[super::GroupState]>,
-    pub(super) started_at: Timestamp,
     pub(super) versions: Option<VersionWatch>,
     pub(super) rollouts: Rollouts,
     pub(super) decisions: Vec<Arc<Decision>>,
@@ -130,7 +131,6 @@ impl Engine {
             groups: Vec::new(),
             rule_targets: 0,
             groups_shown: Arc::new([]),
-            started_at: at,
             versions: None,
             rollouts,
             decided: restored
@@ -217,7 +217,7 @@ impl Engine {
         self.advance(Timestamp::from_millis(at.millis() - 1), out);
         out.extend(self.unrecorded.drain(..).map(Effect::Record));
         match input {
-            Input::Target(info) => self.add_target(info),
+            Input::Target(info) => self.add_target(info, at),
             Input::TargetGone(id) => self.remove_target(id, at, out),
             Input::Scraped(scrape) => self.scraped(scrape, at, out),
             Input::Operator { token, call } => self.operator(token, call, at, out),
@@ -250,7 +250,7 @@ impl Engine {
         }
     }
 
-    fn add_target(&mut self, info: TargetInfo) {
+    fn add_target(&mut self, info: TargetInfo, at: Timestamp) {
         self.window.add_target(info.id, info.interval);
         self.window.add_target(companion(info.id), info.interval);
         let (id, last) = (info.id, None);
@@ -259,6 +259,7 @@ impl Engine {
             Target {
                 info: Arc::new(info),
                 last,
+                heard_at: at,
                 synthetic: Default::default(),
                 metadata: Arc::default(),
             },
@@ -308,6 +309,7 @@ impl Engine {
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
+        target.heard_at = at;
         let was = target.last.take();
         let fault = was.and_then(|last| last.error).map(|error| error.fault);
         let instance = target.info.instance.clone();

@@ -69,8 +69,9 @@ impl Interest {
         }
         let labels = labels_in(expr.text());
         for (matchers, span) in expr.selectors() {
-            let name = matchers.name().unwrap_or_default().to_owned();
-            if span.is_zero() && self.written.contains(&name) {
+            // Without a name the whole expression has to say which.
+            let name = matchers.name().unwrap_or(expr.text());
+            if span.is_zero() && self.written.contains(name) {
                 continue;
             }
             let wide = (0..1_usize << labels.len()).any(|chosen| {
@@ -83,7 +84,7 @@ impl Interest {
                 known.is_some_and(|known| *known >= span)
             });
             if !wide {
-                return Err(name);
+                return Err(name.to_owned());
             }
         }
         Ok(())
@@ -149,7 +150,7 @@ mod tests {
             ("rate(c{y=~\"z.*\"}[10m])", Some("c")),
             ("rate(a[1m])", Some("a")),
             ("rate(r[1m])", Some("r")),
-            ("{d=\"f\"}", Some("")),
+            ("{d=\"f\"}", Some("{d=\"f\"}")),
         ] {
             let told = interest.covers(&Expr::parse(expr).unwrap());
             assert_eq!(told.err().as_deref(), missing, "{expr}");

@@ -355,24 +355,29 @@ impl GroupRule {
         if !restored {
             return Ok(Vec::new());
         }
-        let mut series = Vec::with_capacity(2 * count);
-        for alert in alerts.active() {
-            let state = match alert.state {
-                AlertState::Firing => "firing",
-                AlertState::Pending | AlertState::Resolved { .. } => "pending",
-            };
-            let shown = alert
-                .labels
-                .with(NAME, ALERT_SERIES[0])
-                .with("alertstate", state);
-            series.push((shown, 1.0));
-            let since = alert.labels.with(NAME, ALERT_SERIES[1]);
-            #[allow(clippy::cast_precision_loss, reason = "seconds stay below 2^53")]
-            let active_at = alert.active_at.millis().div_euclid(1000) as f64;
-            series.push((since, active_at));
-        }
-        Ok(series)
+        Ok(states(alerts))
     }
+}
+
+/// `ALERTS` and `ALERTS_FOR_STATE` of every active alert.
+fn states(alerts: &RuleAlerts) -> Vec<(Labels, f64)> {
+    let mut series = Vec::with_capacity(2 * alerts.active().count());
+    for alert in alerts.active() {
+        let state = match alert.state {
+            AlertState::Firing => "firing",
+            AlertState::Pending | AlertState::Resolved { .. } => "pending",
+        };
+        let shown = alert
+            .labels
+            .with(NAME, ALERT_SERIES[0])
+            .with("alertstate", state);
+        series.push((shown, 1.0));
+        let since = alert.labels.with(NAME, ALERT_SERIES[1]);
+        #[allow(clippy::cast_precision_loss, reason = "seconds stay below 2^53")]
+        let active_at = alert.active_at.millis().div_euclid(1000) as f64;
+        series.push((since, active_at));
+    }
+    series
 }
 
 /// Where and when a template asks.

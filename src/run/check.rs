@@ -73,6 +73,7 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
         };
         match load_knowing(&sources, env, &checked.known()) {
             Ok((rules, lints)) => {
+                let lints = checked.heeded(lints);
                 text.push_str(&warnings(&lints, colour));
                 for sentence in checked.lacks(&rules) {
                     let _ = writeln!(text, "warning: {sentence}\n");

@@ -93,6 +93,7 @@ impl Files {
         let known = config.known();
         let (rules, lints) =
             load_knowing(&sources, &environment, &known).map_err(|faults| faults.render(colour))?;
+        let lints = config.heeded(lints);
         let mut warnings: Vec<String> = Vec::new();
         for faults in [&config.warnings, &lints]
             .into_iter()

@@ -83,6 +83,9 @@ pub(super) fn log(event: &Event) {
         } => info!(trigger, series, value, "trigger resolved"),
         Event::RuleFailed { group, rule, why } => warn!(group, rule, why, "rule failed"),
         Event::RuleWell { group, rule } => info!(group, rule, "rule is evaluated again"),
+        Event::SlotsMissed { group, slots } => {
+            warn!(group, slots, "rule group iterations missed");
+        }
         Event::Decided(decision) => {
             let refused_by = decision.refused_by.map_or("", |guard| guard.word());
             let (id, action) = (decision.id.as_str(), decision.action.word());

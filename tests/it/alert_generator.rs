@@ -74,12 +74,26 @@ fn story(group: &str, series: &[(&str, &str)], more: i64) -> String {
         };
         engine.apply(at(first + 1), scraped(id, at(first + 1), born), &mut out);
     }
+    // The suite's samples come to an end while everything else goes on: a target that shows nothing is scraped on.
+    let other = u32::try_from(series.len()).unwrap();
+    let info = TargetInfo {
+        id: TargetId(other),
+        job: "other".into(),
+        instance: "other".into(),
+        url: String::new(),
+        labels: Labels::new([("instance", "other")]),
+        interval: Duration::from_secs(15),
+        timeout: Duration::from_secs(15),
+    };
+    engine.apply(at(-10_000), Input::Target(info), &mut out);
     let longest = samples.iter().map(Vec::len).max().unwrap_or(0);
     let mut told = String::new();
     let mut before = String::new();
     let steps = i64::try_from(longest).unwrap() + more / STEP;
     for step in 0..steps {
         let now = step * STEP;
+        let nothing = scraped(other, at(now), Columns::default());
+        engine.apply(at(now), nothing, &mut out);
         for (id, values) in (0..).zip(&samples) {
             if let Some(Some(value)) = values.get(usize::try_from(step).unwrap()) {
                 let columns = Columns {

@@ -858,3 +858,25 @@ fn rules_are_checked_with_the_scrapes_of_the_configuration() {
     assert_eq!(report.code, 0);
     assert_eq!(check(&folder.path().join("none.toml")).code, 2);
 }
+
+/// What a template asks for may be known too late for its series to be kept: no matter where all are.
+#[test]
+fn a_query_that_is_built_is_warned_of_unless_every_series_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let rules = file(
+        "r.yml",
+        "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n    annotations:\n      says: '{{ $labels.expr | query }}'\n",
+    );
+    let all = format!("{BASE}[window]\nretain = \"15m\"\n");
+    for (config, warned) in [(BASE, true), (&*all, false)] {
+        let config = file("gated.toml", config);
+        let report = check::config(&config, std::slice::from_ref(&rules), &no_env, false);
+        let told = report.text.contains("[window] retain");
+        assert_eq!((report.code, told), (0, warned), "{}", report.text);
+    }
+}

@@ -1,8 +1,12 @@
 //! Prometheus' rule groups over reloads and restarts: what is carried on, and what the ledger knows of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use gated::engine::{Event, Input, Record, Settings};
+use gated::engine::{
+    Effect, Engine, Event, Input, Record, Restored, Scrape, ScrapeError, ScrapeFault, Settings,
+};
+use gated::model::{TargetId, Timestamp};
 
 use crate::world::{RULES, World, groups, settings};
 
@@ -71,8 +75,11 @@ fn what_a_reload_adds_writes_its_series_at_once() {
     world.input(Input::Reload(Arc::new(with(&format!(
         "groups:\n{old}{more}"
     )))));
-    world.advance_to(world.now + 19_000);
+    world.rounds(20);
     assert_eq!(active(&world, "Seen").len(), 1);
+    // Its slots begin with the reload, not with the start.
+    let since = active(&world, "Later")[0];
+    assert!(since <= 20, "{since}");
 }
 
 #[test]
@@ -282,4 +289,104 @@ fn a_rule_that_fails_is_told_of_once_and_once_when_it_is_well_again() {
     assert_eq!((failed(&world), well(&world)), (1, 1));
     let all = world.told(|it| matches!(it, Event::RuleFailed { .. } | Event::RuleWell { .. }));
     assert_eq!(all, 2);
+}
+
+fn missed(world: &World) -> Vec<u64> {
+    let missed = |(_, effect): &(_, Effect)| match effect {
+        Effect::Tell(Event::SlotsMissed { group, slots }) if group == "g" => Some(*slots),
+        _ => None,
+    };
+    world.effects.iter().filter_map(missed).collect()
+}
+
+/// Stopped and continued: what was not evaluated in time is not evaluated late, one slot after the other.
+#[test]
+fn slots_of_a_pause_are_missed_and_counted() {
+    let mut world = World::new(one_group(&[ALWAYS]));
+    world.rounds(60);
+    let before = world.snapshot().evaluations;
+    world.advance_to(world.now + 600_000);
+    // The last scrape was 5 s before; two intervals and a second are waited for, and a slot may lie in them.
+    let late = world.snapshot().evaluations - before;
+    assert!(late <= 1, "{late} evaluations");
+    assert_eq!(missed(&world), [0; 0]);
+    world.rounds(60);
+    let told = missed(&world);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!((59..=60).contains(&(told[0] + late)), "{told:?} {late}");
+    // From then on every slot is evaluated.
+    let on = world.snapshot().evaluations;
+    world.rounds(100);
+    assert_eq!(missed(&world).len(), 1);
+    assert!(world.snapshot().evaluations - on >= 10);
+}
+
+#[test]
+fn a_slow_scrape_misses_no_slot() {
+    let mut world = World::new(one_group(&[ALWAYS]));
+    (0..3).for_each(|id| world.input(Input::TargetGone(TargetId(id))));
+    // Nobody to wait for.
+    world.advance_to(world.now + 600_000);
+    let at = world.at();
+    let rules = |world: &World| world.snapshot().groups[0].evaluated_at.unwrap();
+    assert!(at.since(rules(&world)).as_secs() <= 10);
+    let mut slow = world
+        .inputs
+        .iter()
+        .find_map(|(_, input)| match input {
+            Input::Target(info) => Some(info.clone()),
+            _ => None,
+        })
+        .unwrap();
+    slow.interval = Duration::from_secs(60);
+    world.input(Input::Target(slow.clone()));
+    // Begins as late as it can and takes as long as it may, then at once, then late again.
+    for wait in [119, 1, 119, 60, 119, 1] {
+        world.advance_to(world.now + wait * 1000);
+        assert!(world.at().since(rules(&world)).as_secs() <= 10, "{wait}");
+        let at = world.at();
+        world.input(Input::Scraped(Scrape {
+            target: slow.id,
+            at,
+            duration: Duration::from_secs(60),
+            outcome: Err(ScrapeError {
+                fault: ScrapeFault::Timeout,
+                text: "slow".into(),
+            }),
+        }));
+    }
+    assert_eq!(missed(&world), [0; 0]);
+}
+
+#[test]
+fn a_pause_misses_the_same_slots_whatever_the_wakes() {
+    let rules = || one_group(&[ALWAYS, "{record: r, expr: 'count(up)'}"]);
+    let mut world = World::new(rules());
+    for pause in [0, 7, 12, 30, 90, 300] {
+        world.rounds(30);
+        world.now += pause * 1000;
+    }
+    world.rounds(30);
+    let replay = |wakes: i64| {
+        let mut out = Vec::new();
+        let at = Timestamp::from_millis(crate::world::START);
+        let mut engine = Engine::new(Arc::new(rules()), Restored::default(), at, &mut out);
+        let mut last = at.millis();
+        for (at, input) in &world.inputs {
+            for wake in 1..=wakes {
+                let to = last + (at.millis() - last) * wake / (wakes + 1);
+                if to > last && to < at.millis() {
+                    engine.advance(Timestamp::from_millis(to), &mut out);
+                }
+            }
+            last = at.millis();
+            engine.apply(*at, input.clone(), &mut out);
+        }
+        out.iter().map(|it| format!("{it:?}")).collect::<Vec<_>>()
+    };
+    let once = replay(0);
+    let told = once.iter().filter(|it| it.contains("SlotsMissed")).count();
+    assert!((3..=4).contains(&told), "{told}");
+    assert_eq!(once, replay(1));
+    assert_eq!(once, replay(7));
 }

@@ -33,6 +33,8 @@ use crate::store::Window;
 
 /// Groups that give no interval are evaluated this often, as in Prometheus.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// What the inputs may lag behind, beside a target's interval, on a machine that is busy.
+const LAG: Duration = Duration::from_secs(1);
 /// In front of the numbers of the window's targets that stand for rules. Scraped targets are numbered from zero.
 const RULE_BIT: u32 = 1 << 30;
 
@@ -45,6 +47,10 @@ pub(in crate::engine) struct GroupWatch {
     /// What was decided for alerts that fire on, by their labels: a rule may have another place after a reload.
     handled: BTreeMap<Labels, Handled>,
     kept: Kept,
+    /// The last slot, whether it was evaluated or missed; before the first, when the group was made.
+    slot_at: Timestamp,
+    /// Slots missed since the last evaluation.
+    missed: u64,
     /// Evaluations since gated started: after the second, state of before is taken over.
     evaluations: u32,
     /// The first of them.
@@ -65,6 +71,12 @@ impl GroupWatch {
         world: &World<'_>,
         out: &mut Vec<Effect>,
     ) {
+        if self.missed > 0 {
+            out.push(Effect::Tell(Event::SlotsMissed {
+                group: self.group.name.clone(),
+                slots: std::mem::take(&mut self.missed),
+            }));
+        }
         let rules = self.group.rules.iter();
         let failed: Vec<bool> = rules.map(|it| it.health.why().is_some()).collect();
         self.group.eval(window, slot, world);
@@ -99,6 +111,8 @@ impl Engine {
                 asks,
                 handled: BTreeMap::new(),
                 kept: Kept::default(),
+                slot_at: at,
+                missed: 0,
                 evaluations: 0,
                 first_at: None,
             };
@@ -106,6 +120,7 @@ impl Engine {
                 |old: &GroupWatch| (&old.group.name, &old.group.file) == (&spec.name, &spec.file);
             if let Some(place) = before.iter().position(alike) {
                 let old = before.remove(place);
+                (watch.slot_at, watch.missed) = (old.slot_at, old.missed);
                 watch.evaluations = old.evaluations;
                 watch.first_at = old.first_at;
                 watch.handled = old.handled;
@@ -170,11 +185,24 @@ impl Engine {
 
     /// The next slot of any group.
     pub(in crate::engine) fn next_group_slot(&self) -> Option<Timestamp> {
-        let slots = self.groups.iter().map(|watch| {
-            let since = watch.group.evaluated_at.unwrap_or(self.started_at);
-            watch.group.next_slot(since.max(self.started_at))
-        });
-        slots.min()
+        let slots = self.groups.iter();
+        slots
+            .map(|watch| watch.group.next_slot(watch.slot_at))
+            .min()
+    }
+
+    /// From when on time stood still, as the inputs have it: gated was stopped, or its machine slept.
+    ///
+    /// Whatever becomes of a scrape is an input, and a target's scrape begins an interval after the one before and
+    /// ends within another. So when nothing was heard of any target for two of its intervals, nobody was there to
+    /// scrape, nor to evaluate a rule. A slot in such a gap is missed, as in Prometheus, and not evaluated late: what
+    /// it would find is what had been seen before. The slots at the gap's beginning are evaluated, since it cannot be
+    /// told from a slow scrape there. Only inputs before the slot count and no wake does, so a replay misses the same
+    /// slots. Without targets nobody is waited for.
+    fn still_from(&self) -> Option<Timestamp> {
+        let targets = self.targets.values();
+        let silent = targets.map(|it| it.heard_at + it.info.interval * 2 + LAG);
+        silent.max()
     }
 
     /// Evaluates every group whose slot has come.
@@ -188,11 +216,16 @@ impl Engine {
             span: &|labels| interest.span(labels).unwrap_or_default(),
             kept: &|expr| interest.covers(expr),
         };
+        let still_from = self.still_from();
         let mut evaluated = Vec::new();
         for (index, watch) in self.groups.iter_mut().enumerate() {
-            let since = watch.group.evaluated_at.unwrap_or(self.started_at);
-            let slot = watch.group.next_slot(since.max(self.started_at));
+            let slot = watch.group.next_slot(watch.slot_at);
             if slot > at {
+                continue;
+            }
+            watch.slot_at = slot;
+            if still_from.is_some_and(|still| slot > still) {
+                watch.missed += 1;
                 continue;
             }
             watch.eval(&mut self.window, slot, &world, out);

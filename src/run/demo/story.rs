@@ -349,6 +349,7 @@ fn told(event: &Event) -> Option<String> {
         | Event::NotRecorded { .. }
         | Event::RuleFailed { .. }
         | Event::RuleWell { .. }
+        | Event::SlotsMissed { .. }
         | Event::Reloaded => return None,
     })
 }
