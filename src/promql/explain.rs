@@ -29,6 +29,22 @@ pub(super) fn explain(text: &str, tokens: &[Token], message: &str) -> ParseError
     ParseError::new(message, None)
 }
 
+/// A matcher's text that is no regular expression. `message`: in Go's words.
+pub(super) fn regex(text: &str, token: &Token, message: String) -> ParseError {
+    let span = token.span.clone();
+    let pattern = &text[span.start + 1..span.end - 1];
+    // Only where the text stands as it is do its bytes have places.
+    let place = match regex_fault(pattern) {
+        Some(within) if !pattern.contains('\\') => {
+            let start = span.start + 1 + within.start;
+            start..(span.start + 1 + within.end).clamp(start, span.end - 1)
+        }
+        _ => span,
+    };
+    let remedy = "write it as in Go (RE2): escape a character by two backslashes";
+    ParseError::new(message, Some(place)).remedied(remedy)
+}
+
 struct Words<'w> {
     text: &'w str,
     tokens: &'w [Token],
@@ -87,9 +103,6 @@ impl Words<'_> {
             let at = (0..self.tokens.len()).find(|at| self.is_bad_duration(*at))?;
             return Some(self.bad_number(at));
         }
-        if message.contains("regex") || message.contains("illegal") {
-            return self.bad_regex();
-        }
         None
     }
 
@@ -109,29 +122,6 @@ impl Words<'_> {
         let asked = self.at(at.wrapping_sub(1)) == "[" || self.is(at.wrapping_sub(1), &["offset"]);
         let number = word.parse::<f64>().is_ok();
         asked && !number && crate::model::time::duration(word).is_none()
-    }
-
-    /// The first matcher whose regular expression is none.
-    fn bad_regex(&self) -> Option<ParseError> {
-        let mut texts = (1..self.tokens.len()).filter(|at| {
-            self.tokens[*at].piece == Piece::Text && matches!(self.at(*at - 1), "=~" | "!~")
-        });
-        texts.find_map(|at| {
-            let span = self.tokens[at].span.clone();
-            let pattern = &self.text[span.start + 1..span.end - 1];
-            let (message, within) = regex_syntax(pattern)?;
-            // Only where the text stands as it is do its bytes have places.
-            let place = match within {
-                Some(within) if !pattern.contains('\\') => {
-                    let start = span.start + 1 + within.start;
-                    start..(span.start + 1 + within.end).clamp(start, span.end - 1)
-                }
-                _ => span,
-            };
-            let message = format!("not a regular expression: {message}");
-            let remedy = "write it as in Go (RE2): escape a character by two backslashes";
-            Some(ParseError::new(message, Some(place)).remedied(remedy))
-        })
     }
 
     /// The name of a call, at its place.
@@ -333,18 +323,12 @@ impl Words<'_> {
     }
 }
 
-/// What is wrong with a pattern, and which bytes of it.
-fn regex_syntax(pattern: &str) -> Option<(String, Option<Range<usize>>)> {
+/// The bytes of a pattern that are at fault, as the crate draws them: behind four blanks, carets under them.
+fn regex_fault(pattern: &str) -> Option<Range<usize>> {
     let error = regex::Regex::new(pattern).err()?.to_string();
     let mut lines = error.lines();
-    let reason = error.lines().last().unwrap_or("");
-    let reason = reason.strip_prefix("error: ").unwrap_or(reason).to_owned();
-    // The crate draws the pattern behind four blanks and carets under it.
-    let carets = lines.find(|it| it.contains('^') && it.trim_matches([' ', '^']).is_empty());
-    let within = carets.and_then(|line| {
-        let start = line.find('^')?.checked_sub(4)?;
-        let end = line.rfind('^')? + 1 - 4;
-        (end <= pattern.len() && pattern.is_ascii()).then_some(start..end)
-    });
-    Some((reason, within))
+    let carets = lines.find(|it| it.contains('^') && it.trim_matches([' ', '^']).is_empty())?;
+    let start = carets.find('^')?.checked_sub(4)?;
+    let end = carets.rfind('^')? + 1 - 4;
+    (end <= pattern.len() && pattern.is_ascii()).then_some(start..end)
 }

@@ -7,6 +7,7 @@
 //! - `anchored` and `smoothed` become a marker in their selector ([`modifier`]).
 //! - The selector of `info(v, {…})` may match the empty text; a marker in it keeps the parser from refusing that.
 
+use super::explain;
 use super::lex::{self, ParseError, Piece, Token};
 use super::literal;
 use super::modifier::{self, Change};
@@ -189,8 +190,8 @@ fn regex(text: &str, token: Option<&Token>) -> Result<Option<Change>, ParseError
     let Some(pattern) = parse::text(&text[token.span.clone()]) else {
         return Ok(None);
     };
-    let readable = pattern::readable(&pattern)
-        .map_err(|message| ParseError::new(message, Some(token.span.clone())))?;
+    let readable =
+        pattern::readable(&pattern).map_err(|message| explain::regex(text, token, message))?;
     Ok(readable.map(|new| (token.span.clone(), new)))
 }
 

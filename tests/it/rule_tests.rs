@@ -244,13 +244,13 @@ fn what_is_no_yaml_has_its_place() {
     expect![[r"
         …/t.yml
           FAILED: the file cannot be run
-          error: unclosed bracket '['
+          error: this bracket is never closed
            --> …/t.yml:2:9
             |
           2 | - name: [
             |         ^
             |
-            = help: this is not YAML as promtool reads it
+            = help: close it, or put the value in quotes
         0 passed, 0 failed, 1 file could not be run
     "]]
     .assert_eq(&shown);
@@ -258,13 +258,13 @@ fn what_is_no_yaml_has_its_place() {
     expect![[r"
         …/t.yml
           FAILED: the file cannot be run
-          error: duplicate mapping key: name
+          error: `name` stands here a second time
            --> …/t.yml:3:3
             |
           3 |   name: b
-            |   ^^^^^^^
+            |   ^^^^
             |
-            = help: this is not YAML as promtool reads it
+            = help: take one of them out
         0 passed, 0 failed, 1 file could not be run
     "]]
     .assert_eq(&shown);
