@@ -67,7 +67,7 @@ fn settings() -> Settings {
         rollback: RollbackPolicy {
             mode: RollbackMode::Armed,
             hook: Some("deployer".into()),
-            give_up_after: Duration::from_secs(900),
+            ..RollbackPolicy::default()
         },
         rollout: RolloutPolicy {
             told: Some(ToldRollout {

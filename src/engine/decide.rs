@@ -1,6 +1,7 @@
 //! From a firing trigger to a decision: the guards are asked, the answer is recorded, and what is owed with it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Effect;
 use super::Event;
@@ -21,6 +22,9 @@ use crate::model::Unit;
 use crate::rules::Truth;
 use crate::runbook::Hold;
 use crate::runbook::Trigger;
+
+/// What a budget is counted over.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What a blind signal's decision is named after.
 pub(super) const BLIND: &str = "blind";
@@ -60,7 +64,7 @@ impl Engine {
         let rules = Arc::clone(&self.settings.rules);
         let phase = &rules.phases[place.0];
         let trigger = &phase.triggers[place.1];
-        let guards = self.guards(trigger, &phase.name, phase.armed);
+        let guards = self.guards(trigger, &phase.name, phase.armed, at);
         let refused_by = guards
             .last()
             .filter(|answer| !answer.passed)
@@ -94,6 +98,7 @@ impl Engine {
         trigger: &Trigger,
         phase: &str,
         phase_armed: bool,
+        at: Timestamp,
     ) -> Vec<GuardAnswer> {
         if trigger.shadow {
             let note = "the rule says mode = \"shadow\"".to_owned();
@@ -103,7 +108,7 @@ impl Engine {
                 note,
             }];
         }
-        self.guards_for(trigger.action, None, phase, phase_armed)
+        self.guards_for(trigger.action, None, phase, phase_armed, at)
     }
 
     /// As [`Engine::guards`], for what asks for `action` and was so before the rollout had settled, at this moment.
@@ -113,6 +118,7 @@ impl Engine {
         predates: Option<Timestamp>,
         phase: &str,
         phase_armed: bool,
+        at: Timestamp,
     ) -> Vec<GuardAnswer> {
         if action != Action::Rollback {
             return Vec::new();
@@ -122,6 +128,8 @@ impl Engine {
             let id = DecisionId::rollback(&rollout.service, &rollout.environment, &rollout.id);
             self.decided.get(&id)
         });
+        let cooldown = self.settings.rollback.cooldown;
+        let last = self.rollbacks.iter().max().copied();
         let previewed = self.settings.preview.as_ref().map(|_| "the dry run");
         ask(Facts {
             rollout: current
@@ -135,6 +143,16 @@ impl Engine {
             returned_from: self.rollouts.returned_from(),
             held: self.held.as_deref(),
             decided: decided.map(DecisionId::as_str),
+            known_bad: self.rollouts.known_bad(),
+            cooling: last
+                .map(|last| at.since(last))
+                .filter(|ago| *ago < cooldown),
+            spent: self
+                .rollbacks
+                .iter()
+                .filter(|it| at.since(**it) < DAY)
+                .count(),
+            budget: self.settings.rollback.max_per_day,
             armed: self.settings.rollback.mode == super::RollbackMode::Armed,
         })
     }
@@ -227,6 +245,8 @@ impl Engine {
         {
             let version = rollout.version.clone();
             self.rollouts.mark_rolled_back(&version);
+            self.rollbacks.retain(|it| at.since(*it) < DAY);
+            self.rollbacks.push(decision.at);
         }
         out.push(Effect::Record(Record::Decision(Box::new(decision.clone()))));
         out.push(Effect::Tell(Event::Decided(Box::new(decision.clone()))));

@@ -69,6 +69,8 @@ pub struct Engine {
     pub(super) versions: Option<VersionWatch>,
     pub(super) rollouts: Rollouts,
     pub(super) decisions: Vec<Arc<Decision>>,
+    /// When rollbacks were decided, within the last day.
+    pub(super) rollbacks: Vec<Timestamp>,
     pub(super) decided: BTreeSet<DecisionId>,
     pub(super) outbox: Outbox,
     pub(super) alerts: AlertBook,
@@ -115,6 +117,9 @@ impl Engine {
             })
             .map(|rollout| rollout.version.clone())
             .collect();
+        let rollbacks = restored.decisions.iter();
+        let rollbacks = rollbacks.filter(|it| it.action == Action::Rollback);
+        let rollbacks: Vec<Timestamp> = rollbacks.map(|decision| decision.at).collect();
         let rollouts = Rollouts::new(
             &settings.service,
             &settings.environment,
@@ -138,6 +143,7 @@ impl Engine {
                 .iter()
                 .map(|decision| decision.id.clone())
                 .collect(),
+            rollbacks,
             decisions: restored.decisions.into_iter().map(Arc::new).collect(),
             outbox: Outbox::restore(restored.deliveries),
             alerts: AlertBook::new(at),

@@ -166,6 +166,7 @@ impl Engine {
                     let version = rollout.map(|rollout| rollout.version.clone());
                     if let (Action::Rollback, Some(version)) = (decision.action, version) {
                         self.rollouts.unmark_rolled_back(&version);
+                        self.rollbacks.retain(|it| *it != decision.at);
                     }
                     for it in self
                         .triggers

@@ -74,6 +74,23 @@ pub struct RollbackPolicy {
     pub hook: Option<String>,
     /// An undelivered rollback request ends after this long.
     pub give_up_after: Duration,
+    /// No rollback is decided this soon after another.
+    pub cooldown: Duration,
+    /// Nor more of them in any 24 hours.
+    pub max_per_day: usize,
+}
+
+impl Default for RollbackPolicy {
+    fn default() -> Self {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        Self {
+            mode: RollbackMode::Shadow,
+            hook: None,
+            give_up_after: minutes(15),
+            cooldown: minutes(30),
+            max_per_day: 2,
+        }
+    }
 }
 
 /// `[rollout]`.

@@ -137,7 +137,7 @@ impl Engine {
             gate,
         );
         next.reasons = reasons(&next.checks);
-        next.would_fire = self.would_fire(active);
+        next.would_fire = self.would_fire(active, at);
         (next.verdict, next.status) = (verdict, status);
         next
     }
@@ -335,7 +335,7 @@ impl Engine {
     }
 
     /// What firing triggers would do, grouped by deed and refusal.
-    fn would_fire(&self, active: &[usize]) -> Vec<WouldFire> {
+    fn would_fire(&self, active: &[usize], at: Timestamp) -> Vec<WouldFire> {
         let rules = &self.settings.rules;
         let mut all: Vec<WouldFire> = Vec::new();
         for t in 0..self.triggers.len() {
@@ -348,7 +348,7 @@ impl Engine {
             if !is_active || !fires {
                 continue;
             }
-            let guards = self.guards(trigger, &rules.phases[p].name, rules.phases[p].armed);
+            let guards = self.guards(trigger, &rules.phases[p].name, rules.phases[p].armed, at);
             let refused_by = guards
                 .last()
                 .filter(|answer| !answer.passed)

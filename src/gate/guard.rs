@@ -1,5 +1,7 @@
 //! Why a rollback is refused: small pure questions, asked in one order. The first that refuses is named.
 
+use std::time::Duration;
+
 use crate::model::Guard;
 use crate::model::GuardAnswer;
 use crate::model::Timestamp;
@@ -19,6 +21,13 @@ pub struct Facts<'a> {
     pub predates: Option<Timestamp>,
     /// A rollback was decided for this rollout before, with this id.
     pub decided: Option<&'a str>,
+    /// The version to go back to, where it is known to be bad, and why.
+    pub known_bad: Option<(&'a str, Bad)>,
+    /// The last rollback was decided so long ago, less than `cooldown`.
+    pub cooling: Option<Duration>,
+    /// Rollbacks decided in the last 24 hours, and how many there may be.
+    pub spent: usize,
+    pub budget: usize,
     /// The version that this rollout's took the place of by a rollback.
     pub returned_from: Option<&'a str>,
     /// Why the ledger cannot be relied on.
@@ -27,20 +36,32 @@ pub struct Facts<'a> {
     pub armed: bool,
 }
 
+/// What is held against a version.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// It was rolled back.
+    RolledBack,
+    /// Its newest rollout was red.
+    Red,
+}
+
 /// A guard's question: `Ok` lets pass, both say why.
 type Question = fn(Facts<'_>) -> Result<String, String>;
 
 /// Every guard's answer up to the first that refuses.
 #[must_use]
 pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
-    let guards: [(Guard, Question); 9] = [
+    let guards: [(Guard, Question); 12] = [
         (Guard::NoRollout, in_progress),
         (Guard::Superseded, running),
         (Guard::NotArmed, phase_armed),
         (Guard::Irreversible, reversible),
         (Guard::Predates, began_after),
         (Guard::AlreadyDecided, undecided),
+        (Guard::KnownBad, good_to_go_back_to),
         (Guard::RolledBack, not_returned_to),
+        (Guard::Cooldown, cooled_down),
+        (Guard::Budget, within_budget),
         (Guard::Store, not_held),
         (Guard::Shadow, armed),
     ];
@@ -106,6 +127,40 @@ fn undecided(facts: Facts<'_>) -> Result<String, String> {
     }
 }
 
+fn good_to_go_back_to(facts: Facts<'_>) -> Result<String, String> {
+    match facts.known_bad {
+        None => Ok("nothing is held against the version to go back to".into()),
+        Some((version, Bad::RolledBack)) => Err(format!(
+            "{version}, the version to go back to, was rolled back itself"
+        )),
+        Some((version, Bad::Red)) => Err(format!(
+            "{version}, the version to go back to, was red itself"
+        )),
+    }
+}
+
+fn cooled_down(facts: Facts<'_>) -> Result<String, String> {
+    match facts.cooling {
+        None => Ok("no rollback was decided within the cooldown".into()),
+        Some(ago) => Err(format!(
+            "the last rollback was decided {} ago, within the cooldown",
+            humantime::format_duration(Duration::from_secs(ago.as_secs()))
+        )),
+    }
+}
+
+fn within_budget(facts: Facts<'_>) -> Result<String, String> {
+    let said = format!(
+        "{} of {} rollbacks decided in the last 24 hours",
+        facts.spent, facts.budget
+    );
+    if facts.spent < facts.budget {
+        Ok(said)
+    } else {
+        Err(said)
+    }
+}
+
 fn not_returned_to(facts: Facts<'_>) -> Result<String, String> {
     match facts.returned_from {
         None => Ok("this is not the version of a rollback".into()),
@@ -154,96 +209,126 @@ mod tests {
         irreversible: false,
         predates: None,
         decided: None,
+        known_bad: None,
+        cooling: None,
+        spent: 1,
+        budget: 2,
         returned_from: None,
         held: None,
         armed: true,
     };
 
+    /// What is so, and the guard that refuses then.
+    const TABLE: &[(Facts<'static>, Option<Guard>)] = &[
+        (YES, None),
+        (
+            Facts {
+                rollout: None,
+                phase_armed: false,
+                ..YES
+            },
+            Some(Guard::NoRollout),
+        ),
+        (
+            Facts {
+                running_instead: Some("1.0.0"),
+                phase_armed: false,
+                ..YES
+            },
+            Some(Guard::Superseded),
+        ),
+        (
+            Facts {
+                phase_armed: false,
+                irreversible: true,
+                ..YES
+            },
+            Some(Guard::NotArmed),
+        ),
+        (
+            Facts {
+                irreversible: true,
+                decided: Some("dec_1"),
+                ..YES
+            },
+            Some(Guard::Irreversible),
+        ),
+        (
+            Facts {
+                predates: Some(Timestamp::EPOCH),
+                decided: Some("dec_1"),
+                ..YES
+            },
+            Some(Guard::Predates),
+        ),
+        (
+            Facts {
+                decided: Some("dec_1"),
+                returned_from: Some("3.0.0"),
+                ..YES
+            },
+            Some(Guard::AlreadyDecided),
+        ),
+        (
+            Facts {
+                held: Some("the ledger was damaged"),
+                armed: false,
+                ..YES
+            },
+            Some(Guard::Store),
+        ),
+        (
+            Facts {
+                returned_from: Some("3.0.0"),
+                armed: false,
+                ..YES
+            },
+            Some(Guard::RolledBack),
+        ),
+        (
+            Facts {
+                decided: Some("dec_1"),
+                armed: false,
+                ..YES
+            },
+            Some(Guard::AlreadyDecided),
+        ),
+        (
+            Facts {
+                known_bad: Some(("1.9.0", Bad::Red)),
+                returned_from: Some("3.0.0"),
+                ..YES
+            },
+            Some(Guard::KnownBad),
+        ),
+        (
+            Facts {
+                cooling: Some(Duration::from_secs(60)),
+                spent: 2,
+                ..YES
+            },
+            Some(Guard::Cooldown),
+        ),
+        (
+            Facts {
+                spent: 2,
+                held: Some("the ledger was damaged"),
+                ..YES
+            },
+            Some(Guard::Budget),
+        ),
+        (
+            Facts {
+                armed: false,
+                ..YES
+            },
+            Some(Guard::Shadow),
+        ),
+    ];
+
     #[test]
     fn the_first_refusal_is_named() {
-        let table = [
-            (YES, None),
-            (
-                Facts {
-                    rollout: None,
-                    phase_armed: false,
-                    ..YES
-                },
-                Some(Guard::NoRollout),
-            ),
-            (
-                Facts {
-                    running_instead: Some("1.0.0"),
-                    phase_armed: false,
-                    ..YES
-                },
-                Some(Guard::Superseded),
-            ),
-            (
-                Facts {
-                    phase_armed: false,
-                    irreversible: true,
-                    ..YES
-                },
-                Some(Guard::NotArmed),
-            ),
-            (
-                Facts {
-                    irreversible: true,
-                    decided: Some("dec_1"),
-                    ..YES
-                },
-                Some(Guard::Irreversible),
-            ),
-            (
-                Facts {
-                    predates: Some(Timestamp::EPOCH),
-                    decided: Some("dec_1"),
-                    ..YES
-                },
-                Some(Guard::Predates),
-            ),
-            (
-                Facts {
-                    decided: Some("dec_1"),
-                    returned_from: Some("3.0.0"),
-                    ..YES
-                },
-                Some(Guard::AlreadyDecided),
-            ),
-            (
-                Facts {
-                    held: Some("the ledger was damaged"),
-                    armed: false,
-                    ..YES
-                },
-                Some(Guard::Store),
-            ),
-            (
-                Facts {
-                    returned_from: Some("3.0.0"),
-                    armed: false,
-                    ..YES
-                },
-                Some(Guard::RolledBack),
-            ),
-            (
-                Facts {
-                    decided: Some("dec_1"),
-                    armed: false,
-                    ..YES
-                },
-                Some(Guard::AlreadyDecided),
-            ),
-            (
-                Facts {
-                    armed: false,
-                    ..YES
-                },
-                Some(Guard::Shadow),
-            ),
-        ];
-        for (facts, refused) in table {
+        for &(facts, refused) in TABLE {
             let answers = ask(facts);
             let (last, before) = answers.split_last().unwrap();
             assert!(before.iter().all(|answer| answer.passed), "{facts:?}");

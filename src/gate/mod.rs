@@ -5,6 +5,6 @@ mod guard;
 mod rollout;
 mod verdict;
 
-pub use guard::{Facts, ask, passes_by};
+pub use guard::{Bad, Facts, ask, passes_by};
 pub use rollout::{Change, Rollouts, Told};
 pub use verdict::conclude;

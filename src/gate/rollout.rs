@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::guard::Bad;
 use crate::model::Rollout;
 use crate::model::RolloutEnd;
 use crate::model::RolloutId;
@@ -109,6 +110,18 @@ impl Rollouts {
         let last = self.all.last().filter(|last| self.came_after(last))?;
         let (running, _) = self.running.as_ref()?;
         (*running != last.version).then_some(running)
+    }
+
+    /// The version that the one in progress took the place of, where something is held against it.
+    #[must_use]
+    pub fn known_bad(&self) -> Option<(&str, Bad)> {
+        let previous = self.current()?.previous_version.as_deref()?;
+        if self.rolled_back.contains(previous) {
+            return Some((previous, Bad::RolledBack));
+        }
+        let mut before = self.all.iter().rev().skip(1);
+        let newest = before.find(|rollout| rollout.version == previous)?;
+        newest.turned_red.then_some((previous, Bad::Red))
     }
 
     /// The version that was rolled back to the one in progress.

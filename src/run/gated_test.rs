@@ -201,7 +201,7 @@ impl Stage {
                     RollbackMode::Shadow
                 },
                 hook: Some(HOOK.to_owned()),
-                give_up_after: minutes(15),
+                ..RollbackPolicy::default()
             },
             rollout: RolloutPolicy {
                 told: None,

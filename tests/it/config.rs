@@ -83,8 +83,6 @@ fn the_scenarios_configuration_loads_and_says_what_is_not_enforced() {
     assert_eq!(
         not_enforced,
         [
-            "`cooldown` is not enforced by this version",
-            "`max_per_day` is not enforced by this version",
             "`predates` is not enforced by this version",
             "`verify_within` is not enforced by this version",
         ]
@@ -539,11 +537,9 @@ fn where_nobody_would_be_told_a_warning_says_so() {
 #[test]
 fn guards_of_later_versions_are_accepted_with_a_warning_each() {
     for (key, value) in [
-        ("cooldown", "\"1s\""),
         ("predates", "\"10m\""),
         ("veto", "\"1m\""),
         ("verify_within", "\"0s\""),
-        ("max_per_day", "2"),
         ("predates_margin", "2.0"),
         ("predates_unknown", "\"refuse\""),
     ] {
@@ -649,7 +645,7 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     assert!(both.text.ends_with("\n\n2 faults\n"), "{}", both.text);
     let mixed = file(
         "mixed.toml",
-        &format!("{BASE}typo = 1\n[rollback]\ncooldown = \"1h\"\n"),
+        &format!("{BASE}typo = 1\n[rollback]\npredates = \"1h\"\n"),
     );
     let report = check::config(&mixed, &[], &no_env, false);
     assert!(

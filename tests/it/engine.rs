@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gated::engine::{
-    Attempted, Call, Effect, Engine, Event, Input, Record, Restored, RollbackMode,
+    Attempted, Call, Effect, Engine, Event, Input, Record, Restored, RollbackMode, RollbackPolicy,
 };
 use gated::model::{
     Action, Guard, NoticeKind, Reading, RolloutEnd, RolloutId, Status, Timestamp, Verdict,
@@ -176,16 +176,89 @@ fn a_fault_that_runs_into_a_phase_which_asks_for_more_is_decided_again_there() {
     }
 }
 
-/// 2.0.0 fails and is rolled back, 1.0.0 settles and is well.
+/// 2.0.0 fails and is rolled back, 1.0.0 settles and is well. The next rollback needs not wait.
 fn rolled_back() -> World {
-    let mut world = released(0.05);
+    let mut policy = settings(RULES).rollback;
+    policy.cooldown = Duration::ZERO;
+    let world = back_again(policy, 120);
+    assert_eq!(world.decided(), ["rollback errors"]);
+    world
+}
+
+/// 1.0.0 runs again after the rollback of 2.0.0, for so many seconds.
+fn back_again(policy: RollbackPolicy, seconds: i64) -> World {
+    let mut with = settings(RULES);
+    with.rollback = policy;
+    let mut world = World::new(with);
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
     world.rounds(120);
     let key = world.sent_to("deployer")[0].clone();
     world.answer(&key, 200);
     world.deploy("1.0.0", 0.0);
-    world.rounds(120);
-    assert_eq!(world.decided(), ["rollback errors"]);
+    world.rounds(seconds);
     world
+}
+
+/// As [`back_again`], and then 3.0.0 fails.
+fn failing_again(policy: RollbackPolicy, later: i64) -> World {
+    let mut world = back_again(policy, later);
+    world.deploy("3.0.0", 0.05);
+    world.rounds(120);
+    world
+}
+
+#[test]
+fn a_rollback_soon_after_another_or_past_the_days_budget_calls_people_instead() {
+    let armed = settings(RULES).rollback;
+    let twice = ["rollback errors", "rollback errors"];
+    let cool = ["rollback errors", "escalate errors (cooldown)"];
+    let spent = ["rollback errors", "escalate errors (budget)"];
+    for (cooldown, max_per_day, later, decided) in [
+        (1800, 2, 600, cool),
+        (1800, 2, 1800, twice),
+        (0, 2, 600, twice),
+        (0, 1, 600, spent),
+    ] {
+        let policy = RollbackPolicy {
+            cooldown: Duration::from_secs(cooldown),
+            max_per_day,
+            ..armed.clone()
+        };
+        let world = failing_again(policy, later);
+        assert_eq!(
+            world.decided(),
+            decided,
+            "{cooldown} s, {max_per_day} a day"
+        );
+    }
+    // What was decided before a restart counts.
+    let world = failing_again(armed.clone(), 600);
+    let mut again = World::restored(settings(RULES), world.ledger(), world.now + 5000);
+    again.rounds(60);
+    again.deploy("4.0.0", 0.05);
+    again.rounds(150);
+    let said = again.decided();
+    assert_eq!(
+        said.last().unwrap(),
+        "escalate errors (cooldown)",
+        "{said:?}"
+    );
+}
+
+#[test]
+fn nothing_goes_back_to_a_version_that_was_bad_itself() {
+    let mut world = World::new(settings(RULES));
+    world.rounds(60);
+    // 2.0.0 is red in a phase that rolls nothing back, 2.0.1 takes its place and names it.
+    world.tell("2.0.0", true);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(120);
+    assert_eq!(world.decided(), ["escalate errors (irreversible)"]);
+    world.tell_of("2.0.1", Some("2.0.0"), false);
+    world.deploy("2.0.1", 0.05);
+    world.rounds(120);
+    assert_eq!(world.decided()[1..], ["escalate errors (known_bad)"]);
 }
 
 #[test]

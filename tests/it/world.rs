@@ -94,7 +94,7 @@ pub fn settings(rules: &str) -> Settings {
         rollback: RollbackPolicy {
             mode: RollbackMode::Armed,
             hook: Some("deployer".into()),
-            give_up_after: Duration::from_secs(900),
+            ..RollbackPolicy::default()
         },
         rollout: RolloutPolicy {
             told: None,
@@ -260,12 +260,17 @@ impl World {
     }
 
     pub fn tell(&mut self, version: &str, irreversible: bool) {
+        self.tell_of(version, None, irreversible);
+    }
+
+    /// Somebody says what is going live, and what it replaces.
+    pub fn tell_of(&mut self, version: &str, previous: Option<&str>, irreversible: bool) {
         self.input(Input::Operator {
             token: 1,
             call: Call::StartRollout {
                 id: None,
                 version: version.into(),
-                previous_version: None,
+                previous_version: previous.map(str::to_owned),
                 started_at: None,
                 irreversible,
             },

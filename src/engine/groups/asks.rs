@@ -110,7 +110,7 @@ impl Engine {
         let (phase, armed) = phase.map_or(("", false), |phase| (&*phase.name, phase.armed));
         let settled = self.settled_at();
         let predates = settled.filter(|settled| alert.active_at < *settled);
-        let guards = self.guards_for(asked, predates, phase, armed);
+        let guards = self.guards_for(asked, predates, phase, armed, at);
         let refusal = guards.last().filter(|answer| !answer.passed);
         let refused_by = refusal.map(|answer| answer.guard);
         let action = match (asked, refused_by) {

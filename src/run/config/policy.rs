@@ -85,8 +85,11 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
     ];
     let mode = section.word("mode", &modes);
     let hook = section.told("hook");
-    let give_up_after = section.duration("give_up_after").unwrap_or(minutes(15));
-    for guard in ["cooldown", "predates", "veto"] {
+    let unsaid = RollbackPolicy::default();
+    let give_up_after = section.duration("give_up_after");
+    let cooldown = section.duration("cooldown");
+    let max_per_day = section.whole("max_per_day", 1..=1000);
+    for guard in ["predates", "veto"] {
         let place = section.key_place(guard);
         if section.duration(guard).is_some_and(|it| !it.is_zero()) {
             not_enforced(
@@ -101,10 +104,6 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
     if section.duration("verify_within").is_some() {
         not_enforced(section.reader, &place, "verify_within", "");
     }
-    let place = section.key_place("max_per_day");
-    if section.whole("max_per_day", 1..=1000).is_some() {
-        not_enforced(section.reader, &place, "max_per_day", "");
-    }
     let place = section.key_place("predates_margin");
     if section.number("predates_margin").is_some() {
         not_enforced(section.reader, &place, "predates_margin", "");
@@ -118,7 +117,11 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
         policy: RollbackPolicy {
             mode: mode.unwrap_or(RollbackMode::Shadow),
             hook: hook.as_ref().map(|it| it.value.clone()),
-            give_up_after,
+            give_up_after: give_up_after.unwrap_or(unsaid.give_up_after),
+            cooldown: cooldown.unwrap_or(unsaid.cooldown),
+            max_per_day: max_per_day.map_or(unsaid.max_per_day, |it| {
+                usize::try_from(it).unwrap_or(usize::MAX)
+            }),
         },
         hook,
         mode_place: mode.map(|_| mode_place),
@@ -149,12 +152,7 @@ pub(super) fn hooked(
         place,
     }) = written
     else {
-        let policy = RollbackPolicy {
-            mode: RollbackMode::Shadow,
-            hook: None,
-            give_up_after: minutes(15),
-        };
-        return (policy, top.clone());
+        return (RollbackPolicy::default(), top.clone());
     };
     match &hook {
         Some(hook) if !hooks.iter().any(|(it, _)| it.name == hook.value) => {
@@ -189,8 +187,4 @@ pub(super) fn hooked(
         None => {}
     }
     (policy, place)
-}
-
-fn minutes(minutes: u64) -> Duration {
-    Duration::from_secs(minutes * 60)
 }
