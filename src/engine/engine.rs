@@ -91,6 +91,8 @@ pub struct Engine {
     pub(super) unrecorded: Vec<Record>,
     /// Why no rollback is decided, whatever the settings say: see [`Restored`].
     pub(super) held: Option<String>,
+    /// Nobody was there until then, and not every target has been heard again since.
+    pub(super) slept: Option<Timestamp>,
     /// What the ledger knew of rule groups before the restart; of the rest nothing is left in it.
     pub(super) before: Restored,
 }
@@ -158,6 +160,7 @@ impl Engine {
             samples: 0,
             unrecorded: Vec::new(),
             held: restored.held,
+            slept: None,
             before: Restored {
                 alerts: restored.alerts,
                 groups: restored.groups,
@@ -229,8 +232,16 @@ impl Engine {
             Input::Operator { token, call } => self.operator(token, call, at, out),
             Input::Attempted { key, outcome } => self.attempted(&key, &outcome, at, out),
             Input::CommitFailed { records, reason } => self.not_recorded(records, &reason, at, out),
+            Input::Slept { until } => self.slept = Some(until),
             Input::Reload(settings) => self.reload(settings, at, out),
         }
+    }
+
+    /// The next moment at which something is evaluated without an input. When it is long past, gated slept.
+    #[must_use]
+    pub fn next_slot(&self) -> Option<Timestamp> {
+        let previews = self.settings.preview.is_some();
+        self.next_group_slot().filter(|_| !previews)
     }
 
     fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
@@ -305,6 +316,15 @@ impl Engine {
         }
     }
 
+    /// Something became of a target's scrape.
+    fn heard(&mut self, id: TargetId, at: Timestamp) {
+        if let Some(target) = self.targets.get_mut(&id) {
+            target.heard_at = at;
+        }
+        let awake = |until: &Timestamp| self.targets.values().all(|it| it.heard_at >= *until);
+        self.slept = self.slept.filter(|until| !awake(until));
+    }
+
     fn scraped(&mut self, mut scrape: Scrape, at: Timestamp, out: &mut Vec<Effect>) {
         let id = scrape.target;
         if let Ok(columns) = &mut scrape.outcome
@@ -312,10 +332,10 @@ impl Engine {
         {
             self.keep_metadata(id, said);
         }
+        self.heard(id, at);
         let Some(target) = self.targets.get_mut(&id) else {
             return;
         };
-        target.heard_at = at;
         let was = target.last.take();
         let fault = was.and_then(|last| last.error).map(|error| error.fault);
         let instance = target.info.instance.clone();

@@ -27,6 +27,8 @@ pub enum Input {
         records: Vec<super::Record>,
         reason: String,
     },
+    /// Nobody was there until then: gated was stopped, or its machine slept. Comes before the deadlines of that time.
+    Slept { until: Timestamp },
     /// New configuration, already checked. States of triggers that stayed alike are carried over.
     Reload(Arc<Settings>),
 }

@@ -161,7 +161,10 @@ pub struct RestoredAlert {
     pub rule: String,
     /// As they are shown.
     pub labels: String,
+    /// What its `for` counts from. A restart moves it.
     pub active_at: Timestamp,
+    /// Since when it was active in every evaluation, restarts or not.
+    pub since: Timestamp,
     /// When it was recorded; [`RestoredGroup`] knows when it was last so.
     pub seen_at: Timestamp,
 }

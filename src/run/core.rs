@@ -2,6 +2,8 @@
 //! answered or shown.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -60,6 +62,8 @@ const QUESTIONS_AT_ONCE: usize = 2;
 const QUESTIONS_MAX: usize = 256;
 /// A question is answered within this time or not at all.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// A slot that is evaluated this late was slept through.
+const GAP_MIN: Duration = Duration::from_secs(2);
 /// While inputs pour in the snapshot is drawn this often; the verdict's own changes are shown at once.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(50);
 
@@ -152,9 +156,7 @@ impl Core {
             tap,
         };
         let keeper = hands.clone();
-        let ledger = std::thread::Builder::new()
-            .name("ledger".into())
-            .spawn(move || keep(ledger, &from_batches, &keeper))?;
+        let ledger = vital("ledger", move || keep(ledger, &from_batches, &keeper))?;
         let mut work = Loop {
             engine,
             clock,
@@ -169,13 +171,10 @@ impl Core {
         let timers = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
-        let engine = std::thread::Builder::new()
-            .name("engine".into())
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
-                work.carry_out(effects, at);
-                timers.block_on(work.run(from_inputs, from_messages));
-            })?;
+        let engine = vital("engine", move || {
+            work.carry_out(effects, at);
+            timers.block_on(work.run(from_inputs, from_messages));
+        })?;
         Ok((core, Threads { engine, ledger }))
     }
 
@@ -249,6 +248,17 @@ impl Core {
         })
         .await;
     }
+}
+
+/// A thread without which gated would go on showing what it last knew. Its panic ends the process: everything that was
+/// decided is on disk, and whoever watches gated starts it again.
+fn vital(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.into());
+    thread.stack_size(STACK_BYTES).spawn(move || {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            std::process::exit(i32::from(super::entry::BUG));
+        }
+    })
 }
 
 /// Somebody waits for an answer. When he does not any more, its evaluation ends.
@@ -347,7 +357,23 @@ impl Loop {
         true
     }
 
+    /// Tells the engine of a time in which nobody was there, before what came due in it.
+    fn mind_the_gap(&mut self) {
+        let now = self.clock.now();
+        if self
+            .engine
+            .next_slot()
+            .is_some_and(|slot| now.since(slot) > GAP_MIN)
+        {
+            let mut effects = Vec::new();
+            self.engine
+                .apply(self.floor, Input::Slept { until: now }, &mut effects);
+            self.carry_out(effects, self.floor);
+        }
+    }
+
     fn apply(&mut self, input: Input) {
+        self.mind_the_gap();
         let at = self.clock.now().max(self.floor);
         let mut effects = Vec::new();
         let began = Instant::now();
@@ -358,6 +384,7 @@ impl Loop {
     }
 
     fn wake(&mut self) {
+        self.mind_the_gap();
         let to = self.clock.now().max(self.floor);
         let mut effects = Vec::new();
         self.engine.advance(to, &mut effects);
@@ -534,5 +561,29 @@ impl Hands {
                 }
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test asks itself: once more, and that time the thread panics.
+    #[test]
+    fn a_vital_thread_takes_the_process_with_it() {
+        const ASKED: &str = "GATED_TEST_PANICS";
+        if std::env::var_os(ASKED).is_some() {
+            let thread = vital("vital", || panic!("as asked")).unwrap();
+            let _ = thread.join();
+            return;
+        }
+        let own = std::env::current_exe().unwrap();
+        let name = "run::core::tests::a_vital_thread_takes_the_process_with_it";
+        let ended = std::process::Command::new(own)
+            .args([name, "--exact"])
+            .env(ASKED, "1")
+            .output()
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(i32::from(crate::run::entry::BUG)));
     }
 }

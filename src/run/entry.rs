@@ -39,7 +39,7 @@ const NO_GO: u8 = 1;
 const USAGE: u8 = 2;
 const UNKNOWN: u8 = 3;
 const STORE: u8 = 5;
-const BUG: u8 = 70;
+pub(super) const BUG: u8 = 70;
 
 /// How often the wall clock is compared with gated's own.
 const DRIFT_EVERY: Duration = Duration::from_secs(30);

@@ -255,10 +255,10 @@ prop_compose! {
 
 prop_compose! {
     fn alerts()(
-        texts in [names(), names(), names(), names()], at in [times(), times()], gone: bool,
+        texts in [names(), names(), names(), names()], at in [times(), times(), times()], gone: bool,
     ) -> Record {
-        let ([file, group, rule, labels], [active_at, seen_at]) = (texts, at);
-        let it = RestoredAlert { file, group, rule, labels, active_at, seen_at };
+        let ([file, group, rule, labels], [active_at, since, seen_at]) = (texts, at);
+        let it = RestoredAlert { file, group, rule, labels, active_at, since, seen_at };
         if gone { Record::AlertGone(it) } else { Record::Alert(it) }
     }
 }
@@ -571,6 +571,10 @@ fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
         let db = Connection::open(&path).unwrap();
         for table in dropped {
             db.execute(&format!("DROP TABLE {table}"), ()).unwrap();
+        }
+        if !dropped.contains(&"alerts") {
+            db.execute("ALTER TABLE alerts DROP COLUMN since", ())
+                .unwrap();
         }
         db.pragma_update(None, "user_version", version).unwrap();
         drop(db);

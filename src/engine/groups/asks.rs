@@ -109,7 +109,8 @@ impl Engine {
         let phase = active.first().map(|p| &self.settings.rules.phases[*p]);
         let (phase, armed) = phase.map_or(("", false), |phase| (&*phase.name, phase.armed));
         let settled = self.settled_at();
-        let predates = settled.filter(|settled| alert.active_at < *settled);
+        let since = self.groups[index].since(alert, &self.before);
+        let predates = settled.filter(|settled| since < *settled);
         let guards = self.guards_for(asked, predates, phase, armed, at);
         let refusal = guards.last().filter(|answer| !answer.passed);
         let refused_by = refusal.map(|answer| answer.guard);

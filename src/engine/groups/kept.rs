@@ -1,4 +1,5 @@
-//! What the ledger knows of active alerts, so that a long `for` outlives a restart.
+//! What the ledger knows of active alerts, so that a long `for` outlives a restart, and so does the knowledge that an
+//! alert which asks for a rollback was active before the rollout.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,9 +10,11 @@ use crate::engine::Record;
 use crate::engine::Restored;
 use crate::engine::RestoredAlert;
 use crate::engine::RestoredGroup;
+use crate::model::Action;
 use crate::model::Labels;
 use crate::model::Timestamp;
 use crate::rules::FOR_GRACE;
+use crate::rules::RuleAlert;
 use crate::rules::RuleKind;
 
 /// The ledger hears with an evaluation that a group's alerts are still active, once this much has gone by: what a long
@@ -51,6 +54,22 @@ impl GroupWatch {
         self.kept.alerts = known.collect();
     }
 
+    /// Since when an alert has been active, as far as is known. After a restart its `active_at` says less.
+    pub(super) fn since(&self, alert: &RuleAlert, before: &Restored) -> Timestamp {
+        let labels = alert.labels.to_string();
+        let kept = self.kept.alerts.get(&labels);
+        // Not taken over yet: its first evaluations are still to come.
+        let is = |it: &&RestoredAlert| {
+            let own = (&it.group, &it.file) == (&self.group.name, &self.group.file);
+            own && it.labels == labels
+        };
+        let known = kept.or_else(|| {
+            let awaited = !self.group.restored;
+            before.alerts.iter().find(is).filter(|_| awaited)
+        });
+        known.map_or(alert.active_at, |it| it.since.min(alert.active_at))
+    }
+
     /// Tells the ledger which alerts are active whose state a restart would restore.
     pub(super) fn record_alerts(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         if !self.group.restored {
@@ -81,18 +100,20 @@ impl GroupWatch {
         }
     }
 
-    /// Active alerts with a long `for`, by their labels.
+    /// Active alerts with a long `for` or that ask for a rollback, by their labels.
     fn active(&self, at: Timestamp) -> BTreeMap<String, RestoredAlert> {
         let mut active = BTreeMap::new();
-        for rule in &self.group.rules {
+        for (rule, asks) in self.group.rules.iter().zip(&self.asks) {
             let RuleKind::Alert { timing, alerts, .. } = &rule.kind else {
                 continue;
             };
-            if timing.hold < FOR_GRACE {
+            let action = asks.as_ref().and_then(|asks| asks.action);
+            if timing.hold < FOR_GRACE && action != Some(Action::Rollback) {
                 continue;
             }
             for alert in alerts.active() {
                 let labels = alert.labels.to_string();
+                let known = self.kept.alerts.get(&labels);
                 active
                     .entry(labels.clone())
                     .or_insert_with(|| RestoredAlert {
@@ -101,6 +122,7 @@ impl GroupWatch {
                         rule: rule.name.clone(),
                         labels,
                         active_at: alert.active_at,
+                        since: known.map_or(alert.active_at, |it| it.since.min(alert.active_at)),
                         seen_at: at,
                     });
             }

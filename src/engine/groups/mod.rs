@@ -33,8 +33,6 @@ use crate::store::Window;
 
 /// Groups that give no interval are evaluated this often, as in Prometheus.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
-/// What the inputs may lag behind, beside a target's interval, on a machine that is busy.
-const LAG: Duration = Duration::from_secs(1);
 /// In front of the numbers of the window's targets that stand for rules. Scraped targets are numbered from zero.
 const RULE_BIT: u32 = 1 << 30;
 
@@ -191,18 +189,19 @@ impl Engine {
             .min()
     }
 
-    /// From when on time stood still, as the inputs have it: gated was stopped, or its machine slept.
+    /// Whether a slot is missed, as in Prometheus, and not evaluated late over what was seen before.
     ///
-    /// Whatever becomes of a scrape is an input, and a target's scrape begins an interval after the one before and
-    /// ends within another. So when nothing was heard of any target for two of its intervals, nobody was there to
-    /// scrape, nor to evaluate a rule. A slot in such a gap is missed, as in Prometheus, and not evaluated late: what
-    /// it would find is what had been seen before. The slots at the gap's beginning are evaluated, since it cannot be
-    /// told from a slow scrape there. Only inputs before the slot count and no wake does, so a replay misses the same
-    /// slots. Without targets nobody is waited for.
-    fn still_from(&self) -> Option<Timestamp> {
-        let targets = self.targets.values();
-        let silent = targets.map(|it| it.heard_at + it.info.interval * 2 + LAG);
-        silent.max()
+    /// When gated was stopped or its machine slept, an input says so before the slots of that time come. They are
+    /// missed, and so are those after it while a target is overdue that has not been heard since, whether it answers or
+    /// not: what they would find is old, and something may be done about it. Only inputs count and no wake does, so a
+    /// replay misses the same slots.
+    fn misses(&self, slot: Timestamp) -> bool {
+        let overdue = |until: Timestamp| {
+            let mut targets = self.targets.values().filter(|it| it.heard_at < until);
+            targets.any(|it| it.heard_at + it.info.interval * 2 < slot)
+        };
+        self.slept
+            .is_some_and(|until| slot < until || overdue(until))
     }
 
     /// Evaluates every group whose slot has come.
@@ -216,7 +215,9 @@ impl Engine {
             span: &|labels| interest.span(labels).unwrap_or_default(),
             kept: &|expr| interest.covers(expr),
         };
-        let still_from = self.still_from();
+        let missed: Vec<bool> = (self.groups.iter())
+            .map(|watch| self.misses(watch.group.next_slot(watch.slot_at)))
+            .collect();
         let mut evaluated = Vec::new();
         for (index, watch) in self.groups.iter_mut().enumerate() {
             let slot = watch.group.next_slot(watch.slot_at);
@@ -224,7 +225,7 @@ impl Engine {
                 continue;
             }
             watch.slot_at = slot;
-            if still_from.is_some_and(|still| slot > still) {
+            if missed[index] {
                 watch.missed += 1;
                 continue;
             }

@@ -276,9 +276,10 @@ pub(super) fn drop_trigger(tx: &Transaction<'_>, name: &str, series: &str) -> ru
 
 pub(super) fn put_alert(tx: &Transaction<'_>, it: &RestoredAlert) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO alerts (file, rule_group, rule, labels, active_at, seen_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (file, rule_group, rule, labels) DO UPDATE SET active_at = ?5, seen_at = ?6",
+        "INSERT INTO alerts (file, rule_group, rule, labels, active_at, seen_at, since)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (file, rule_group, rule, labels)
+         DO UPDATE SET active_at = ?5, seen_at = ?6, since = ?7",
     )?
     .execute(params![
         it.file,
@@ -286,7 +287,8 @@ pub(super) fn put_alert(tx: &Transaction<'_>, it: &RestoredAlert) -> rusqlite::R
         it.rule,
         it.labels,
         it.active_at,
-        it.seen_at
+        it.seen_at,
+        it.since
     ])
     .map(drop)
 }
@@ -440,12 +442,16 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
 }
 
 fn alert(row: &Row<'_>) -> rusqlite::Result<RestoredAlert> {
+    let active_at = row.get("active_at")?;
+    // Older files do not say.
+    let since: Option<Timestamp> = row.get("since").unwrap_or_default();
     Ok(RestoredAlert {
+        since: since.unwrap_or(active_at),
         file: row.get("file")?,
         group: row.get("rule_group")?,
         rule: row.get("rule")?,
         labels: row.get("labels")?,
-        active_at: row.get("active_at")?,
+        active_at,
         seen_at: row.get("seen_at")?,
     })
 }

@@ -102,6 +102,7 @@ CREATE TABLE rule_groups (
     seen_at TEXT NOT NULL,
     UNIQUE (file, rule_group)
 ) STRICT;
+ALTER TABLE alerts ADD COLUMN since TEXT;
 ",
 ];
 
