@@ -206,7 +206,7 @@ impl<'a> Reader<'a> {
                 "pi" => Ok(Scalar::Number(std::f64::consts::PI)),
                 "start" => Ok(Scalar::Query(|times| times.start)),
                 "end" => Ok(Scalar::Query(|times| times.end)),
-                "range" => Ok(Scalar::Query(|times| times.end - times.start)),
+                "range" => Ok(Scalar::Query(|times| times.end.saturating_sub(times.start))),
                 "step" => Ok(Scalar::Number(self.query.step)),
                 "max_of" | "min_of" => Ok(Scalar::Extreme {
                     most: call.func.name == "max_of",

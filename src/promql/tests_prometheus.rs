@@ -360,3 +360,41 @@ fn several_quantiles_are_named_as_open_metrics_names_them() {
         ],
     );
 }
+
+/// Moments at the far ends of time are none of the window's.
+#[test]
+fn moments_at_the_ends_of_time_are_empty() {
+    let window = window(&[("a", 1.0), ("target_info", 1.0)]);
+    for moment in [
+        "-9223372036854776",
+        "-9223372036854775",
+        "9223372036854775",
+        "9223372036854776",
+        "-9223372036854775 offset 292y",
+        "9223372036854775 offset -292y",
+    ] {
+        for text in [
+            "a @ T",
+            "timestamp(a @ T)",
+            "info(a @ T)",
+            "a smoothed @ T",
+            "rate(a[5m] @ T)",
+            "rate(a[5m] smoothed @ T)",
+            "rate(a[5m] anchored @ T)",
+            "rate(a[5m:1m] @ T)",
+            "max_over_time(timestamp(a)[10s:1s] @ T)",
+            "max_over_time(rate(a[292y:40d] @ T)[10s:1s])",
+            "predict_linear(a[5m] @ T, 60)",
+        ] {
+            let (before, after) = text.split_once('T').unwrap();
+            let text = format!("{before}{moment}{after}");
+            assert_eq!(told(&window, &text), "", "{text}");
+        }
+        let absent = format!("absent(a @ {moment})");
+        assert_eq!(told(&window, &absent), "{} 1", "{absent}");
+    }
+    assert_eq!(
+        told(&window, "info(a offset -292y offset 292y)"),
+        "refused: offset may not be set multiple times"
+    );
+}
