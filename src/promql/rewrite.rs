@@ -155,7 +155,11 @@ fn offset(
     if word(open) != "(" {
         if let (Some(seconds), Some(token)) = (seconds(word(open)), rest.get(open)) {
             literal::within_range(seconds, &token.span)?;
-            changes.extend(long(text, token, seconds));
+            if millis(seconds) == 0.0 {
+                changes.push((token.span.clone(), NO_OFFSET.to_owned()));
+            } else {
+                changes.extend(long(text, token, seconds));
+            }
         }
         return Ok(());
     }
@@ -163,10 +167,13 @@ fn offset(
     let part = &rest[..=close.min(rest.len() - 1)];
     let span = part[0].span.start..part[part.len() - 1].span.end;
     let seconds = Arithmetic::new(text, part, query).whole()?;
-    changes.push((
-        span.clone(),
-        written(literal::within_range(seconds, &span)?),
-    ));
+    let seconds = literal::within_range(seconds, &span)?;
+    let new = if millis(seconds) == 0.0 {
+        NO_OFFSET.to_owned()
+    } else {
+        written(seconds)
+    };
+    changes.push((span, new));
     Ok(())
 }
 
@@ -204,10 +211,17 @@ fn long(text: &str, token: &Token, seconds: f64) -> Option<Change> {
     long.then(|| (token.span.clone(), written(seconds)))
 }
 
+/// An offset of nothing: the parser takes no duration of zero units, but a number of seconds.
+const NO_OFFSET: &str = "0.0";
+
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1000.0).round()
+}
+
 /// In units, each with a number of 32 bits at most, as the parser wants them.
 fn written(seconds: f64) -> String {
     const YEAR: f64 = 31_536_000_000.0;
-    let millis = (seconds * 1000.0).round();
+    let millis = millis(seconds);
     if millis.abs() < YEAR {
         let (whole, rest) = ((millis / 1000.0).trunc(), millis % 1000.0);
         return match (whole == 0.0, rest == 0.0) {

@@ -398,3 +398,59 @@ fn moments_at_the_ends_of_time_are_empty() {
         "refused: offset may not be set multiple times"
     );
 }
+
+#[test]
+fn offsets_may_come_to_nothing() {
+    let window = window(&[("a", 1.0)]);
+    for text in [
+        "a offset step()",
+        "a offset -step()",
+        "a @ end() offset step()",
+        "a offset max_of(step(), 0s)",
+        "a offset (0)",
+        "a offset (1s - 1s)",
+        "a offset 0",
+        "a offset 0s",
+        "a offset -0s",
+        "a offset +0ms",
+        "a offset 0h0m",
+        "a offset 0x0",
+        "a offset (1e-9)",
+        "a offset -(0) @ 0",
+    ] {
+        assert_eq!(told(&window, text), "a 1", "{text}");
+    }
+    assert!(Expr::parse("rate(a[10s] smoothed offset step())").is_ok());
+    for text in ["a offset (0) offset 1s", "a offset 1s offset -step()"] {
+        assert!(Expr::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_colon_of_a_subquery_stands_between_any_two_durations() {
+    let window = window(&[("a", 1.0), ("b:c", 2.0), (":d", 3.0)]);
+    check(
+        &window,
+        &[
+            ("sum_over_time(vector(1)[10s:max_of(step(),1s)])", "{} 10"),
+            ("sum_over_time(vector(1)[10s:range()+1s])", "{} 10"),
+            (
+                "sum_over_time(vector(1)[max_of(10s,20s):min_of(5s,1s)])",
+                "{} 20",
+            ),
+            ("sum_over_time(a[max_of(step(),2s):1s] @ end())", "{} 1"),
+            ("sum_over_time(b:c[10s + range():])", "{} 2"),
+            (":d + on() max_over_time(b:c[10s:])", "{} 5"),
+        ],
+    );
+    let second = std::time::Duration::from_secs(1);
+    for text in ["rate(a[5m:step()])", "rate(a[range():step()])"] {
+        let expr = Expr::parse_within(text, second, second * 10);
+        assert!(expr.is_ok(), "{text}: {expr:?}");
+    }
+    refused(&[(
+        "rate(a[5m:step()])",
+        "duration must be greater than 0",
+        "step()",
+    )]);
+}
