@@ -454,3 +454,30 @@ fn the_colon_of_a_subquery_stands_between_any_two_durations() {
         "step()",
     )]);
 }
+
+#[test]
+fn what_is_formatted_means_the_same() {
+    for (text, wanted) in [
+        ("info( a,{__name__=\"b\"} )", "info(a, {__name__=\"b\"})"),
+        (
+            "info(a, {c=~\"d|\",e!=\"f\"})",
+            "info(a, {c=~\"d|\",e!=\"f\"})",
+        ),
+        ("info(a, {})", "info(a, {})"),
+        ("a offset -0s", "a offset -0s"),
+        (
+            " rate( a[max_of(step(),10s)] )\n",
+            "rate( a[max_of(step(),10s)] )",
+        ),
+        ("rate(a[step()])", "rate(a[step()])"),
+        ("rate(a[1h:range()/10])", "rate(a[1h:range()/10])"),
+        ("a offset -(5m - 1h)", "a offset -(5m - 1h)"),
+        ("a  offset step()", "a  offset step()"),
+    ] {
+        assert_eq!(pretty(text).as_deref(), Ok(wanted), "{text}");
+        assert_eq!(pretty(wanted).as_deref(), Ok(wanted));
+    }
+    for text in ["rate(a[5m +])", "rate(a[steps()])", "rate(a[0s])"] {
+        assert!(pretty(text).is_err(), "{text}");
+    }
+}
