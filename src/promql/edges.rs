@@ -181,5 +181,6 @@ fn between(from: (i64, f64), to: (i64, f64), at: i64, counter: bool) -> f64 {
     } else {
         from.1
     };
-    begin + (to.1 - begin) * (at - from.0) as f64 / (to.0 - from.0) as f64
+    let gone = at.saturating_sub(from.0) as f64;
+    begin + (to.1 - begin) * gone / to.0.saturating_sub(from.0) as f64
 }

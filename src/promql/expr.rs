@@ -48,6 +48,7 @@ impl Expr {
         let query = Query {
             step: step.as_secs_f64(),
             range: range.as_secs_f64(),
+            unknown: false,
         };
         let parsed = parse::parse(text, query)?;
         Ok(Self {

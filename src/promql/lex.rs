@@ -91,7 +91,9 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
     let mut open: Vec<usize> = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {
-        let Some((piece, len)) = next(&text[at..], first, at)? else {
+        // A range has a colon between two durations; elsewhere it is part of a name.
+        let in_range = open.iter().any(|it| text[*it..].starts_with('['));
+        let Some((piece, len)) = next(&text[at..], (first, in_range), at)? else {
             at += skipped(&text[at..], first);
             continue;
         };
@@ -173,13 +175,20 @@ fn skipped(rest: &str, first: char) -> usize {
 }
 
 /// The token at the start of `rest` and its length in bytes; `None` for blanks and comments.
-fn next(rest: &str, first: char, at: usize) -> Result<Option<(Piece, usize)>, ParseError> {
-    let run = |belongs: fn(char) -> bool| rest.find(|c| !belongs(c)).unwrap_or(rest.len());
+fn next(
+    rest: &str,
+    (first, in_range): (char, bool),
+    at: usize,
+) -> Result<Option<(Piece, usize)>, ParseError> {
+    let word = || {
+        let end = rest.find(|c| !in_word(c) || (in_range && c == ':'));
+        (Piece::Word, end.unwrap_or(rest.len()))
+    };
     Ok(Some(match first {
         ' ' | '\t' | '\n' | '\r' | '#' => return Ok(None),
-        'a'..='z' | 'A'..='Z' | '_' => (Piece::Word, run(in_word)),
-        ':' if rest[1..].starts_with(|c: char| in_word(c) && !c.is_ascii_digit()) => {
-            (Piece::Word, run(in_word))
+        'a'..='z' | 'A'..='Z' | '_' => word(),
+        ':' if !in_range && rest[1..].starts_with(|c: char| in_word(c) && !c.is_ascii_digit()) => {
+            word()
         }
         '0'..='9' | '.' => (Piece::Number, number(rest)),
         '"' | '\'' | '`' => (Piece::Text, string(rest, first, at)?),

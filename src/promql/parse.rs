@@ -102,14 +102,25 @@ pub fn text(expr: &str) -> Option<String> {
 
 /// The expression as Prometheus' `format_query` writes it: short ones on a line, long ones indented.
 ///
+/// One with a duration that is computed (`[5m + step()]`) comes back as it was written, without the blanks around it:
+/// the parser only sees what such a duration comes to, and that is not what the expression says.
+///
 /// # Errors
-/// What does not parse. Duration arithmetic is not kept as it was written.
+/// What does not parse.
 pub fn pretty(expr: &str) -> Result<String, ParseError> {
     let tokens = lex::tokens(expr)?;
-    let readable = rewrite::rewritten(expr, &tokens, Query::default())?;
+    let query = Query {
+        unknown: true,
+        ..Query::default()
+    };
+    let readable = rewrite::rewritten(expr, &tokens, query)?;
     let parsed = parser::parse(readable.as_deref().unwrap_or(expr))
         .map_err(|message| explain::explain(expr, &tokens, &message))?;
-    Ok(pattern::unmarked(modifier::unmarked(parsed.prettify())))
+    if rewrite::computes(expr, &tokens) {
+        return Ok(expr.trim().to_owned());
+    }
+    let marked = modifier::unmarked(parsed.prettify());
+    Ok(pattern::unmarked(rewrite::unmarked(marked)))
 }
 
 struct Reader<'a> {
@@ -206,7 +217,7 @@ impl<'a> Reader<'a> {
                 "pi" => Ok(Scalar::Number(std::f64::consts::PI)),
                 "start" => Ok(Scalar::Query(|times| times.start)),
                 "end" => Ok(Scalar::Query(|times| times.end)),
-                "range" => Ok(Scalar::Query(|times| times.end - times.start)),
+                "range" => Ok(Scalar::Query(|times| times.end.saturating_sub(times.start))),
                 "step" => Ok(Scalar::Number(self.query.step)),
                 "max_of" | "min_of" => Ok(Scalar::Extreme {
                     most: call.func.name == "max_of",

@@ -220,14 +220,19 @@ impl Subquery {
         let until = self.until(times);
         let step = self.step.unwrap_or(times.step).max(1);
         let after = until.saturating_sub(range);
-        let first = (after.div_euclid(step) + 1) * step;
-        let count = (until - first).div_euclid(step) + 1;
+        let first = (after.div_euclid(step) + 1).checked_mul(step);
+        let Some(first) = first.filter(|first| *first <= until) else {
+            return Ok((until, 0, step));
+        };
+        // At the far ends of time no count of steps is small enough.
+        let count = until.saturating_sub(first).div_euclid(step);
+        let count = count.saturating_add(1);
         if count > STEPS_MAX {
             return Err(EvalError(format!(
                 "a subquery of {count} steps; {STEPS_MAX} at most: give it a longer step"
             )));
         }
-        Ok((first, count.max(0), step))
+        Ok((first, count, step))
     }
 
     fn bind(&mut self, range: i64, binding: &mut Binding<'_>) -> Result<Layout, EvalError> {

@@ -17,11 +17,30 @@ use super::pattern;
 /// The label of the marker in `info`'s selector.
 pub(super) const INFO_MARKER: &str = "__gated_info__";
 
+/// The expression without the marker in `info`'s selector.
+pub(super) fn unmarked(mut text: String) -> String {
+    let marker = format!("{INFO_MARKER}!=\"\"");
+    while let Some(at) = text.find(&marker) {
+        // The comma behind it, or the one before it.
+        let end = at + marker.len();
+        let behind = text[end..].len() - text[end..].trim_start_matches([',', ' ']).len();
+        let from = if text[end + behind..].starts_with('}') {
+            text[..at].trim_end_matches([',', ' ']).len()
+        } else {
+            at
+        };
+        text.replace_range(from..end + behind, "");
+    }
+    text
+}
+
 /// What `step()` and `range()` mean: seconds. Both are zero for a rule and for an instant query.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Query {
     pub step: f64,
     pub range: f64,
+    /// Nothing is evaluated: durations that are computed may come to anything.
+    pub unknown: bool,
 }
 
 /// The text for the parser; `None` where it can stay as it is.
@@ -115,6 +134,38 @@ fn is_info(text: &str, tokens: &[Token], brackets: &[usize], index: usize) -> bo
     word(open - 1) == "info" && index > 0 && word(index - 1) == ","
 }
 
+/// Whether a duration in the text is computed from others.
+pub(super) fn computes(text: &str, tokens: &[Token]) -> bool {
+    let computed = |(index, token): (usize, &Token)| {
+        let rest = &tokens[index + 1..];
+        match &text[token.span.clone()] {
+            "[" => {
+                let inside = &rest[..partner(text, tokens, index) - index - 1];
+                parts(text, inside).iter().any(|part| part.len() > 1)
+            }
+            word => word.eq_ignore_ascii_case("offset") && bracket(text, rest).1,
+        }
+    };
+    tokens.iter().enumerate().any(computed)
+}
+
+/// The range and the step within square brackets, each of which may be empty.
+fn parts<'a>(text: &str, inside: &'a [Token]) -> [&'a [Token]; 2] {
+    let colon = inside.iter().position(|it| &text[it.span.clone()] == ":");
+    match colon {
+        Some(colon) => [&inside[..colon], &inside[colon + 1..]],
+        None => [inside, &[]],
+    }
+}
+
+/// Where the number or the bracket stands in what follows `offset`, and whether it is a bracket.
+fn bracket(text: &str, rest: &[Token]) -> (usize, bool) {
+    let signed = usize::from(rest.first().is_some_and(|it| it.piece == Piece::Operator));
+    let word = |at: usize| rest.get(at).map_or("", |it| &text[it.span.clone()]);
+    let open = signed + usize::from(DURATION_FUNCTIONS.contains(&word(signed)));
+    (open, word(open) == "(")
+}
+
 /// The range and the step within square brackets.
 fn ranges(
     text: &str,
@@ -122,12 +173,7 @@ fn ranges(
     query: Query,
     changes: &mut Vec<Change>,
 ) -> Result<(), ParseError> {
-    let colon = inside.iter().position(|it| &text[it.span.clone()] == ":");
-    let (range, step) = match colon {
-        Some(colon) => (&inside[..colon], &inside[colon + 1..]),
-        None => (inside, &[][..]),
-    };
-    for part in [range, step] {
+    for part in parts(text, inside) {
         if let [first, .., last] = part {
             let span = first.span.start..last.span.end;
             let seconds = Arithmetic::new(text, part, query).whole()?;
@@ -149,13 +195,17 @@ fn offset(
     query: Query,
     changes: &mut Vec<Change>,
 ) -> Result<(), ParseError> {
-    let signed = usize::from(rest.first().is_some_and(|it| it.piece == Piece::Operator));
-    let word = |at: usize| rest.get(at).map_or("", |it| &text[it.span.clone()]);
-    let open = signed + usize::from(DURATION_FUNCTIONS.contains(&word(signed)));
-    if word(open) != "(" {
-        if let (Some(seconds), Some(token)) = (seconds(word(open)), rest.get(open)) {
+    let (open, computed) = bracket(text, rest);
+    if !computed {
+        if let Some(token) = rest.get(open)
+            && let Some(seconds) = seconds(&text[token.span.clone()])
+        {
             literal::within_range(seconds, &token.span)?;
-            changes.extend(long(text, token, seconds));
+            if millis(seconds) == 0.0 {
+                changes.push((token.span.clone(), NO_OFFSET.to_owned()));
+            } else {
+                changes.extend(long(text, token, seconds));
+            }
         }
         return Ok(());
     }
@@ -163,10 +213,13 @@ fn offset(
     let part = &rest[..=close.min(rest.len() - 1)];
     let span = part[0].span.start..part[part.len() - 1].span.end;
     let seconds = Arithmetic::new(text, part, query).whole()?;
-    changes.push((
-        span.clone(),
-        written(literal::within_range(seconds, &span)?),
-    ));
+    let seconds = literal::within_range(seconds, &span)?;
+    let new = if millis(seconds) == 0.0 {
+        NO_OFFSET.to_owned()
+    } else {
+        written(seconds)
+    };
+    changes.push((span, new));
     Ok(())
 }
 
@@ -204,10 +257,17 @@ fn long(text: &str, token: &Token, seconds: f64) -> Option<Change> {
     long.then(|| (token.span.clone(), written(seconds)))
 }
 
+/// An offset of nothing: the parser takes no duration of zero units, but a number of seconds.
+const NO_OFFSET: &str = "0.0";
+
+fn millis(seconds: f64) -> f64 {
+    (seconds * 1000.0).round()
+}
+
 /// In units, each with a number of 32 bits at most, as the parser wants them.
 fn written(seconds: f64) -> String {
     const YEAR: f64 = 31_536_000_000.0;
-    let millis = (seconds * 1000.0).round();
+    let millis = millis(seconds);
     if millis.abs() < YEAR {
         let (whole, rest) = ((millis / 1000.0).trunc(), millis % 1000.0);
         return match (whole == 0.0, rest == 0.0) {
@@ -248,6 +308,7 @@ impl<'a> Arithmetic<'a> {
     fn whole(mut self) -> Result<f64, ParseError> {
         let value = self.sum(0)?;
         match self.tokens.get(self.at) {
+            None if self.query.unknown => Ok(1.0),
             None if value.is_finite() => Ok(value),
             None => Err(ParseError::new(
                 "this is no finite duration",

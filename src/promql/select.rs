@@ -170,7 +170,7 @@ impl Selector {
     )]
     fn newest_with(&self, moment: &Moment<'_>, out: &mut [f64], times: Option<()>) {
         let until = self.until(moment);
-        let after = until - LOOKBACK;
+        let after = until.saturating_sub(LOOKBACK);
         for segment in &self.segments {
             let out = &mut out[segment.first..segment.first + segment.columns.len()];
             let row = segment

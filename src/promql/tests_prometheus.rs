@@ -360,3 +360,124 @@ fn several_quantiles_are_named_as_open_metrics_names_them() {
         ],
     );
 }
+
+/// Moments at the far ends of time are none of the window's.
+#[test]
+fn moments_at_the_ends_of_time_are_empty() {
+    let window = window(&[("a", 1.0), ("target_info", 1.0)]);
+    for moment in [
+        "-9223372036854776",
+        "-9223372036854775",
+        "9223372036854775",
+        "9223372036854776",
+        "-9223372036854775 offset 292y",
+        "9223372036854775 offset -292y",
+    ] {
+        for text in [
+            "a @ T",
+            "timestamp(a @ T)",
+            "info(a @ T)",
+            "a smoothed @ T",
+            "rate(a[5m] @ T)",
+            "rate(a[5m] smoothed @ T)",
+            "rate(a[5m] anchored @ T)",
+            "rate(a[5m:1m] @ T)",
+            "max_over_time(timestamp(a)[10s:1s] @ T)",
+            "max_over_time(rate(a[292y:40d] @ T)[10s:1s])",
+            "predict_linear(a[5m] @ T, 60)",
+        ] {
+            let (before, after) = text.split_once('T').unwrap();
+            let text = format!("{before}{moment}{after}");
+            assert_eq!(told(&window, &text), "", "{text}");
+        }
+        let absent = format!("absent(a @ {moment})");
+        assert_eq!(told(&window, &absent), "{} 1", "{absent}");
+    }
+    assert_eq!(
+        told(&window, "info(a offset -292y offset 292y)"),
+        "refused: offset may not be set multiple times"
+    );
+}
+
+#[test]
+fn offsets_may_come_to_nothing() {
+    let window = window(&[("a", 1.0)]);
+    for text in [
+        "a offset step()",
+        "a offset -step()",
+        "a @ end() offset step()",
+        "a offset max_of(step(), 0s)",
+        "a offset (0)",
+        "a offset (1s - 1s)",
+        "a offset 0",
+        "a offset 0s",
+        "a offset -0s",
+        "a offset +0ms",
+        "a offset 0h0m",
+        "a offset 0x0",
+        "a offset (1e-9)",
+        "a offset -(0) @ 0",
+    ] {
+        assert_eq!(told(&window, text), "a 1", "{text}");
+    }
+    assert!(Expr::parse("rate(a[10s] smoothed offset step())").is_ok());
+    for text in ["a offset (0) offset 1s", "a offset 1s offset -step()"] {
+        assert!(Expr::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_colon_of_a_subquery_stands_between_any_two_durations() {
+    let window = window(&[("a", 1.0), ("b:c", 2.0), (":d", 3.0)]);
+    check(
+        &window,
+        &[
+            ("sum_over_time(vector(1)[10s:max_of(step(),1s)])", "{} 10"),
+            ("sum_over_time(vector(1)[10s:range()+1s])", "{} 10"),
+            (
+                "sum_over_time(vector(1)[max_of(10s,20s):min_of(5s,1s)])",
+                "{} 20",
+            ),
+            ("sum_over_time(a[max_of(step(),2s):1s] @ end())", "{} 1"),
+            ("sum_over_time(b:c[10s + range():])", "{} 2"),
+            (":d + on() max_over_time(b:c[10s:])", "{} 5"),
+        ],
+    );
+    let second = std::time::Duration::from_secs(1);
+    for text in ["rate(a[5m:step()])", "rate(a[range():step()])"] {
+        let expr = Expr::parse_within(text, second, second * 10);
+        assert!(expr.is_ok(), "{text}: {expr:?}");
+    }
+    refused(&[(
+        "rate(a[5m:step()])",
+        "duration must be greater than 0",
+        "step()",
+    )]);
+}
+
+#[test]
+fn what_is_formatted_means_the_same() {
+    for (text, wanted) in [
+        ("info( a,{__name__=\"b\"} )", "info(a, {__name__=\"b\"})"),
+        (
+            "info(a, {c=~\"d|\",e!=\"f\"})",
+            "info(a, {c=~\"d|\",e!=\"f\"})",
+        ),
+        ("info(a, {})", "info(a, {})"),
+        ("a offset -0s", "a offset -0s"),
+        (
+            " rate( a[max_of(step(),10s)] )\n",
+            "rate( a[max_of(step(),10s)] )",
+        ),
+        ("rate(a[step()])", "rate(a[step()])"),
+        ("rate(a[1h:range()/10])", "rate(a[1h:range()/10])"),
+        ("a offset -(5m - 1h)", "a offset -(5m - 1h)"),
+        ("a  offset step()", "a  offset step()"),
+    ] {
+        assert_eq!(pretty(text).as_deref(), Ok(wanted), "{text}");
+        assert_eq!(pretty(wanted).as_deref(), Ok(wanted));
+    }
+    for text in ["rate(a[5m +])", "rate(a[steps()])", "rate(a[0s])"] {
+        assert!(pretty(text).is_err(), "{text}");
+    }
+}

@@ -48,7 +48,7 @@ struct Stretch {
     reason = "differences of milliseconds and numbers of samples stay below 2^53"
 )]
 pub(in crate::promql) fn seconds(from: i64, to: i64) -> f64 {
-    (to - from) as f64 / 1000.0
+    to.saturating_sub(from) as f64 / 1000.0
 }
 
 impl Stretch {

@@ -252,8 +252,9 @@ impl Reader<'_> {
         matchers.others = names;
         let path = call.args.args.first().and_then(|it| path_to_selector(it));
         let path = path.unwrap_or_default();
-        let back = path.iter().map(|(_, offset)| *offset).sum::<i64>();
-        let back = back.saturating_add(self.outer.unwrap_or(0) + LOOKBACK);
+        let offsets = path.iter().map(|(_, offset)| *offset);
+        let back = offsets.fold(LOOKBACK, i64::saturating_add);
+        let back = back.saturating_add(self.outer.unwrap_or(0));
         let history = Duration::from_millis(u64::try_from(back).unwrap_or(0));
         self.selectors.push((matchers.clone(), history));
         self.dynamic = true;
