@@ -481,3 +481,13 @@ fn what_is_formatted_means_the_same() {
         assert!(pretty(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn numbers_in_messages_are_those_of_go() {
+    let window = window(&[("a", 1.0)]);
+    let fault = "failed: scalar value 1e+300 overflows int64";
+    check(
+        &window,
+        &[("topk(1e300, a)", fault), ("limitk(1e300, a)", fault)],
+    );
+}
