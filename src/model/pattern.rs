@@ -4,7 +4,7 @@
 //! `\Q…\E`, octal escapes, brackets and braces that mean themselves) or refused in Go's words. Deliberately absent: the
 //! compiled expression; each room chooses its anchors and bounds.
 
-/// Most repeats that `{n,m}` may ask for.
+/// Most repeats that `{n,m}` may ask for, by itself and with those that it repeats.
 const REPEATS_MAX: u32 = 1000;
 
 /// `pattern` in the syntax of the `regex` crate, which may still refuse it.
@@ -17,16 +17,21 @@ pub fn translated(pattern: &str) -> Result<String, String> {
         out: String::with_capacity(pattern.len()),
     };
     let mut repeated = None;
+    let mut nested = Nested::default();
     while let Some(c) = reader.rest.chars().next() {
         let before = repeated.take();
+        let start = reader.rest;
         match c {
             '\\' => reader.escape()?,
             '[' => reader.class()?,
             '(' if reader.rest.starts_with("(?") => reader.group()?,
             '*' | '+' | '?' => repeated = Some(reader.repeat(1, before)?),
             '{' => {
-                if let Some(len) = counted(reader.rest)? {
+                if let Some((len, count)) = counted(reader.rest)? {
                     repeated = Some(reader.repeat(len, before)?);
+                    if nested.repeat(count) > REPEATS_MAX {
+                        return fault("invalid repeat count", reader.since(start));
+                    }
                 } else {
                     reader.out.push('\\');
                     reader.copy(1);
@@ -34,8 +39,47 @@ pub fn translated(pattern: &str) -> Result<String, String> {
             }
             _ => reader.copy(c.len_utf8()),
         }
+        match c {
+            // Flags for what follows are no group.
+            '(' if !reader.since(start).ends_with(')') => nested.open(),
+            ')' => nested.close(),
+            _ if repeated.is_none() => nested.atom(),
+            _ => {}
+        }
     }
     Ok(reader.out)
+}
+
+/// How often the counts in a pattern repeat what stands in them all.
+#[derive(Default)]
+struct Nested {
+    /// Of the atom read last, and the most of those before it in its group.
+    last: u32,
+    most: u32,
+    /// The most in each group around it.
+    around: Vec<u32>,
+}
+
+impl Nested {
+    fn atom(&mut self) {
+        self.most = self.most.max(self.last);
+        self.last = 1;
+    }
+
+    fn open(&mut self) {
+        self.around.push(self.most.max(self.last));
+        (self.last, self.most) = (1, 1);
+    }
+
+    fn close(&mut self) {
+        self.last = self.most.max(self.last);
+        self.most = self.around.pop().unwrap_or(1);
+    }
+
+    fn repeat(&mut self, count: u32) -> u32 {
+        self.last = self.last.saturating_mul(count);
+        self.last
+    }
 }
 
 fn fault<T>(what: &str, place: &str) -> Result<T, String> {
@@ -324,8 +368,8 @@ fn literal(character: char) -> String {
     format!("{backslash}{character}")
 }
 
-/// The length of `{n}`, `{n,}` or `{n,m}` at the start of `rest`; `None` for a brace that means itself.
-fn counted(rest: &str) -> Result<Option<usize>, String> {
+/// The length of `{n}`, `{n,}` or `{n,m}` at the start of `rest` and how often it repeats at most; `None` for a brace that means itself.
+fn counted(rest: &str) -> Result<Option<(usize, u32)>, String> {
     let Some((inside, _)) = rest[1..].split_once('}') else {
         return Ok(None);
     };
@@ -343,7 +387,7 @@ fn counted(rest: &str) -> Result<Option<usize>, String> {
     if least > REPEATS_MAX || most > REPEATS_MAX || least > most {
         return fault("invalid repeat count", &rest[..inside.len() + 2]);
     }
-    Ok(Some(inside.len() + 2))
+    Ok(Some((inside.len() + 2, most)))
 }
 
 #[cfg(test)]
@@ -385,6 +429,12 @@ mod tests {
             (r"\p{Lu}\pN\P{^Greek}\p{^Lu}", "A1αa", "A1aa"),
             (r"(?i:A)(?P<n>b)(?<m>c)", "abc", "aBc"),
             (r"(?)a.b", "a\nb", "ab"),
+            (
+                r"(x{10}){2}(y{30}){1,30}(?i)(z{1000})?",
+                &("x".repeat(20) + &"y".repeat(30)),
+                "x",
+            ),
+            (r"(x{600}){0}x{600}|y", "y", "x"),
             (r"x{1000}", &"x".repeat(1000), "x"),
             (r"a*?b??", "aab", "c"),
             (r"(^a|b$)|^*c", "a", "ab"),
@@ -401,6 +451,11 @@ mod tests {
             ("a+?*", "invalid nested repetition operator: `+?*`"),
             ("a{2}{3}", "invalid nested repetition operator: `{2}{3}`"),
             ("x{1001}", "invalid repeat count: `{1001}`"),
+            ("((((x{100}){100}){10}))", "invalid repeat count: `{100}`"),
+            (
+                "a(?i)(b|(?:x{2}c){500}d?){2,}?",
+                "invalid repeat count: `{2,}?`",
+            ),
             ("x{2,1}", "invalid repeat count: `{2,1}`"),
             (r"\1", r"invalid escape sequence: `\1`"),
             (r"\q", r"invalid escape sequence: `\q`"),

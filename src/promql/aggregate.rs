@@ -8,6 +8,7 @@ use super::node::{Binding, Moment, Node, bind_scalar};
 use super::notes::Slate;
 use super::plan::EvalError;
 use super::scalar::Scalar;
+use super::shown;
 
 /// `operation by (…) (parameter, of)`.
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Aggregate {
     grouping: Grouping,
     pub parameter: Option<Scalar>,
     pub of: Node,
-    /// Of `quantile`.
+    /// Of `quantile` and `limit_ratio`.
     pub slate: Slate,
     /// By element: its group.
     group_of: Vec<u32>,
@@ -161,6 +162,7 @@ impl Aggregate {
                 if parameter.is_nan() {
                     return Err(EvalError("ratio value is NaN".to_owned()));
                 }
+                self.slate.say_ratio(moment.times, parameter);
                 let ratio = parameter.clamp(-1.0, 1.0);
                 for ((out, value), place) in out.iter_mut().zip(&self.of.out).zip(&self.places) {
                     let taken = if ratio >= 0.0 {
@@ -330,7 +332,8 @@ fn count_of(parameter: f64) -> Result<usize, EvalError> {
     }
     if parameter >= counted(usize::MAX) {
         return Err(EvalError(format!(
-            "scalar value {parameter} overflows int64"
+            "scalar value {} overflows int64",
+            shown(parameter)
         )));
     }
     #[allow(

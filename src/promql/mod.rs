@@ -53,5 +53,17 @@ fn written(value: f64) -> String {
     value.to_string()
 }
 
+/// A number as Go's `%g` and `%v` show it: shortest, with an exponent where it is large or small.
+fn shown(value: f64) -> String {
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !value.is_finite() || (-4..6).contains(&exponent) || value == 0.0 {
+        return written(value);
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
+}
+
 /// How far back an instant selector looks for its newest sample, in milliseconds.
 const LOOKBACK: i64 = 5 * 60 * 1000;

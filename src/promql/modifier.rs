@@ -1,6 +1,6 @@
 //! `anchored` and `smoothed` as they are written: which selector they stand behind.
 //!
-//! The parser crate does not know them. They are taken out of the text, and a matcher that matches everything is left in
+//! The parser crate does not know them, but keeps them as words of its own. They are taken out of the text, and a matcher that matches everything is left in
 //! the selector to say which of them it was.
 
 use std::ops::Range;
@@ -35,8 +35,13 @@ pub(super) fn changes(
     let matcher = format!("{MARKER}=~\"{}|\"", edges.name());
     let mark = match found {
         Selector::Name(at) => {
-            let end = tokens[at].span.end;
-            (end..end, format!("{{{matcher}}}"))
+            let Range { start, end } = tokens[at].span.clone();
+            let word = &text[start..end];
+            if Edges::named(word).is_some() {
+                (start..end, format!("{{\"{word}\",{matcher}}}"))
+            } else {
+                (end..end, format!("{{{matcher}}}"))
+            }
         }
         Selector::Braces(open) => {
             let end = tokens[open].span.end;
@@ -46,6 +51,64 @@ pub(super) fn changes(
     };
     Ok(Some([mark, (span, String::new())]))
 }
+
+/// The change that quotes the word at `index` where it is the name of a metric or of a label; `open`: the bracket it
+/// stands in. `None` for what is no such word, and where no name may stand.
+pub(super) fn name(
+    text: &str,
+    tokens: &[Token],
+    index: usize,
+    open: Option<&usize>,
+) -> Option<Change> {
+    let behind = Behind { text, tokens };
+    let span = tokens[index].span.clone();
+    let word = &text[span.clone()];
+    Edges::named(word)?;
+    let bracket = open.map_or("", |open| behind.word(*open));
+    if bracket == "{" || open.is_some_and(|open| behind.groups(*open)) {
+        return Some((span, format!("\"{word}\"")));
+    }
+    let named = match index.checked_sub(1) {
+        None => true,
+        Some(before) => match tokens[before].piece {
+            Piece::Close => behind.groups(behind.partner(before)),
+            Piece::Word => behind.is(before, &BETWEEN),
+            Piece::Open | Piece::Operator | Piece::Mark => true,
+            Piece::Number | Piece::Text => false,
+        },
+    };
+    let next = tokens.get(index + 1).map(|it| it.span.clone());
+    let next = next.map_or("", |it| &text[it]);
+    match next {
+        _ if !named || bracket == "[" => None,
+        "(" => None,
+        "{" => {
+            let end = tokens[index + 1].span.end;
+            Some((span.start..end, format!("{{\"{word}\",")))
+        }
+        _ => Some((span, format!("{{\"{word}\"}}"))),
+    }
+}
+
+/// Words between operands.
+const BETWEEN: [&str; 7] = [
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "bool",
+    "group_left",
+    "group_right",
+];
+/// Words before labels in brackets.
+const GROUPING: [&str; 6] = [
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+];
 
 /// The expression with markers as people write it: the word stands behind the selector's range.
 pub(super) fn unmarked(mut text: String) -> String {
@@ -120,6 +183,12 @@ impl Behind<'_> {
             .any(|it| self.word(index).eq_ignore_ascii_case(it))
     }
 
+    /// Whether the bracket holds the labels of a grouping.
+    fn groups(&self, open: usize) -> bool {
+        let before = open.checked_sub(1);
+        before.is_some_and(|it| self.is(it, &GROUPING))
+    }
+
     /// The selector that ends, with its range, `@` and `offset`, before the token at `end`.
     fn selector(&self, mut end: usize) -> Result<Option<Selector>, ParseError> {
         let modifier = end;
@@ -142,6 +211,7 @@ impl Behind<'_> {
                     Some(end) => end,
                     None => return Ok(None),
                 },
+                (Piece::Word, _) if last > 0 && self.is(last, &BETWEEN) => return Ok(None),
                 (Piece::Word, word) => {
                     if Edges::named(word).is_some() && self.selector(last)?.is_some() {
                         return Err(self.wrong(modifier, "stands behind another such word"));

@@ -6,7 +6,7 @@
 use super::node::{Kind, Node, Times};
 use super::range::Source;
 use super::scalar::Scalar;
-use super::written;
+use super::shown;
 
 /// Most things that one node says of one evaluation.
 const SAYINGS_MAX: usize = 16;
@@ -43,6 +43,8 @@ impl Place {
 pub(super) enum Saying {
     /// A quantile that is no share.
     Quantile(f64),
+    /// A ratio beyond one.
+    Ratio(f64),
     /// A rate of what is named like a gauge; the number of its name.
     Gauge(usize),
     /// Buckets without a bound that can be read; the number of their name and bound.
@@ -86,6 +88,12 @@ impl Slate {
         }
     }
 
+    pub fn say_ratio(&mut self, times: Times, ratio: f64) {
+        if ratio.abs() > 1.0 {
+            self.say(times, Saying::Ratio(ratio));
+        }
+    }
+
     /// `gauges` and `unbounded` are what a saying's number counts.
     fn tell(
         &self,
@@ -100,6 +108,7 @@ impl Slate {
         for saying in &self.said {
             let note = match *saying {
                 Saying::Quantile(quantile) => quantile_note(quantile, self.number),
+                Saying::Ratio(ratio) => ratio_note(ratio, self.number),
                 Saying::Gauge(name) => gauge_note(&gauges[name].0, self.series),
                 Saying::Unbounded(name) => {
                     let (name, bound) = &unbounded[name];
@@ -125,7 +134,9 @@ const RAISED: &str = "input to histogram_quantile needed to be fixed for monoton
 impl Saying {
     fn is(self, other: Self) -> bool {
         match (self, other) {
-            (Self::Quantile(a), Self::Quantile(b)) => a.to_bits() == b.to_bits(),
+            (Self::Quantile(a), Self::Quantile(b)) | (Self::Ratio(a), Self::Ratio(b)) => {
+                a.to_bits() == b.to_bits()
+            }
             (Self::Gauge(a), Self::Gauge(b)) | (Self::Unbounded(a), Self::Unbounded(b)) => a == b,
             (Self::Raised, Self::Raised) => true,
             _ => false,
@@ -142,8 +153,14 @@ fn note(warns: bool, text: &str, Place { line, column }: Place) -> Note {
 }
 
 pub(super) fn quantile_note(quantile: f64, place: Place) -> Note {
-    let quantile = written(quantile);
+    let quantile = shown(quantile);
     let text = format!("quantile value should be between 0 and 1, got {quantile}");
+    note(true, &text, place)
+}
+
+pub(super) fn ratio_note(ratio: f64, place: Place) -> Note {
+    let (shown, cap) = (shown(ratio), ratio.signum());
+    let text = format!("ratio value should be between -1 and 1, got {shown}, capping to {cap}");
     note(true, &text, place)
 }
 

@@ -4,7 +4,7 @@
 //! - Arithmetic where a duration stands (`[5m + 1m]`, `offset (2 * 30s)`, `[max_of(step(), 1m)]`) becomes the duration.
 //! - Raw strings that hold a backslash are quoted, numbers lose their `_` ([`literal`]), and patterns that only Go knows
 //!   are written in other characters ([`pattern`]).
-//! - `anchored` and `smoothed` become a marker in their selector ([`modifier`]).
+//! - `anchored` and `smoothed` become a marker in their selector, and are quoted where they are names ([`modifier`]).
 //! - The selector of `info(v, {…})` may match the empty text; a marker in it keeps the parser from refusing that.
 
 use super::explain;
@@ -60,10 +60,6 @@ pub(super) fn rewritten(
                 let close = partner(text, tokens, index);
                 ranges(text, &tokens[index + 1..close], query, &mut changes)?;
             }
-            "(" => brackets.push(index),
-            ")" => {
-                brackets.pop();
-            }
             "{" if is_info(text, tokens, &brackets, index) => {
                 let close = tokens
                     .get(index + 1)
@@ -82,11 +78,21 @@ pub(super) fn rewritten(
                 let span = token.span.clone();
                 changes.extend(literal::readable(word, &span)?.map(|new| (span, new)));
             }
-            _ => changes.extend(
-                modifier::changes(text, tokens, index)?
-                    .into_iter()
-                    .flatten(),
-            ),
+            _ => match modifier::changes(text, tokens, index)? {
+                Some(marking) => {
+                    // What is marked may be a name that was written anew.
+                    changes.retain(|(span, _)| *span != marking[0].0);
+                    changes.extend(marking);
+                }
+                None => changes.extend(modifier::name(text, tokens, index, brackets.last())),
+            },
+        }
+        match token.piece {
+            Piece::Open => brackets.push(index),
+            Piece::Close => {
+                brackets.pop();
+            }
+            _ => {}
         }
     }
     if changes.is_empty() {

@@ -100,6 +100,26 @@ fn quantiles_that_are_no_shares() {
 }
 
 #[test]
+fn ratios_beyond_one() {
+    let window = window(&[("a", 1.0), ("two", 2.0)], 3);
+    let ratio = |value: &str, cap: i32, place: &str| {
+        format!(
+            "PromQL warning: ratio value should be between -1 and 1, got {value}, capping to {cap} ({place})"
+        )
+    };
+    check(&window, "limit_ratio(2, a)", &[ratio("2", 1, "1:13")]);
+    check(&window, "limit_ratio(-2, a)", &[ratio("-2", -1, "1:13")]);
+    check(
+        &window,
+        "limit_ratio(1, a) or limit_ratio by (le) (-scalar(two) * 1e6, nope)",
+        &[ratio("-2e+06", -1, "1:43")],
+    );
+    check(&window, "limit_ratio(-1, a)", &[]);
+    let expr = Expr::parse("limit_ratio(1.5, a)").unwrap();
+    assert_eq!(expr.notes()[0].text, ratio("1.5", 1, "1:13"));
+}
+
+#[test]
 fn buckets_that_are_none_or_fall() {
     let window = window(
         &[

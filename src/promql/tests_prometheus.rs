@@ -481,3 +481,69 @@ fn what_is_formatted_means_the_same() {
         assert!(pretty(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn numbers_in_messages_are_those_of_go() {
+    let window = window(&[("a", 1.0)]);
+    let fault = "failed: scalar value 1e+300 overflows int64";
+    check(
+        &window,
+        &[("topk(1e300, a)", fault), ("limitk(1e300, a)", fault)],
+    );
+}
+
+#[test]
+fn words_of_modifiers_are_names_too() {
+    let window = window(&[
+        ("anchored{a=b}", 1.0),
+        ("smoothed{anchored=x}", 2.0),
+        ("Anchored", 3.0),
+        ("p{anchored=x,smoothed=y}", 4.0),
+    ]);
+    check(
+        &window,
+        &[
+            ("anchored", "anchored{a=\"b\"} 1"),
+            ("smoothed smoothed", "smoothed{anchored=\"x\"} 2"),
+            ("anchored{a=\"b\"} @ 0 smoothed", "anchored{a=\"b\"} 1"),
+            ("anchored{}", "anchored{a=\"b\"} 1"),
+            ("anchored{} smoothed offset 0s", "anchored{a=\"b\"} 1"),
+            ("Anchored + 1", "{} 4"),
+            ("-(anchored)", "{a=\"b\"} -1"),
+            ("changes(anchored[5m] anchored)", "{a=\"b\"} 0"),
+            ("sum by (anchored) (p)", "{anchored=\"x\"} 4"),
+            (
+                "sum(p) by (smoothed, anchored)",
+                "{anchored=\"x\",smoothed=\"y\"} 4",
+            ),
+            (
+                "p{anchored=\"x\",smoothed!=\"\"}",
+                "p{anchored=\"x\",smoothed=\"y\"} 4",
+            ),
+            (
+                "p{anchored=~\"x.*\"} * on (anchored) smoothed",
+                "{anchored=\"x\"} 8",
+            ),
+            (
+                "p * on (anchored) group_left smoothed",
+                "{anchored=\"x\",smoothed=\"y\"} 8",
+            ),
+            ("nope or anchored", "anchored{a=\"b\"} 1"),
+            ("1 == bool anchored", "{a=\"b\"} 1"),
+            ("2 * anchored unless Anchored", "{a=\"b\"} 2"),
+        ],
+    );
+    for text in [
+        "anchored anchored smoothed",
+        "sum(p) anchored",
+        "anchored(p)",
+        "rate(p[anchored])",
+        "1 anchored",
+    ] {
+        assert!(Expr::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(
+        pretty("sum by (anchored) (smoothed{anchored=\"x\"})").unwrap(),
+        "sum by (anchored) ({__name__=\"smoothed\",anchored=\"x\"})",
+    );
+}

@@ -8,7 +8,7 @@ use crate::promql::node::{Binding, Moment, Node, bind_scalar};
 use crate::promql::notes::{Saying, Slate};
 use crate::promql::plan::EvalError;
 use crate::promql::scalar::Scalar;
-use crate::promql::written;
+use crate::promql::shown;
 
 /// Series that differ only in `le` make one histogram; series without a readable `le` are left out.
 #[derive(Clone, Debug)]
@@ -208,20 +208,12 @@ fn coalesce(buckets: &mut Vec<(f64, f64)>, bound: f64, count: f64) {
 
 /// A number as a label of `OpenMetrics` holds it: never a whole one without a point or an exponent.
 fn open_metrics(value: f64) -> String {
-    if !value.is_finite() {
-        return written(value);
-    }
     if value == 0.0 {
         return "0.0".to_owned();
     }
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..6).contains(&exponent) {
-        return format!("{value:?}");
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.abs())
+    let text = shown(value);
+    let whole = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    if whole { text + ".0" } else { text }
 }
 
 /// Prometheus' `BucketQuantile`: linear within the bucket, the highest finite bound at most, NaN without `+Inf`.

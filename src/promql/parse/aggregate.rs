@@ -32,14 +32,17 @@ impl Reader<'_> {
         };
         let place = match operation {
             Operation::Quantile => self.places("quantile").place(0),
+            Operation::LimitRatio => self.places("limit_ratio").place(0),
             _ => Place::default(),
         };
         let parameter = match &aggregate.param {
             Some(parameter) => Some(self.scalar(parameter)?),
             None => None,
         };
-        if let (Operation::Quantile, Some(quantile)) = (operation, &parameter) {
-            self.note_quantile(quantile, place);
+        match (operation, &parameter) {
+            (Operation::Quantile, Some(quantile)) => self.note_quantile(quantile, place),
+            (Operation::LimitRatio, Some(ratio)) => self.note_ratio(ratio, place),
+            _ => {}
         }
         let grouping = grouping(aggregate.modifier.as_ref(), Grouping::By(Vec::new()));
         let of = self.vector(&aggregate.expr)?;

@@ -27,6 +27,13 @@ impl Reader<'_> {
         }
     }
 
+    /// A ratio beyond one.
+    pub(super) fn note_ratio(&mut self, ratio: &Scalar, place: Place) {
+        if let Some(value) = ratio.constant().filter(|it| it.abs() > 1.0) {
+            self.notes.push(notes::ratio_note(value, place));
+        }
+    }
+
     /// Where the arguments stand of the call of `name` that is read next.
     pub(super) fn places(&mut self, name: &str) -> Arguments {
         self.places.next(self.text, &self.tokens, name)
