@@ -143,7 +143,11 @@ pub fn rules(
             let found = lints.faults.len() + usize::from(unknown.is_some());
             let found = counted(found, "warning");
             if !names.is_empty() {
-                let _ = writeln!(text, "{}: ok: {}; {found}", names.join(", "), size(&rules));
+                let checked = match names.len() {
+                    0..=3 => names.join(", "),
+                    many => format!("{many} files"),
+                };
+                let _ = writeln!(text, "{checked}: ok: {}; {found}", size(&rules));
             }
             Report { text, code }
         }
