@@ -230,13 +230,8 @@ impl Found {
 
 fn matchers_of(selector: &str) -> Result<Matchers, AskError> {
     let expr = Expr::parse(selector).map_err(bad_data(selector))?;
-    match &expr.selectors()[..] {
-        [(one, _)] if expr.is_selector() => Ok(one.clone()),
-        _ => {
-            let text = format!("`{selector}` is not one series selector");
-            Err(AskError::BadData(text))
-        }
-    }
+    let one = expr.selector().cloned();
+    one.ok_or_else(|| AskError::BadData(format!("`{selector}` is not one series selector")))
 }
 
 /// Says what is wrong with `text`, and where by line and column (bytes, from 1) as Prometheus does, where that is known.

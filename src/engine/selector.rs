@@ -8,15 +8,12 @@ use crate::promql::Matchers;
 pub struct Selector(Matchers);
 
 impl Selector {
-    /// `None` where the text is not one series selector. The parser recurses, and only the core has the stack for any
-    /// text: give it what the core has read before, as a [`super::Question`].
+    /// `None` where the text is not one series selector. The parser recurses, and not every thread has the stack for any
+    /// text: give it what was answered before, as a [`super::Question`].
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let expr = Expr::parse(text).ok()?;
-        match &expr.selectors()[..] {
-            [(one, _)] if expr.is_selector() => Some(Self(one.clone())),
-            _ => None,
-        }
+        expr.selector().cloned().map(Self)
     }
 
     #[must_use]

@@ -100,10 +100,13 @@ impl Expr {
         &self.rated
     }
 
-    /// Whether it is a series selector and nothing else.
+    /// Its matchers, where it is one series selector and nothing else.
     #[must_use]
-    pub fn is_selector(&self) -> bool {
-        matches!(&self.root, Root::Vector(node) if matches!(node.kind, Kind::Newest(_)))
+    pub fn selector(&self) -> Option<&Matchers> {
+        match (&self.root, &self.selectors[..]) {
+            (Root::Vector(node), [(one, _)]) if matches!(node.kind, Kind::Newest(_)) => Some(one),
+            _ => None,
+        }
     }
 
     /// Whether labels of the result come from values.

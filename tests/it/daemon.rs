@@ -370,3 +370,33 @@ fn a_heavy_question_holds_nobody_up() {
         "{counted} of 20 scrapes were judged meanwhile"
     );
 }
+
+/// Stopped while an alert was pending, and continued when all is well again: the time in between counts for nothing.
+#[test]
+fn a_pause_rolls_nothing_back() {
+    const QUIET: &str = "clock = \"rollout\"\n[[phase]]\nname = \"watch\"\nfrom = \"0s\"\nuntil = \"1h\"\nrollback = \"armed\"\n";
+    const GROUP: &str = "groups:\n- name: g\n  interval: 100ms\n  rules:\n  - {alert: Broken, expr: broken == 1, for: 3s, labels: {gated_do: rollback}}\n";
+    let exporter = Exporter::start(true);
+    let receiver = Receiver::start(|_, _| Said::Status(200));
+    let config = config(&[&exporter.url()], &receiver.url(), &told("2"));
+    let house = House::new(&config, QUIET);
+    fs::write(house.path("rules.yml"), GROUP).unwrap();
+    let daemon = house.start();
+    eventually("pending", || {
+        let alerts = daemon.get("/api/v1/alerts").json();
+        alerts["data"]["alerts"][0]["state"] == "pending"
+    });
+    daemon.signal("STOP");
+    exporter.set(false);
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    daemon.signal("CONT");
+    eventually("missed", || {
+        daemon.log().contains("rule group iterations missed")
+    });
+    eventually("well", || {
+        let alerts = daemon.get("/api/v1/alerts").json();
+        alerts["data"]["alerts"] == Value::Array(Vec::new())
+    });
+    assert_eq!(daemon.decisions(), Vec::<Value>::new());
+    assert_eq!(receiver.taken(), 0);
+}
