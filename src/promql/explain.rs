@@ -191,10 +191,12 @@ impl Words<'_> {
 
     /// Whether the word or bracket at `at` is the head of what follows: `sum by (a)`, `by (a) (…)`, `bool 1`, `on (a) b`.
     fn headed(&self, at: usize) -> bool {
-        if self.at(at) != ")" {
-            return false;
-        }
         // `sum by (a) (b)`, `x * on (a) y`: the bracket belongs to the grouping.
+        self.closes(at, &GROUPING)
+    }
+
+    /// Whether the token at `at` closes the bracket behind one of these words.
+    fn closes(&self, at: usize, words: &[&str]) -> bool {
         let mut depth = 0_usize;
         for index in (0..=at).rev() {
             match self.at(index) {
@@ -203,7 +205,7 @@ impl Words<'_> {
                 _ => {}
             }
             if depth == 0 {
-                return index > 0 && self.is(index - 1, &GROUPING);
+                return index < at && index > 0 && self.is(index - 1, words);
             }
         }
         false
@@ -305,21 +307,7 @@ impl Words<'_> {
 
     /// Whether this token ends what a `by` may follow: the word of an aggregation, or its bracket.
     fn aggregates(&self, at: usize) -> bool {
-        if self.at(at) != ")" {
-            return self.is(at, &AGGREGATIONS);
-        }
-        let mut depth = 0_usize;
-        for index in (0..=at).rev() {
-            match self.at(index) {
-                ")" => depth += 1,
-                "(" => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth == 0 {
-                return index > 0 && self.is(index - 1, &AGGREGATIONS);
-            }
-        }
-        false
+        self.is(at, &AGGREGATIONS) || self.closes(at, &AGGREGATIONS)
     }
 }
 
