@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use gated::engine::{
-    Columns, Engine, Input, Judging, Receiver, Restored, RollbackMode, RollbackPolicy,
+    Columns, Engine, Input, Judging, OnDoubt, Receiver, Restored, RollbackMode, RollbackPolicy,
     RolloutPolicy, Scrape, Settings, TargetInfo, ToldRollout,
 };
 use gated::model::{Labels, Slot, TargetId, Timestamp};
@@ -83,6 +83,8 @@ fn settings() -> Settings {
             name: "deployer".into(),
             give_up_after: Duration::from_secs(86_400),
             events: Vec::new(),
+            on_doubt: OnDoubt::Resend,
+            confirm_within: None,
         }],
         alerting: None,
         external_url: None,

@@ -157,6 +157,7 @@ impl Engine {
             labels: self.settings.labels.clone(),
             expires_at: rollback.then(|| at + self.settings.rollback.give_up_after),
             external_url: self.settings.external_url.clone(),
+            incident: None,
         };
         out.push(Effect::Record(Record::Owed(
             Box::new(delivery.clone()),
@@ -352,6 +353,16 @@ impl Engine {
                     ""
                 };
                 (Answer::Nothing, format!("{reason}{doubt}"))
+            }
+            Attempted::Ran { code: 0, .. } => (
+                Answer::Status {
+                    status: 200,
+                    retry_after: None,
+                },
+                "exit code 0".to_owned(),
+            ),
+            Attempted::Ran { code, output } => {
+                (Answer::Failed, format!("exit code {code}: {output}"))
             }
         };
         let (receiver, attempt) = (delivery.receiver.clone(), delivery.attempts);

@@ -186,4 +186,6 @@ pub enum Attempted {
     },
     /// Nothing came back. `reached` when the request may have arrived (the answer was lost).
     NoAnswer { reason: String, reached: bool },
+    /// A command ended by itself, with this exit code; 0 is success. `output`: its end, escaped, 500 bytes at most.
+    Ran { code: i32, output: String },
 }

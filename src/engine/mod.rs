@@ -33,7 +33,7 @@ pub use interest::Interest;
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;
 pub use settings::{
-    Alerting, Judging, Receiver, Restored, RestoredAlert, RestoredGroup, RestoredTrigger,
+    Alerting, Judging, OnDoubt, Receiver, Restored, RestoredAlert, RestoredGroup, RestoredTrigger,
     RollbackMode, RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
 };
 pub use snapshot::{

@@ -120,6 +120,18 @@ pub struct Receiver {
     pub give_up_after: Duration,
     /// What it is told of; empty: everything.
     pub events: Vec<NoticeKind>,
+    pub on_doubt: OnDoubt,
+    /// An answer of 2xx counts once the receiver has confirmed it, within this long; `None`: at once.
+    pub confirm_within: Option<Duration>,
+}
+
+/// What becomes of a delivery whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDoubt {
+    /// Send it again: the receiver drops what it has had under this key.
+    Resend,
+    /// Ask a person: the receiver ignores the key, and a second undo undoes the undo.
+    Hold,
 }
 
 impl Receiver {

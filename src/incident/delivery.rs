@@ -13,6 +13,8 @@ pub enum Answer {
         retry_after: Option<Duration>,
     },
     Nothing,
+    /// A command failed.
+    Failed,
 }
 
 /// What follows from it.
@@ -48,7 +50,7 @@ pub fn after(key: &DeliveryKey, attempt: u32, answer: Answer, at: Timestamp) -> 
             retry_after.map_or_else(|| backoff(FIRST, key, attempt), |told| told.min(LONGEST)),
             false,
         ),
-        Answer::Status { .. } => (backoff(REFUSED, key, attempt), true),
+        Answer::Status { .. } | Answer::Failed => (backoff(REFUSED, key, attempt), true),
         Answer::Nothing => (backoff(FIRST, key, attempt), false),
     };
     Next::Retry {

@@ -44,6 +44,11 @@ text_id! {
     DeliveryKey
 }
 
+text_id! {
+    /// One incident: `inc_` and a hash of what it is about and when it opened.
+    IncidentId
+}
+
 impl DecisionId {
     /// The once-only id of a rollout's rollback: nothing but service, environment and rollout goes into it,
     /// so no second ledger and no second replica that knows the rollout can give another.
@@ -59,6 +64,13 @@ impl DecisionId {
     #[must_use]
     pub fn other(parts: &[&str]) -> Self {
         Self(format!("dec_{}", digest(parts)))
+    }
+}
+
+impl IncidentId {
+    #[must_use]
+    pub fn new(parts: &[&str]) -> Self {
+        Self(format!("inc_{}", digest(parts)))
     }
 }
 

@@ -10,13 +10,13 @@ pub mod sample;
 pub mod time;
 mod unit;
 
-pub use id::{DecisionId, DeliveryKey, RolloutId, Slot, TargetId};
+pub use id::{DecisionId, DeliveryKey, IncidentId, RolloutId, Slot, TargetId};
 pub use labels::Labels;
 pub use metadata::{Metadata, MetricKind};
 pub use ratio::Ratio;
 pub use record::{
-    Action, Decision, Delivery, DeliveryState, Guard, GuardAnswer, Notice, NoticeKind, Reading,
-    Rollout, RolloutEnd, Severity, Status, Unit, Verdict,
+    Action, Decision, Delivery, DeliveryState, Guard, GuardAnswer, Notice, NoticeIncident,
+    NoticeKind, Reading, Rollout, RolloutEnd, Severity, Status, Unit, Verdict,
 };
 pub use sample::{STALE, is_stale};
 pub use time::Timestamp;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::{DecisionId, DeliveryKey, RolloutId, Timestamp};
+use super::{DecisionId, DeliveryKey, IncidentId, RolloutId, Timestamp};
 
 /// An enum whose variants have one spelling everywhere: in files, JSON, SQL and labels.
 macro_rules! words {
@@ -100,7 +100,15 @@ words! {
     /// The `type` of a webhook body.
     NoticeKind {
         RollbackRequested = "gated.rollback.requested",
+        /// A rollback will be sent when the time for a veto is over.
+        RollbackAnnounced = "gated.rollback.announced",
         RollbackCancelled = "gated.rollback.cancelled",
+        /// What had tripped has recovered after the rollback.
+        RollbackVerified = "gated.rollback.verified",
+        /// What had tripped is as bad as before it.
+        RollbackIneffective = "gated.rollback.ineffective",
+        /// There is no value to see by whether it helped.
+        RollbackUnverified = "gated.rollback.unverified",
         EscalationRaised = "gated.escalation.raised",
         IncidentResolved = "gated.incident.resolved",
         Notification = "gated.notification",
@@ -243,6 +251,20 @@ pub struct Notice {
     pub expires_at: Option<Timestamp>,
     /// Where people reach gated, without a slash at the end; links are left out without it.
     pub external_url: Option<String>,
+    /// The incident that it belongs to, and whom it calls.
+    pub incident: Option<NoticeIncident>,
+}
+
+/// What a notice says of its incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeIncident {
+    pub id: IncidentId,
+    /// Step of the escalation path, from 1; `None` where nobody in particular is called.
+    pub level: Option<u32>,
+    /// Who stands at that step: `on-call engineer`.
+    pub role: Option<String>,
+    /// Who has acknowledged it.
+    pub acknowledged_by: Option<String>,
 }
 
 /// One request owed to one receiver.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::spelled;
 use crate::engine::{
-    Call, Columns, Effect, Engine, Input, Judging, Receiver, Record, Restored, RollbackMode,
-    RollbackPolicy, RolloutPolicy, Scrape, ScrapeError, ScrapeFault, Settings, TargetInfo,
+    Call, Columns, Effect, Engine, Input, Judging, OnDoubt, Receiver, Record, Restored,
+    RollbackMode, RollbackPolicy, RolloutPolicy, Scrape, ScrapeError, ScrapeFault, Settings,
+    TargetInfo,
 };
 use crate::model::{
     Action, Decision, Guard, Labels, STALE, Severity, Slot, Status, TargetId, Timestamp, Verdict,
@@ -213,6 +214,8 @@ impl Stage {
                 name: HOOK.to_owned(),
                 give_up_after: minutes(15),
                 events: Vec::new(),
+                on_doubt: OnDoubt::Resend,
+                confirm_within: None,
             }],
             alerting: None,
             external_url: None,

@@ -49,6 +49,14 @@ struct Data {
     asked: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged_by: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -69,6 +77,7 @@ struct Links {
 /// The bytes that tell a receiver of `notice`: one line of JSON, keys in the documented order.
 pub fn render(notice: &Notice) -> Vec<u8> {
     let decision = &notice.decision;
+    let incident = notice.incident.as_ref();
     let body = Body {
         r#type: notice.kind.word(),
         timestamp: notice.at.to_string(),
@@ -94,6 +103,12 @@ pub fn render(notice: &Notice) -> Vec<u8> {
             }),
             asked: (decision.asked != decision.action).then(|| decision.asked.word()),
             refused_by: decision.refused_by.map(Guard::word),
+            incident: incident.map(|it| it.id.to_string()),
+            level: incident.and_then(|it| it.level),
+            role: incident.and_then(|it| it.role.as_deref()).map(name),
+            acknowledged_by: incident
+                .and_then(|it| it.acknowledged_by.as_deref())
+                .map(name),
         },
     };
     serde_json::to_vec(&body).expect("keys are words and numbers are finite")

@@ -129,6 +129,7 @@ impl Webhook {
         let class = match &outcome {
             Attempted::Answered { status, .. } => format!("{}xx", status / 100),
             Attempted::NoAnswer { .. } => "no_answer".to_owned(),
+            Attempted::Ran { code, .. } => format!("exit_{code}"),
         };
         metrics::counter!(WEBHOOK_ATTEMPTS, "receiver" => self.name.clone(), "outcome" => class)
             .increment(1);

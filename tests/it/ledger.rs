@@ -72,6 +72,7 @@ fn notice(decision: Decision) -> Notice {
         labels: BTreeMap::new(),
         expires_at: None,
         external_url: None,
+        incident: None,
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gated::engine::{
-    Alerting, Attempted, Call, Columns, Effect, Engine, Event, Input, Judging, Receiver, Record,
-    Restored, RollbackMode, RollbackPolicy, RolloutPolicy, Scrape, ScrapeError, ScrapeFault,
-    Settings, Snapshot, TargetInfo, VerdictState,
+    Alerting, Attempted, Call, Columns, Effect, Engine, Event, Input, Judging, OnDoubt, Receiver,
+    Record, Restored, RollbackMode, RollbackPolicy, RolloutPolicy, Scrape, ScrapeError,
+    ScrapeFault, Settings, Snapshot, TargetInfo, VerdictState,
 };
 use gated::model::{Decision, DeliveryKey, Labels, NoticeKind, Slot, TargetId, Timestamp};
 use gated::runbook::{Source, load};
@@ -84,6 +84,8 @@ pub fn settings(rules: &str) -> Settings {
         name: name.into(),
         give_up_after: Duration::from_secs(86_400),
         events: Vec::new(),
+        on_doubt: OnDoubt::Resend,
+        confirm_within: None,
     };
     Settings {
         service: "api".into(),

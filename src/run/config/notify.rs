@@ -6,20 +6,13 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::{nearest, path};
-use crate::engine::{Alerting, Receiver};
+use crate::engine::{Alerting, OnDoubt, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
 use crate::sink::{Secret, SecretUrl, WebhookConfig};
 
 /// Kinds of later versions that a file may name already.
-const LATER_EVENTS: [&str; 6] = [
-    "gated.rollback.announced",
-    "gated.rollback.verified",
-    "gated.rollback.ineffective",
-    "gated.rollback.unverified",
-    "gated.report.ready",
-    "gated.test",
-];
+const LATER_EVENTS: [&str; 2] = ["gated.report.ready", "gated.test"];
 
 /// Headers that every attempt has already.
 const RESERVED: [&str; 7] = [
@@ -58,6 +51,8 @@ impl Webhook {
             name: self.name.clone(),
             give_up_after: self.give_up_after,
             events: self.events.clone(),
+            on_doubt: OnDoubt::Resend,
+            confirm_within: None,
         }
     }
 
