@@ -9,7 +9,9 @@ use super::Record;
 use super::engine::DECISIONS_SHOWN_MAX;
 use super::engine::Engine;
 use super::triggers::Handled;
+use crate::gate::Before;
 use crate::gate::Facts;
+use crate::gate::Predates;
 use crate::gate::ask;
 use crate::model::Action;
 use crate::model::Decision;
@@ -64,7 +66,7 @@ impl Engine {
         let rules = Arc::clone(&self.settings.rules);
         let phase = &rules.phases[place.0];
         let trigger = &phase.triggers[place.1];
-        let guards = self.guards(trigger, &phase.name, phase.armed, at);
+        let guards = self.guards((t, series), trigger, &phase.name, phase.armed, at);
         let refused_by = guards
             .last()
             .filter(|answer| !answer.passed)
@@ -92,9 +94,10 @@ impl Engine {
         }
     }
 
-    /// The guards' answers for what `trigger` asks; none are asked for anything but a rollback.
+    /// The guards' answers for what `trigger` asks, for one of its series; none are asked for anything but a rollback.
     pub(super) fn guards(
         &self,
+        (t, series): (usize, &str),
         trigger: &Trigger,
         phase: &str,
         phase_armed: bool,
@@ -108,14 +111,18 @@ impl Engine {
                 note,
             }];
         }
-        self.guards_for(trigger.action, None, phase, phase_armed, at)
+        if trigger.action != Action::Rollback {
+            return Vec::new();
+        }
+        let before = self.predates(t, trigger, series);
+        self.guards_for(trigger.action, &before, phase, phase_armed, at)
     }
 
-    /// As [`Engine::guards`], for what asks for `action` and was so before the rollout had settled, at this moment.
+    /// As [`Engine::guards`], for what asks for `action` and was so before the rollout as `before` says.
     pub(super) fn guards_for(
         &self,
         action: Action,
-        predates: Option<Timestamp>,
+        before: &Before,
         phase: &str,
         phase_armed: bool,
         at: Timestamp,
@@ -131,6 +138,9 @@ impl Engine {
         let cooldown = self.settings.rollback.cooldown;
         let last = self.rollbacks.iter().max().copied();
         let previewed = self.settings.preview.as_ref().map(|_| "the dry run");
+        let frozen = self.frozen(at);
+        let vetoed = current.and_then(|rollout| rollout.vetoed.as_ref());
+        let vetoed = vetoed.map(|said| format!("vetoed by {}: {}", said.by, said.reason));
         ask(Facts {
             rollout: current
                 .map(|rollout| rollout.version.as_str())
@@ -139,9 +149,19 @@ impl Engine {
             phase,
             phase_armed,
             irreversible: current.is_some_and(|rollout| rollout.irreversible),
-            predates,
+            frozen: frozen.as_deref(),
+            predates: match before {
+                Before::No(why) => Predates::No(why),
+                Before::Yes(why) => Predates::Yes(why),
+                Before::Unknown(why) => Predates::Unknown {
+                    why,
+                    allowed: current.is_none_or(|rollout| self.unknown_past_allowed(rollout)),
+                },
+            },
             returned_from: self.rollouts.returned_from(),
+            leader: None,
             held: self.held.as_deref(),
+            vetoed: vetoed.as_deref(),
             decided: decided.map(DecisionId::as_str),
             known_bad: self.rollouts.known_bad(),
             cooling: last

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::Attempted;
 use super::Effect;
 use super::Event;
+use super::OnDoubt;
 use super::Record;
 use super::engine::Engine;
 use crate::incident::Answer;
 use crate::incident::Next;
 use crate::incident::after;
+use crate::incident::again;
 use crate::model::Action;
 use crate::model::Decision;
 use crate::model::Delivery;
@@ -23,54 +25,95 @@ use crate::model::Timestamp;
 /// An attempt that could not be recorded is begun again after this long.
 const NOT_RECORDED_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Every delivery that is remembered; the open ones with whether an attempt is under way.
+/// Every delivery that is remembered.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub all: BTreeMap<DeliveryKey, Delivery>,
-    /// Attempts whose outcome has not come back. Not restored: after a crash nobody knows, so it is sent again.
-    in_flight: std::collections::BTreeSet<DeliveryKey>,
+    /// Receivers that do not answer, and when the next of what they are owed is tried: one at a time.
+    failing: BTreeMap<String, Timestamp>,
 }
 
 impl Outbox {
     pub fn restore(deliveries: Vec<Delivery>) -> Self {
-        let all = deliveries
-            .into_iter()
-            .map(|delivery| (delivery.key.clone(), delivery))
-            .collect();
+        let failed = deliveries
+            .iter()
+            .filter(|it| !it.is_settled() && it.attempts > 0);
+        let failing = failed.map(|it| (it.receiver.clone(), Timestamp::EPOCH));
         Self {
-            all,
-            ..Self::default()
+            failing: failing.collect(),
+            all: deliveries
+                .into_iter()
+                .map(|delivery| (delivery.key.clone(), delivery))
+                .collect(),
         }
     }
 
-    fn due(&self) -> impl Iterator<Item = (Timestamp, &Delivery)> {
-        self.all
+    /// When a delivery is to be attempted; `None` while it waits for another or for a word.
+    fn due(&self, delivery: &Delivery) -> Option<Timestamp> {
+        let DeliveryState::Owed { next } = delivery.state else {
+            return None;
+        };
+        let mut others = self
+            .all
             .values()
-            .filter_map(|delivery| match delivery.state {
-                DeliveryState::Owed { next } if !self.in_flight.contains(&delivery.key) => {
-                    Some((next, delivery))
-                }
-                _ => None,
-            })
+            .filter(|it| it.receiver == delivery.receiver && it.key != delivery.key);
+        let blocked = others.any(|it| match it.state {
+            // What is about the same comes in its order; else one at a time to who does not answer.
+            DeliveryState::UnderWay { .. } => {
+                it.decision == delivery.decision || self.failing.contains_key(&it.receiver)
+            }
+            DeliveryState::Owed { .. } => it.decision == delivery.decision && it.precedes(delivery),
+            DeliveryState::Unconfirmed { .. }
+            | DeliveryState::Held { .. }
+            | DeliveryState::Delivered { .. }
+            | DeliveryState::Cancelled { .. }
+            | DeliveryState::GivenUp { .. } => false,
+        });
+        let open = self.failing.get(&delivery.receiver).copied();
+        (!blocked).then(|| next.max(open.unwrap_or(next)))
     }
 
-    pub fn next_attempt(&self) -> Option<Timestamp> {
-        self.due().map(|(next, _)| next).min()
+    /// The delivery whose turn is first, and when.
+    fn next(&self) -> Option<(Timestamp, DeliveryKey)> {
+        let due = self.all.values().filter_map(|delivery| {
+            let DeliveryState::Owed { next } = delivery.state else {
+                return None;
+            };
+            Some((
+                self.due(delivery)?,
+                next,
+                delivery.created_at,
+                &delivery.key,
+            ))
+        });
+        due.min().map(|(at, _, _, key)| (at, key.clone()))
+    }
+
+    /// The next attempt, or the end of the time that a receiver has to confirm.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let unconfirmed = self
+            .all
+            .values()
+            .filter_map(|delivery| match delivery.state {
+                DeliveryState::Unconfirmed { until, .. } => Some(until),
+                _ => None,
+            });
+        unconfirmed.chain(self.next().map(|(at, _)| at)).min()
     }
 
     /// Its decision was not recorded, so it is not owed.
     pub fn forget(&mut self, key: &DeliveryKey) {
         self.all.remove(key);
-        self.in_flight.remove(key);
     }
 
     /// The attempt was not recorded, so it was not sent: it is due again.
     pub fn not_begun(&mut self, recorded: &Delivery, at: Timestamp) {
-        self.in_flight.remove(&recorded.key);
-        if let Some(delivery) = self.all.get_mut(&recorded.key)
-            && let DeliveryState::Owed { next } = &mut delivery.state
-        {
-            *next = at + NOT_RECORDED_RETRY;
+        let Some(delivery) = self.all.get_mut(&recorded.key) else {
+            return;
+        };
+        if let DeliveryState::Owed { .. } | DeliveryState::UnderWay { .. } = delivery.state {
+            let next = at + NOT_RECORDED_RETRY;
+            delivery.state = DeliveryState::Owed { next };
         }
     }
 
@@ -94,7 +137,11 @@ impl Engine {
                 if let Some(hook) = hook {
                     self.owe(decision, &hook, NoticeKind::RollbackRequested, at, out);
                 }
-                NoticeKind::Notification
+                if self.settings.rollback.veto.is_zero() {
+                    NoticeKind::Notification
+                } else {
+                    NoticeKind::RollbackAnnounced
+                }
             }
             Action::Escalate => NoticeKind::EscalationRaised,
             Action::Notify => NoticeKind::Notification,
@@ -131,6 +178,12 @@ impl Engine {
         if self.outbox.all.contains_key(&key) {
             return;
         }
+        let rollback = kind == NoticeKind::RollbackRequested;
+        let veto = if rollback {
+            self.settings.rollback.veto
+        } else {
+            std::time::Duration::ZERO
+        };
         let delivery = Delivery {
             key: key.clone(),
             decision: decision.id.clone(),
@@ -140,9 +193,9 @@ impl Engine {
             created_at: at,
             attempts: 0,
             last_error: None,
-            state: DeliveryState::Owed { next: at },
+            state: DeliveryState::Owed { next: at + veto },
+            log: Vec::new(),
         };
-        let rollback = kind == NoticeKind::RollbackRequested;
         let notice = Notice {
             kind,
             at,
@@ -155,7 +208,7 @@ impl Engine {
             service: self.settings.service.clone(),
             environment: self.settings.environment.clone(),
             labels: self.settings.labels.clone(),
-            expires_at: rollback.then(|| at + self.settings.rollback.give_up_after),
+            expires_at: rollback.then(|| at + self.patience(&delivery)),
             external_url: self.settings.external_url.clone(),
             incident: None,
         };
@@ -166,25 +219,51 @@ impl Engine {
         self.outbox.all.insert(key, delivery);
     }
 
+    /// After a start: an attempt that was under way may have arrived, or never left.
+    pub(super) fn resume_deliveries(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let mut under_way = Vec::new();
+        for delivery in self.outbox.all.values_mut() {
+            if let DeliveryState::UnderWay { since } = delivery.state {
+                // A gated that is killed over and over does not flood its receivers.
+                let next = match delivery.attempts {
+                    0 | 1 => at,
+                    attempt => again(&delivery.key, attempt, since),
+                };
+                delivery.state = DeliveryState::Owed { next };
+                under_way.push(delivery.clone());
+            }
+        }
+        for mut delivery in under_way {
+            let lost = "gated ended during the attempt (it may have arrived)";
+            delivery.note(at, lost);
+            if self.on_doubt(&delivery.receiver) == OnDoubt::Hold {
+                self.hold(delivery, lost, at, out);
+            } else {
+                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+                self.outbox.all.insert(delivery.key.clone(), delivery);
+            }
+        }
+    }
+
+    fn on_doubt(&self, receiver: &str) -> OnDoubt {
+        let mut receivers = self.settings.receivers.iter();
+        let known = receivers.find(|it| it.name == receiver);
+        known.map_or(OnDoubt::Hold, |it| it.on_doubt)
+    }
+
     /// Begins every attempt that is due, or ends the delivery where it is no longer right.
     pub(super) fn attempt_due(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        let due: Vec<DeliveryKey> = self
-            .outbox
-            .due()
-            .filter(|(next, _)| *next <= at)
-            .map(|(_, it)| it.key.clone())
-            .collect();
-        for key in due {
-            let delivery = self.outbox.all[&key].clone();
+        while let Some((_, key)) = self.outbox.next().filter(|(due, _)| *due <= at) {
+            let mut delivery = self.outbox.all[&key].clone();
             if let Some(state) = self.no_longer_right(&delivery, at) {
                 self.end(delivery, state, at, out);
                 continue;
             }
-            let delivery = self.outbox.all.get_mut(&key).expect("it is due");
             delivery.attempts += 1;
+            delivery.state = DeliveryState::UnderWay { since: at };
             let (receiver, attempt) = (delivery.receiver.clone(), delivery.attempts);
             out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-            self.outbox.in_flight.insert(key.clone());
+            self.outbox.all.insert(key.clone(), delivery);
             out.push(Effect::Tell(Event::DeliveryAttempt {
                 key: key.clone(),
                 receiver: receiver.clone(),
@@ -196,12 +275,67 @@ impl Engine {
                 attempt,
             });
         }
+        self.end_unconfirmed(at, out);
+    }
+
+    /// A receiver that answered and did not say that it acted has lost it.
+    fn end_unconfirmed(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let late = |it: &&Delivery| matches!(it.state, DeliveryState::Unconfirmed { until, .. } if until <= at);
+        let late: Vec<Delivery> = self.outbox.all.values().filter(late).cloned().collect();
+        for delivery in late {
+            let why = format!("{} answered and did not confirm it", delivery.receiver);
+            self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
+        }
+    }
+
+    /// Ends rollbacks that wait and are no longer right, without waiting for their turn.
+    pub(super) fn recheck_rollbacks(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let waits = |it: &&Delivery| {
+            it.kind == NoticeKind::RollbackRequested
+                && matches!(it.state, DeliveryState::Owed { .. })
+        };
+        let waiting: Vec<Delivery> = self.outbox.all.values().filter(waits).cloned().collect();
+        for delivery in waiting {
+            if let Some(why) = self.rollback_is_wrong(&delivery, at) {
+                self.end(delivery, DeliveryState::Cancelled { at, why }, at, out);
+            }
+        }
+    }
+
+    /// A delivery in doubt is settled by what runs: another version than the one to be rolled back is its doing.
+    pub(super) fn confirm_by_version(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let waits = |it: &&Delivery| {
+            it.kind == NoticeKind::RollbackRequested
+                && matches!(
+                    it.state,
+                    DeliveryState::Unconfirmed { .. } | DeliveryState::Held { .. }
+                )
+        };
+        let waiting: Vec<Delivery> = self.outbox.all.values().filter(waits).cloned().collect();
+        for mut delivery in waiting {
+            let rollout = delivery
+                .rollout
+                .as_ref()
+                .and_then(|id| self.rollouts.get(id));
+            let running = self.rollouts.running();
+            let (Some(rollout), Some(running)) = (rollout, running) else {
+                continue;
+            };
+            if running != rollout.version {
+                delivery.note(at, &format!("confirmed: version {running} is running"));
+                let status = match delivery.state {
+                    DeliveryState::Unconfirmed { status, .. } => status,
+                    _ => 0,
+                };
+                self.delivered(delivery, status, at, out);
+            }
+        }
     }
 
     /// How a delivery ends instead of being attempted; `None` when it is still right.
     fn no_longer_right(&self, delivery: &Delivery, at: Timestamp) -> Option<DeliveryState> {
         let rollback = delivery.kind == NoticeKind::RollbackRequested;
-        if rollback && let Some(why) = self.superseded(delivery) {
+        if rollback && let Some(why) = self.rollback_is_wrong(delivery, at) {
             return Some(DeliveryState::Cancelled { at, why });
         }
         let receiver = self
@@ -227,18 +361,18 @@ impl Engine {
     /// How long a delivery is tried.
     fn patience(&self, delivery: &Delivery) -> std::time::Duration {
         if delivery.kind == NoticeKind::RollbackRequested {
-            return self.settings.rollback.give_up_after;
+            return self.settings.rollback.veto + self.settings.rollback.give_up_after;
         }
         let receivers = &self.settings.receivers;
         let receiver = receivers.iter().find(|it| it.name == delivery.receiver);
         receiver.map_or(std::time::Duration::ZERO, |it| it.give_up_after)
     }
 
-    /// Why a rollback must not be sent any more.
-    fn superseded(&self, delivery: &Delivery) -> Option<String> {
+    /// Why a rollback must not be sent any more: whatever changed since it was decided.
+    fn rollback_is_wrong(&self, delivery: &Delivery, at: Timestamp) -> Option<String> {
         let id = delivery.rollout.as_ref()?;
-        match self.rollouts.current() {
-            Some(current) if current.id == *id => {}
+        let rollout = match self.rollouts.current() {
+            Some(current) if current.id == *id => current,
             Some(other) => {
                 return Some(format!(
                     "superseded: rollout of {} has begun",
@@ -246,9 +380,38 @@ impl Engine {
                 ));
             }
             None => return Some("superseded: the rollout was finished".to_owned()),
+        };
+        if let Some(other) = self.rollouts.displaced_by() {
+            return Some(format!("superseded: version {other} is running"));
         }
-        let other = self.rollouts.displaced_by()?;
-        Some(format!("superseded: version {other} is running"))
+        if let Some(said) = &rollout.vetoed {
+            return Some(format!("vetoed by {}: {}", said.by, said.reason));
+        }
+        if let Some(freeze) = self.frozen(at) {
+            return Some(freeze);
+        }
+        if rollout.irreversible {
+            return Some("the rollout is marked irreversible since".to_owned());
+        }
+        if self.settings.rollback.mode != super::RollbackMode::Armed {
+            return Some("rollbacks are in shadow mode since".to_owned());
+        }
+        let announced = !self.settings.rollback.veto.is_zero() && delivery.attempts == 0;
+        (announced && self.has_calmed(&delivery.decision))
+            .then(|| "what tripped resolved before the time for a veto was over".to_owned())
+    }
+
+    /// No trigger that this decision was made for fires any more. Of alerts of Prometheus' rules nobody knows here.
+    fn has_calmed(&self, id: &crate::model::DecisionId) -> bool {
+        let Some(decision) = self.decisions.iter().find(|it| it.id == *id) else {
+            return false;
+        };
+        let named = |it: &&super::triggers::TriggerWatch| {
+            it.name == decision.trigger && it.text == decision.condition
+        };
+        let mut watches = self.triggers.iter().filter(named).peekable();
+        watches.peek().is_some()
+            && !watches.any(|it| it.series.values().any(|it| it.firing().is_some()))
     }
 
     /// Settles a delivery; a rollback that ends undelivered calls people, never silently.
@@ -281,15 +444,30 @@ impl Engine {
                 }));
                 Some((NoticeKind::EscalationRaised, why.clone()))
             }
-            DeliveryState::Owed { .. } | DeliveryState::Delivered { .. } => None,
+            DeliveryState::Owed { .. }
+            | DeliveryState::UnderWay { .. }
+            | DeliveryState::Unconfirmed { .. }
+            | DeliveryState::Held { .. }
+            | DeliveryState::Delivered { .. } => None,
         };
         delivery.state = state;
         out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-        self.outbox.in_flight.remove(&key);
         self.outbox.all.insert(key, delivery.clone());
         if let Some((kind, why)) = people {
             self.call_people(&delivery, kind, &why, at, out);
         }
+    }
+
+    /// Tells people what became of a rollback.
+    pub(super) fn tell_of_rollback(
+        &mut self,
+        decision: &Decision,
+        kind: NoticeKind,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        self.owe_people(decision, kind, at, out);
+        self.attempt_due(at, out);
     }
 
     /// Tells people, once of each kind, that a rollback does not reach its hook. Other deliveries concern nobody else.
@@ -320,6 +498,54 @@ impl Engine {
         self.attempt_due(at, out);
     }
 
+    /// It was delivered. What a rollback is to mend is watched from here on.
+    pub(super) fn delivered(
+        &mut self,
+        mut delivery: Delivery,
+        status: u16,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        delivery.state = DeliveryState::Delivered { at, status };
+        delivery.last_error = None;
+        out.push(Effect::Tell(Event::DeliverySucceeded {
+            key: delivery.key.clone(),
+            receiver: delivery.receiver.clone(),
+            attempt: delivery.attempts,
+            status,
+        }));
+        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+        if delivery.kind == NoticeKind::RollbackRequested {
+            self.watch_rollback(&delivery.decision, at, out);
+        }
+        self.outbox.all.insert(delivery.key.clone(), delivery);
+    }
+
+    /// It may have arrived, and this receiver would do it twice: it is not sent again until a person says so.
+    fn hold(&mut self, mut delivery: Delivery, said: &str, at: Timestamp, out: &mut Vec<Effect>) {
+        let why = format!("{said}; it is not sent again until somebody says so");
+        delivery.last_error = Some(said.to_owned());
+        delivery.state = DeliveryState::Held {
+            at,
+            why: why.clone(),
+        };
+        out.push(Effect::Tell(Event::DeliveryFailed {
+            key: delivery.key.clone(),
+            receiver: delivery.receiver.clone(),
+            attempt: delivery.attempts,
+            reason: why.clone(),
+            next: None,
+        }));
+        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+        self.outbox
+            .all
+            .insert(delivery.key.clone(), delivery.clone());
+        if delivery.kind == NoticeKind::RollbackRequested {
+            self.watch_rollback(&delivery.decision, at, out);
+        }
+        self.call_people(&delivery, NoticeKind::EscalationRaised, &why, at, out);
+    }
+
     /// An attempt was answered, or not.
     pub(super) fn attempted(
         &mut self,
@@ -328,62 +554,22 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        let known = self.outbox.all.get(key);
         // An outcome that no attempt under way belongs to says nothing: it must not push the next attempt away.
-        if !self.outbox.in_flight.remove(key) {
-            return;
-        }
-        let Some(mut delivery) = self.outbox.all.get(key).cloned() else {
+        let under_way = |it: &&Delivery| matches!(it.state, DeliveryState::UnderWay { .. });
+        let Some(mut delivery) = known.filter(under_way).cloned() else {
             return;
         };
-        let (answer, said) = match outcome {
-            Attempted::Answered {
-                status,
-                retry_after,
-            } => (
-                Answer::Status {
-                    status: *status,
-                    retry_after: *retry_after,
-                },
-                format!("HTTP {status}"),
-            ),
-            Attempted::NoAnswer { reason, reached } => {
-                let doubt = if *reached {
-                    " (it may have arrived)"
-                } else {
-                    ""
-                };
-                (Answer::Nothing, format!("{reason}{doubt}"))
-            }
-            Attempted::Ran { code: 0, .. } => (
-                Answer::Status {
-                    status: 200,
-                    retry_after: None,
-                },
-                "exit code 0".to_owned(),
-            ),
-            Attempted::Ran { code, output } => {
-                (Answer::Failed, format!("exit code {code}: {output}"))
-            }
-        };
-        let (receiver, attempt) = (delivery.receiver.clone(), delivery.attempts);
-        match after(key, attempt, answer, at) {
+        let (answer, said) = answer(outcome);
+        delivery.note(at, &said);
+        let receiver = delivery.receiver.clone();
+        match after(key, delivery.attempts, answer, at) {
             Next::Delivered => {
-                let Answer::Status { status, .. } = answer else {
-                    return;
-                };
-                delivery.state = DeliveryState::Delivered { at, status };
-                delivery.last_error = None;
-                let key = key.clone();
-                out.push(Effect::Tell(Event::DeliverySucceeded {
-                    key,
-                    receiver,
-                    attempt,
-                    status,
-                }));
-                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-                self.outbox.all.insert(delivery.key.clone(), delivery);
+                self.outbox.failing.remove(&receiver);
+                self.answered(delivery, answer, at, out);
             }
             Next::Gone => {
+                self.outbox.failing.remove(&receiver);
                 let why = "the receiver answered 410: it is gone for good".to_owned();
                 self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
             }
@@ -391,34 +577,112 @@ impl Engine {
                 at: next,
                 attention,
             } => {
-                // Given up on time, not with the attempt after it.
-                let next = next
-                    .min(delivery.created_at + self.patience(&delivery))
-                    .max(at);
-                let why = attention.then(|| format!("{said}; it is tried on"));
-                let reason = if attention {
-                    format!("{said}: needs attention")
+                let doubt = matches!(outcome, Attempted::NoAnswer { reached: true, .. });
+                if attention {
+                    self.outbox.failing.remove(&receiver);
                 } else {
-                    said
-                };
-                delivery.last_error = Some(reason.clone());
-                delivery.state = DeliveryState::Owed { next };
-                let (key, next) = (key.clone(), Some(next));
-                out.push(Effect::Tell(Event::DeliveryFailed {
-                    key,
-                    receiver,
-                    attempt,
-                    reason,
-                    next,
-                }));
-                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-                self.outbox
-                    .all
-                    .insert(delivery.key.clone(), delivery.clone());
-                if let Some(why) = why {
-                    self.call_people(&delivery, NoticeKind::EscalationRaised, &why, at, out);
+                    self.outbox.failing.insert(receiver.clone(), next);
+                }
+                if doubt && self.on_doubt(&receiver) == OnDoubt::Hold {
+                    self.hold(delivery, &said, at, out);
+                } else {
+                    self.retry(delivery, (next, attention), said, at, out);
                 }
             }
         }
+        // What waited for this one may go.
+        self.attempt_due(at, out);
+    }
+
+    fn answered(
+        &mut self,
+        mut delivery: Delivery,
+        answer: Answer,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let Answer::Status { status, .. } = answer else {
+            return;
+        };
+        let mut receivers = self.settings.receivers.iter();
+        let receiver = receivers.find(|it| it.name == delivery.receiver);
+        match receiver.and_then(|it| it.confirm_within) {
+            None => self.delivered(delivery, status, at, out),
+            Some(within) => {
+                let until = at + within;
+                delivery.state = DeliveryState::Unconfirmed { until, status };
+                delivery.last_error = None;
+                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+                self.outbox.all.insert(delivery.key.clone(), delivery);
+            }
+        }
+    }
+
+    fn retry(
+        &mut self,
+        mut delivery: Delivery,
+        (next, attention): (Timestamp, bool),
+        said: String,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        // Given up on time, not with the attempt after it.
+        let next = next
+            .min(delivery.created_at + self.patience(&delivery))
+            .max(at);
+        let why = attention.then(|| format!("{said}; it is tried on"));
+        let reason = if attention {
+            format!("{said}: needs attention")
+        } else {
+            said
+        };
+        delivery.last_error = Some(reason.clone());
+        delivery.state = DeliveryState::Owed { next };
+        out.push(Effect::Tell(Event::DeliveryFailed {
+            key: delivery.key.clone(),
+            receiver: delivery.receiver.clone(),
+            attempt: delivery.attempts,
+            reason,
+            next: Some(next),
+        }));
+        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+        self.outbox
+            .all
+            .insert(delivery.key.clone(), delivery.clone());
+        if let Some(why) = why {
+            self.call_people(&delivery, NoticeKind::EscalationRaised, &why, at, out);
+        }
+    }
+}
+
+/// What an attempt's outcome means, and how it is said.
+fn answer(outcome: &Attempted) -> (Answer, String) {
+    match outcome {
+        Attempted::Answered {
+            status,
+            retry_after,
+        } => (
+            Answer::Status {
+                status: *status,
+                retry_after: *retry_after,
+            },
+            format!("HTTP {status}"),
+        ),
+        Attempted::NoAnswer { reason, reached } => {
+            let doubt = if *reached {
+                " (it may have arrived)"
+            } else {
+                ""
+            };
+            (Answer::Nothing, format!("{reason}{doubt}"))
+        }
+        Attempted::Ran { code: 0, .. } => (
+            Answer::Status {
+                status: 200,
+                retry_after: None,
+            },
+            "exit code 0".to_owned(),
+        ),
+        Attempted::Ran { code, output } => (Answer::Failed, format!("exit code {code}: {output}")),
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::input::ScrapeError;
 use crate::model::{
-    Action, Decision, Delivery, DeliveryKey, Guard, Notice, Reading, Rollout, Status, Timestamp,
-    Verdict,
+    Action, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped, Notice, Reading,
+    Rollout, RolloutId, Status, Timestamp, Verdict, Verification,
 };
 
 #[derive(Clone, Debug)]
@@ -49,6 +49,10 @@ pub enum Record {
     AlertGone(super::RestoredAlert),
     /// All of a group's recorded alerts were still active at that moment: said every few seconds.
     AlertsSeen(super::RestoredGroup),
+    /// A person did something: a line of the audit trail.
+    Audit(Box<Audit>),
+    /// A delivered rollback is watched, or something came of it.
+    Verification(Verification),
     /// A trigger is inactive again.
     TriggerGone {
         name: String,
@@ -71,7 +75,24 @@ pub struct Alert {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {
     /// Begun, or the one that had already begun under this id.
-    Rollout { rollout: Rollout, created: bool },
+    Rollout {
+        rollout: Box<Rollout>,
+        created: bool,
+    },
+    /// Until when rollbacks are frozen.
+    Frozen {
+        until: Timestamp,
+    },
+    /// What was lifted; nothing where nothing stood in the way.
+    Thawed {
+        frozen: bool,
+        held: bool,
+    },
+    Vetoed {
+        decision: DecisionId,
+        rollout: RolloutId,
+    },
+    Delivery(Box<Delivery>),
 }
 
 /// Why an operator's call was refused; the text is for people.
@@ -79,6 +100,10 @@ pub enum Answer {
 pub enum Refusal {
     #[error("there is no rollout `{0}`")]
     NoSuchRollout(String),
+    #[error("there is no decision `{0}`")]
+    NoSuchDecision(String),
+    #[error("there is no delivery `{0}`")]
+    NoSuchDelivery(String),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -189,4 +214,14 @@ pub enum Event {
         reason: String,
     },
     Reloaded,
+    /// A person did something.
+    Said(Box<Audit>),
+    /// The freeze is over.
+    FreezeEnded,
+    /// Whether a rollback helped.
+    RollbackWatched {
+        decision: DecisionId,
+        helped: Helped,
+        reason: String,
+    },
 }

@@ -19,13 +19,16 @@ use super::VerdictState;
 use super::alerts::AlertBook;
 use super::deliver::Outbox;
 use super::groups::GroupWatch;
+use super::say::freeze_of;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
+use super::verify::Watched;
 use super::versions::VersionWatch;
 use crate::gate::Change;
 use crate::gate::Rollouts;
 use crate::gate::Told;
 use crate::model::Action;
+use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::DecisionId;
 use crate::model::Metadata;
@@ -73,6 +76,11 @@ pub struct Engine {
     pub(super) rollbacks: Vec<Timestamp>,
     pub(super) decided: BTreeSet<DecisionId>,
     pub(super) outbox: Outbox,
+    /// Rollbacks that are watched, or were.
+    pub(super) watched: Vec<Watched>,
+    /// Who has frozen rollbacks; over once its `until` has come.
+    pub(super) freeze: Option<Audit>,
+    pub(super) audit: Vec<Audit>,
     pub(super) alerts: AlertBook,
     /// Nothing is judged before this moment.
     pub(super) settle_until: Option<Timestamp>,
@@ -148,6 +156,9 @@ impl Engine {
             rollbacks,
             decisions: restored.decisions.into_iter().map(Arc::new).collect(),
             outbox: Outbox::restore(restored.deliveries),
+            watched: Vec::new(),
+            freeze: freeze_of(&restored.audit),
+            audit: restored.audit,
             alerts: AlertBook::new(at),
             settle_until: None,
             judged_from: at,
@@ -168,11 +179,13 @@ impl Engine {
             },
             settings,
         };
+        engine.restore_watched(restored.verifications);
         engine.compile(at);
         engine.await_restored();
         engine.restore_triggers(restored.triggers);
         engine.settle_until = engine.settling(at);
         engine.tell_configured(at, out);
+        engine.resume_deliveries(at, out);
         engine.conclude(at, out);
         engine
     }
@@ -194,7 +207,9 @@ impl Engine {
             self.next_phase_boundary(),
             self.next_group_slot(),
             self.next_blindness(),
-            self.outbox.next_attempt(),
+            self.outbox.next_deadline(),
+            self.next_verification(),
+            self.freeze_ends(),
             self.settings
                 .alerting
                 .map(|alerting| self.alerts.next_resend(alerting)),
@@ -258,7 +273,9 @@ impl Engine {
         if self.next_group_slot().is_some_and(|slot| slot <= at) {
             self.eval_groups(at, out);
         }
+        self.end_freeze(at, out);
         self.tell_blindness(at, out);
+        self.end_verifications(at, out);
         self.attempt_due(at, out);
         if let Some(alerting) = self.settings.alerting
             && self.alerts.next_resend(alerting) <= at
@@ -412,6 +429,14 @@ impl Engine {
                 self.start_rollout(told, at, out)
             }
             Call::FinishRollout(id) => self.finish_rollout(&id, at, out),
+            Call::Freeze { said, hold } => self.freeze(said, hold, at, out),
+            Call::Thaw(said) => Ok(self.thaw(said, at, out)),
+            Call::Veto { decision, said } => self.veto(&decision, said, at, out),
+            Call::Settle {
+                delivery,
+                arrived,
+                said,
+            } => self.settle_delivery(&delivery, arrived, said, at, out),
         };
         out.push(Effect::Answer { token, answer });
     }
@@ -426,7 +451,7 @@ impl Engine {
             out.push(Effect::Record(Record::Rollout(amended)));
         }
         if change.begun.is_some() {
-            self.capture_baseline();
+            self.capture_past(at);
             let begun = self.rollouts.all().last().expect("it just began").clone();
             out.push(Effect::Record(Record::Rollout(begun.clone())));
             if begun.end.is_none() {

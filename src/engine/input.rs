@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
-use crate::model::{DeliveryKey, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp};
+use crate::model::{
+    DecisionId, DeliveryKey, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp,
+};
 
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -175,6 +177,31 @@ pub enum Call {
         irreversible: bool,
     },
     FinishRollout(RolloutId),
+    /// No rollback for so long.
+    Freeze {
+        said: Word,
+        hold: Duration,
+    },
+    /// Rollbacks are decided again; a damaged ledger's loss is accepted.
+    Thaw(Word),
+    /// This decision's rollout is not to be rolled back.
+    Veto {
+        decision: DecisionId,
+        said: Word,
+    },
+    /// A delivery arrived, or is to be sent again although it may have.
+    Settle {
+        delivery: DeliveryKey,
+        arrived: bool,
+        said: Word,
+    },
+}
+
+/// Who says something, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Word {
+    pub by: String,
+    pub reason: String,
 }
 
 /// How one attempt to deliver ended.

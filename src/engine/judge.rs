@@ -22,7 +22,10 @@ use crate::runbook::Hold;
 use crate::runbook::Trigger;
 
 /// Where no target is behind a signal its readings count once in this long.
-const INTERVAL_UNKNOWN: Duration = Duration::from_secs(5);
+pub(super) const INTERVAL_UNKNOWN: Duration = Duration::from_secs(5);
+
+/// A rollout that somebody tells of this late, after a rolling deploy, still has its past.
+pub(super) const TOLD_LATE: Duration = Duration::from_secs(30 * 60);
 
 impl Engine {
     /// Judges what reads `landed`, or everything at a deadline.
@@ -36,6 +39,12 @@ impl Engine {
         if self.settle_until.is_none() {
             self.move_triggers(at, &active, out);
             self.decide(at, &active, out);
+        }
+        self.look_after_rollbacks(at);
+        self.end_verifications(at, out);
+        self.confirm_by_version(at, out);
+        if !self.settings.rollback.veto.is_zero() {
+            self.recheck_rollbacks(at, out);
         }
         self.conclude(at, out);
         for signal in &mut self.signals {
@@ -76,7 +85,7 @@ impl Engine {
             if self.triggers[t].expr.is_some() && self.is_read(Followed::Expr(t), landed) {
                 let (read, interval) = self.read(Followed::Expr(t), None, at);
                 if let Some(watch) = &mut self.triggers[t].expr {
-                    watch.take(read, at, interval, Duration::ZERO);
+                    watch.take(read, at, interval, keep);
                 }
             }
         }
@@ -277,8 +286,9 @@ impl Engine {
         }
     }
 
-    fn history_kept(&self) -> Duration {
-        self.settings.rollout.baseline.max(Duration::from_secs(60))
+    pub(super) fn history_kept(&self) -> Duration {
+        let looks_back = self.settings.rollback.predates.window;
+        looks_back.max(self.settings.rollout.baseline) + TOLD_LATE
     }
 }
 

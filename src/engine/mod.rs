@@ -15,20 +15,27 @@ mod input;
 mod interest;
 mod judge;
 mod operate;
+mod past;
 mod phases;
 mod question;
+mod say;
 mod selector;
 mod settings;
 mod show;
 mod signals;
 mod snapshot;
 mod triggers;
+mod verify;
 mod versions;
 
+pub use crate::gate::PredatesPolicy;
+pub use crate::gate::Unknown as UnknownPast;
 pub use crate::promql::{Note, Stop};
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
-pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
+pub use input::{
+    Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
+};
 pub use interest::Interest;
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;

@@ -54,6 +54,7 @@ impl Engine {
         } else {
             amended.or(known).unwrap_or_else(newest)
         };
+        let rollout = Box::new(rollout);
         Ok(Answer::Rollout { rollout, created })
     }
 
@@ -107,7 +108,7 @@ impl Engine {
         self.start_afresh(at, out);
         self.judge(at, None, out);
         Ok(Answer::Rollout {
-            rollout,
+            rollout: Box::new(rollout),
             created: false,
         })
     }
@@ -125,24 +126,11 @@ impl Engine {
     }
 
     /// Of every signal that had a value in `[from, until)`.
-    fn medians(&self, from: Timestamp, until: Timestamp) -> BTreeMap<String, f64> {
+    pub(super) fn medians(&self, from: Timestamp, until: Timestamp) -> BTreeMap<String, f64> {
         let signals = self.settings.rules.signals.iter().zip(&self.signals);
         signals
             .filter_map(|(signal, watch)| Some((signal.name.clone(), watch.median(from, until)?)))
             .collect()
-    }
-
-    /// Notes, at the start of a rollout, what every signal read before it.
-    pub(super) fn capture_baseline(&mut self) {
-        let until = self
-            .rollouts
-            .all()
-            .last()
-            .map(|rollout| rollout.started_at.min(rollout.seen_at));
-        let Some(until) = until else { return };
-        let from = until - self.settings.rollout.baseline;
-        let medians = self.medians(from, until);
-        self.rollouts.set_baseline(medians);
     }
 
     /// The ledger could not commit: what is not recorded is not sent. Decisions are taken back, to be judged again
@@ -202,7 +190,9 @@ impl Engine {
                 | Record::Trigger(_)
                 | Record::TriggerGone { .. }
                 | Record::Alert(_)
-                | Record::AlertGone(_)) => {
+                | Record::AlertGone(_)
+                | Record::Audit(_)
+                | Record::Verification(_)) => {
                     self.unrecorded.push(stays);
                 }
                 // It is said again before long, and would be out of date by then.
@@ -290,6 +280,7 @@ impl Engine {
         let written = written.map(|rule| rule.name.clone());
         let alerts = crate::rules::ALERT_SERIES.map(str::to_owned);
         let interest = Interest::new(selectors, self.settings.retain);
+        self.choose_histories();
         self.interest = Arc::new(interest.writing(written.chain(alerts)));
         self.compile_groups(at);
     }

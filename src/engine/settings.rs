@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::gate::PredatesPolicy;
+use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::NoticeKind;
 use crate::model::Rollout;
 use crate::model::Timestamp;
+use crate::model::Verification;
 use crate::runbook::Rules;
 
 /// Everything that a reload may change.
@@ -78,6 +81,11 @@ pub struct RollbackPolicy {
     pub cooldown: Duration,
     /// Nor more of them in any 24 hours.
     pub max_per_day: usize,
+    pub predates: PredatesPolicy,
+    /// How long a delivered rollback is given to help; zero does not watch it.
+    pub verify_within: Duration,
+    /// A rollback is announced this long before it is sent, for a person to say no.
+    pub veto: Duration,
 }
 
 impl Default for RollbackPolicy {
@@ -89,6 +97,9 @@ impl Default for RollbackPolicy {
             give_up_after: minutes(15),
             cooldown: minutes(30),
             max_per_day: 2,
+            predates: PredatesPolicy::default(),
+            verify_within: minutes(10),
+            veto: Duration::ZERO,
         }
     }
 }
@@ -161,6 +172,9 @@ pub struct Restored {
     pub triggers: Vec<RestoredTrigger>,
     pub alerts: Vec<RestoredAlert>,
     pub groups: Vec<RestoredGroup>,
+    /// Oldest first.
+    pub audit: Vec<Audit>,
+    pub verifications: Vec<Verification>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,
 }

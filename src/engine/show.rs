@@ -16,6 +16,7 @@ use super::VerdictState;
 use super::WouldFire;
 use super::engine::DECISIONS_SHOWN_MAX;
 use super::engine::Engine;
+use super::say::AUDIT_SHOWN_MAX;
 use super::triggers::SeriesState;
 use crate::gate::conclude;
 use crate::model::Action;
@@ -341,14 +342,13 @@ impl Engine {
         for t in 0..self.triggers.len() {
             let ((p, i), is_active) = self.place(t, active);
             let trigger = &rules.phases[p].triggers[i];
-            let fires = self.triggers[t]
-                .series
-                .values()
-                .any(|it| self.outcome(it) == Outcome::Firing);
-            if !is_active || !fires {
+            let mut series = self.triggers[t].series.iter();
+            let fires = series.find(|(_, it)| self.outcome(it) == Outcome::Firing);
+            let (true, Some((series, _))) = (is_active, fires) else {
                 continue;
-            }
-            let guards = self.guards(trigger, &rules.phases[p].name, rules.phases[p].armed, at);
+            };
+            let phase = &rules.phases[p];
+            let guards = self.guards((t, series), trigger, &phase.name, phase.armed, at);
             let refused_by = guards
                 .last()
                 .filter(|answer| !answer.passed)
@@ -419,6 +419,14 @@ impl Engine {
             held_since: self.window.held_since(),
             rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed
                 && self.held.is_none(),
+            audit: self.audit[self.audit.len().saturating_sub(AUDIT_SHOWN_MAX)..].into(),
+            frozen: self.frozen(at),
+            held: self.held.clone(),
+            verifications: self
+                .watched
+                .iter()
+                .map(|it| it.verification.clone())
+                .collect(),
         }
     }
 

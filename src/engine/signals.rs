@@ -4,12 +4,19 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::Reading;
+use crate::model::Seen;
+use crate::model::Sight;
 use crate::model::TargetId;
 use crate::model::Timestamp;
 use crate::model::time::millis;
 use crate::rules::Read;
 use crate::rules::SignalPlan;
 use crate::runbook::Signal;
+
+/// Sights that a history holds at most; with shorter intervals some are left out.
+const SIGHTS_MAX: u32 = 2400;
+/// Series of one sight; with more the past is not known.
+const SERIES_MAX: usize = 200;
 
 #[derive(Debug)]
 pub(super) struct SignalWatch {
@@ -21,8 +28,7 @@ pub(super) struct SignalWatch {
     pub blind_since: Option<Timestamp>,
     /// People were told of this blindness.
     pub blind_told: bool,
-    /// One reading an interval, oldest first, as far back as the baseline looks.
-    pub history: VecDeque<(Timestamp, Option<f64>)>,
+    pub history: History,
     slot: i64,
     /// The last evaluation was the first of its interval.
     pub counts: bool,
@@ -38,7 +44,7 @@ impl SignalWatch {
             at: None,
             blind_since: None,
             blind_told: false,
-            history: VecDeque::new(),
+            history: History::default(),
             slot: i64::MIN,
             counts: false,
             fresh: false,
@@ -54,16 +60,8 @@ impl SignalWatch {
         let slot = at.millis().div_euclid(millis(interval).max(1));
         self.counts = slot != self.slot;
         self.slot = slot;
-        if self.counts {
-            self.history.push_back((at, value));
-            while self
-                .history
-                .front()
-                .is_some_and(|(oldest, _)| at.since(*oldest) > keep)
-            {
-                self.history.pop_front();
-            }
-        }
+        let seen = self.history.seen(&self.read, &self.plan);
+        self.history.remember(Sight { at, seen }, interval, keep);
         match value {
             Some(_) => {
                 self.blind_since = None;
@@ -75,18 +73,7 @@ impl SignalWatch {
 
     /// Median of the readings in `[from, until)`; `None` without one.
     pub fn median(&self, from: Timestamp, until: Timestamp) -> Option<f64> {
-        let within = self
-            .history
-            .iter()
-            .filter(|(at, _)| *at >= from && *at < until);
-        let mut values: Vec<f64> = within.filter_map(|(_, value)| *value).collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        match values.len() {
-            0 => None,
-            n if n % 2 == 1 => Some(values[middle]),
-            _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-        }
+        self.history.median(from, until)
     }
 
     pub fn reading(&self) -> Reading {
@@ -96,5 +83,72 @@ impl SignalWatch {
     /// Targets behind it, for their intervals.
     pub fn targets(&self) -> &[TargetId] {
         self.plan.targets()
+    }
+}
+
+/// One reading an interval, oldest first, as far back as the baseline and "predates" look.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub sights: VecDeque<Sight>,
+    /// Kept series by series: a trigger judges each of them, or any.
+    pub by_series: bool,
+    slot: Option<i64>,
+}
+
+impl History {
+    fn remember(&mut self, sight: Sight, interval: Duration, keep: Duration) {
+        let at = sight.at;
+        let spacing = interval.max(keep / SIGHTS_MAX);
+        let slot = Some(at.millis().div_euclid(millis(spacing).max(1)));
+        if slot == self.slot {
+            return;
+        }
+        self.slot = slot;
+        self.sights.push_back(sight);
+        let old = |sight: &Sight| at.since(sight.at) > keep;
+        while self.sights.front().is_some_and(old) {
+            self.sights.pop_front();
+        }
+    }
+
+    /// A reading as the past keeps it.
+    fn seen(&self, read: &Read, plan: &SignalPlan) -> Seen {
+        if !self.by_series {
+            return read.reading.value().map_or(Seen::Blind, Seen::Value);
+        }
+        let blind = match read.reading {
+            Reading::Stale | Reading::SourceError | Reading::Thin => true,
+            Reading::Empty => !plan.any_selector_matched(),
+            Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous => false,
+        };
+        if blind || read.series.len() > SERIES_MAX {
+            return Seen::Blind;
+        }
+        let series = read.series.iter();
+        let series = series.filter_map(|(labels, it)| Some((labels.to_string(), it.value()?)));
+        Seen::Series(series.collect())
+    }
+
+    fn median(&self, from: Timestamp, until: Timestamp) -> Option<f64> {
+        let within = self
+            .sights
+            .iter()
+            .filter(|it| it.at >= from && it.at < until);
+        let value = |it: &Sight| match &it.seen {
+            Seen::Value(value) => Some(*value),
+            Seen::Series(series) => match &series[..] {
+                [(_, value)] => Some(*value),
+                _ => None,
+            },
+            Seen::Blind => None,
+        };
+        let mut values: Vec<f64> = within.filter_map(value).collect();
+        values.sort_by(f64::total_cmp);
+        let middle = values.len() / 2;
+        match values.len() {
+            0 => None,
+            n if n % 2 == 1 => Some(values[middle]),
+            _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+        }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::effect::Alert;
 use super::input::{ScrapeError, TargetInfo};
 use crate::model::{
-    Action, Decision, Delivery, Guard, Reading, Rollout, Severity, Status, Timestamp, Unit, Verdict,
+    Action, Audit, Decision, Delivery, Guard, Reading, Rollout, Severity, Status, Timestamp, Unit,
+    Verdict, Verification,
 };
 
 #[derive(Clone, Debug)]
@@ -33,6 +34,14 @@ pub struct Snapshot {
     /// The oldest scrape of which the window holds samples.
     pub held_since: Option<Timestamp>,
     pub rollback_armed: bool,
+    /// The newest lines of the audit trail, oldest first.
+    pub audit: Arc<[Audit]>,
+    /// Who has frozen rollbacks, in words.
+    pub frozen: Option<String>,
+    /// Why rollbacks are held, whatever the settings say: the ledger was damaged.
+    pub held: Option<String>,
+    /// Rollbacks that are or were watched.
+    pub verifications: Vec<Verification>,
 }
 
 /// The pinned verdict: `/gate`, `/api/v1/verdict` and `--dry-run` write it.

@@ -253,6 +253,21 @@ impl TriggerWatch {
         changed
     }
 
+    /// What the condition says by the last readings, over all series; no state moves.
+    pub fn truth_now(
+        &self,
+        trigger: &Trigger,
+        signals: &[SignalWatch],
+        baseline: &dyn Fn(usize) -> Option<f64>,
+    ) -> (Truth, Option<f64>) {
+        let seen = self.see(trigger, signals, baseline);
+        let find = |truth| seen.iter().find(|one| one.truth == truth);
+        let speaker = find(Truth::True)
+            .or_else(|| find(Truth::Unknown))
+            .or_else(|| find(Truth::False));
+        speaker.map_or((Truth::Unknown, None), |one| (one.truth, one.value))
+    }
+
     /// What the condition says: once, or for every series.
     fn see(
         &self,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::model::Guard;
 use crate::model::GuardAnswer;
-use crate::model::Timestamp;
 
 /// What the guards are asked about.
 #[derive(Copy, Clone, Debug)]
@@ -17,8 +16,10 @@ pub struct Facts<'a> {
     pub phase: &'a str,
     pub phase_armed: bool,
     pub irreversible: bool,
-    /// What asks for the rollback was so before the rollout had settled, at this moment.
-    pub predates: Option<Timestamp>,
+    /// A person's freeze, in words.
+    pub frozen: Option<&'a str>,
+    /// Whether what asks for the rollback was so before the rollout, in words.
+    pub predates: Predates<'a>,
     /// A rollback was decided for this rollout before, with this id.
     pub decided: Option<&'a str>,
     /// The version to go back to, where it is known to be bad, and why.
@@ -30,10 +31,26 @@ pub struct Facts<'a> {
     pub budget: usize,
     /// The version that this rollout's took the place of by a rollback.
     pub returned_from: Option<&'a str>,
+    /// Who acts instead of this gated.
+    pub leader: Option<&'a str>,
     /// Why the ledger cannot be relied on.
     pub held: Option<&'a str>,
+    /// Who said that this rollout is not to be rolled back, in words.
+    pub vetoed: Option<&'a str>,
     /// `[rollback] mode = "armed"`.
     pub armed: bool,
+}
+
+/// What is known of the past, in words.
+#[derive(Copy, Clone, Debug)]
+pub enum Predates<'a> {
+    /// It began with the rollout, or nobody asks.
+    No(&'a str),
+    Yes(&'a str),
+    Unknown {
+        why: &'a str,
+        allowed: bool,
+    },
 }
 
 /// What is held against a version.
@@ -51,18 +68,21 @@ type Question = fn(Facts<'_>) -> Result<String, String>;
 /// Every guard's answer up to the first that refuses.
 #[must_use]
 pub fn ask(facts: Facts<'_>) -> Vec<GuardAnswer> {
-    let guards: [(Guard, Question); 12] = [
+    let guards: [(Guard, Question); 15] = [
         (Guard::NoRollout, in_progress),
         (Guard::Superseded, running),
         (Guard::NotArmed, phase_armed),
         (Guard::Irreversible, reversible),
+        (Guard::Frozen, not_frozen),
         (Guard::Predates, began_after),
         (Guard::AlreadyDecided, undecided),
         (Guard::KnownBad, good_to_go_back_to),
         (Guard::RolledBack, not_returned_to),
         (Guard::Cooldown, cooled_down),
         (Guard::Budget, within_budget),
+        (Guard::NotLeader, leads),
         (Guard::Store, not_held),
+        (Guard::Vetoed, not_vetoed),
         (Guard::Shadow, armed),
     ];
     let mut answers = Vec::with_capacity(guards.len());
@@ -111,12 +131,22 @@ fn reversible(facts: Facts<'_>) -> Result<String, String> {
     }
 }
 
+fn not_frozen(facts: Facts<'_>) -> Result<String, String> {
+    match facts.frozen {
+        None => Ok("nobody has frozen rollbacks".into()),
+        Some(freeze) => Err(freeze.to_owned()),
+    }
+}
+
 fn began_after(facts: Facts<'_>) -> Result<String, String> {
     match facts.predates {
-        None => Ok("it began after the rollout had settled".into()),
-        Some(settled) => Err(format!(
-            "it was active before the rollout settled at {settled}"
-        )),
+        Predates::No(why) => Ok(why.to_owned()),
+        Predates::Yes(why) => Err(why.to_owned()),
+        Predates::Unknown { why, allowed: true } => Ok(format!("{why}; this is allowed")),
+        Predates::Unknown {
+            why,
+            allowed: false,
+        } => Err(format!("whether it predates the rollout is unknown: {why}")),
     }
 }
 
@@ -175,6 +205,20 @@ fn not_held(facts: Facts<'_>) -> Result<String, String> {
     }
 }
 
+fn leads(facts: Facts<'_>) -> Result<String, String> {
+    match facts.leader {
+        None => Ok("this gated acts".into()),
+        Some(other) => Err(format!("{other} is the leader and acts")),
+    }
+}
+
+fn not_vetoed(facts: Facts<'_>) -> Result<String, String> {
+    match facts.vetoed {
+        None => Ok("nobody has said no".into()),
+        Some(veto) => Err(veto.to_owned()),
+    }
+}
+
 fn armed(facts: Facts<'_>) -> Result<String, String> {
     if facts.armed {
         Ok("[rollback] mode is armed".into())
@@ -207,14 +251,17 @@ mod tests {
         phase: "watch",
         phase_armed: true,
         irreversible: false,
-        predates: None,
+        frozen: None,
+        predates: Predates::No("it began with the rollout"),
         decided: None,
         known_bad: None,
         cooling: None,
         spent: 1,
         budget: 2,
         returned_from: None,
+        leader: None,
         held: None,
+        vetoed: None,
         armed: true,
     };
 
@@ -255,11 +302,63 @@ mod tests {
         ),
         (
             Facts {
-                predates: Some(Timestamp::EPOCH),
+                frozen: Some("frozen by ada"),
+                predates: Predates::Yes("it predates the rollout"),
+                ..YES
+            },
+            Some(Guard::Frozen),
+        ),
+        (
+            Facts {
+                predates: Predates::Yes("it predates the rollout"),
                 decided: Some("dec_1"),
                 ..YES
             },
             Some(Guard::Predates),
+        ),
+        (
+            Facts {
+                predates: Predates::Unknown {
+                    why: "gated has just started",
+                    allowed: false,
+                },
+                ..YES
+            },
+            Some(Guard::Predates),
+        ),
+        (
+            Facts {
+                predates: Predates::Unknown {
+                    why: "gated has just started",
+                    allowed: true,
+                },
+                ..YES
+            },
+            None,
+        ),
+        (
+            Facts {
+                leader: Some("gated-1"),
+                held: Some("the ledger was damaged"),
+                ..YES
+            },
+            Some(Guard::NotLeader),
+        ),
+        (
+            Facts {
+                held: Some("the ledger was damaged"),
+                vetoed: Some("vetoed by ada"),
+                ..YES
+            },
+            Some(Guard::Store),
+        ),
+        (
+            Facts {
+                vetoed: Some("vetoed by ada"),
+                armed: false,
+                ..YES
+            },
+            Some(Guard::Vetoed),
         ),
         (
             Facts {

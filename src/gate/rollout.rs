@@ -6,12 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::guard::Bad;
+use crate::model::Past;
 use crate::model::Rollout;
 use crate::model::RolloutEnd;
 use crate::model::RolloutId;
+use crate::model::Said;
 use crate::model::Timestamp;
 
 /// How long another version must have been the majority before a rolled-back one may begin again.
@@ -96,11 +99,38 @@ impl Rollouts {
             .filter(|rollout| rollout.end.is_none() && !adopted(rollout))
     }
 
-    /// Notes the medians from before the newest rollout.
-    pub fn set_baseline(&mut self, medians: BTreeMap<String, f64>) {
+    /// Notes what was read before the newest rollout.
+    pub fn set_past(&mut self, past: Past, medians: BTreeMap<String, f64>) {
         if let Some(newest) = self.all.last_mut() {
+            newest.past = Arc::new(past);
             newest.baseline = medians;
         }
+    }
+
+    /// When the newest rollout changed what runs: its start, or the first sight of its version where that came first.
+    /// A version that had been running before `earliest` says nothing about this rollout.
+    #[must_use]
+    pub fn change(&self, earliest: Timestamp) -> Option<Timestamp> {
+        let newest = self.all.last()?;
+        let told = newest.started_at.min(newest.seen_at);
+        let seen = self.first_seen.get(&newest.version).copied();
+        Some(
+            seen.filter(|seen| *seen >= earliest)
+                .map_or(told, |seen| seen.min(told)),
+        )
+    }
+
+    /// A person says that this rollout is not to be rolled back.
+    pub fn veto(&mut self, id: &RolloutId, said: Said) -> Option<&Rollout> {
+        let rollout = self.all.iter_mut().rev().find(|it| it.id == *id)?;
+        rollout.vetoed.get_or_insert(said);
+        Some(rollout)
+    }
+
+    /// What the majority of instances runs.
+    #[must_use]
+    pub fn running(&self) -> Option<&str> {
+        self.running.as_ref().map(|(version, _)| version.as_str())
     }
 
     /// Another version than the newest rollout's that became the majority since that rollout began. A version that
@@ -328,6 +358,8 @@ impl Rollouts {
             baseline: BTreeMap::new(),
             turned_red: false,
             end: None,
+            past: Arc::default(),
+            vetoed: None,
         }
     }
 

@@ -59,6 +59,12 @@ pub fn after(key: &DeliveryKey, attempt: u32, answer: Answer, at: Timestamp) -> 
     }
 }
 
+/// When to try again after attempt number `attempt`, begun at `since`, of which nothing was heard.
+#[must_use]
+pub fn again(key: &DeliveryKey, attempt: u32, since: Timestamp) -> Timestamp {
+    since + backoff(FIRST, key, attempt)
+}
+
 /// Doubles from `first` to five minutes, less up to a quarter by the key's hash, so that receivers are not met in step.
 fn backoff(first: Duration, key: &DeliveryKey, attempt: u32) -> Duration {
     let doubled = first

@@ -2,4 +2,4 @@
 
 mod delivery;
 
-pub use delivery::{Answer, Next, after};
+pub use delivery::{Answer, Next, after, again};

@@ -15,8 +15,9 @@ pub use labels::Labels;
 pub use metadata::{Metadata, MetricKind};
 pub use ratio::Ratio;
 pub use record::{
-    Action, Decision, Delivery, DeliveryState, Guard, GuardAnswer, Notice, NoticeIncident,
-    NoticeKind, Reading, Rollout, RolloutEnd, Severity, Status, Unit, Verdict,
+    Action, AttemptLine, Audit, Decision, Deed, Delivery, DeliveryState, Guard, GuardAnswer,
+    Helped, Notice, NoticeIncident, NoticeKind, Past, Reading, Rollout, RolloutEnd, Said, Seen,
+    Severity, Sight, Status, Unit, Verdict, Verification,
 };
 pub use sample::{STALE, is_stale};
 pub use time::Timestamp;

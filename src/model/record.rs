@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{DecisionId, DeliveryKey, IncidentId, RolloutId, Timestamp};
@@ -186,6 +187,82 @@ pub struct Rollout {
     /// Whether the status was ever red while this rollout was current.
     pub turned_red: bool,
     pub end: Option<(Timestamp, RolloutEnd)>,
+    /// What was read before it: whether a symptom predates it.
+    pub past: Arc<Past>,
+    /// A person said that it is not to be rolled back.
+    pub vetoed: Option<Said>,
+}
+
+/// What was read before a rollout. Shared: it is large and never changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    /// When it changed what runs: its start or the first sight of its version, whichever came first.
+    pub change: Timestamp,
+    /// By what was read (a signal's name, the text of a bare expression), oldest first.
+    pub readings: BTreeMap<String, Vec<Sight>>,
+}
+
+/// One reading of the past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sight {
+    pub at: Timestamp,
+    pub seen: Seen,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Seen {
+    /// No value, whyever.
+    Blind,
+    Value(f64),
+    /// An expression's result, series by series; empty: it returned nothing, and its source answered.
+    Series(Vec<(String, f64)>),
+}
+
+/// What a person said, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub at: Timestamp,
+    pub by: String,
+    pub reason: String,
+}
+
+words! {
+    /// What a person did to gated's decisions.
+    Deed {
+        Freeze = "freeze",
+        Thaw = "thaw",
+        Veto = "veto",
+        Acknowledge = "acknowledge",
+        /// A delivery arrived, says its receiver or a person.
+        Confirm = "confirm",
+        /// A delivery in doubt is to be sent again.
+        Resend = "resend",
+    }
+}
+
+/// One line of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Audit {
+    pub deed: Deed,
+    pub said: Said,
+    /// The decision, incident or delivery that it is about; empty for a freeze.
+    pub subject: String,
+    /// A freeze ends then.
+    pub until: Option<Timestamp>,
+}
+
+/// Whether a delivered rollback helped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    pub decision: DecisionId,
+    /// When it was delivered.
+    pub since: Timestamp,
+    pub outcome: Option<(Timestamp, Helped)>,
+}
+
+words! {
+    /// What came of watching after a rollback.
+    Helped { Verified = "verified", Ineffective = "ineffective", Unverified = "unverified" }
 }
 
 words! {
@@ -282,13 +359,69 @@ pub struct Delivery {
     pub attempts: u32,
     pub last_error: Option<String>,
     pub state: DeliveryState,
+    /// What came of the attempts, oldest first; of many the first and the latest.
+    pub log: Vec<AttemptLine>,
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptLine {
+    /// From 1.
+    pub attempt: u32,
+    pub at: Timestamp,
+    /// `HTTP 503`, `timed out (it may have arrived)`, `confirmed by deployer`.
+    pub outcome: String,
+}
+
+impl Delivery {
+    /// Lines of the log that are kept from its beginning, and in all.
+    const LOG_FIRST: usize = 4;
+    const LOG_MAX: usize = 20;
+
+    /// Notes what came of the attempt under way.
+    pub fn note(&mut self, at: Timestamp, outcome: &str) {
+        if self.log.len() >= Self::LOG_MAX {
+            self.log.remove(Self::LOG_FIRST);
+        }
+        self.log.push(AttemptLine {
+            attempt: self.attempts,
+            at,
+            outcome: outcome.to_owned(),
+        });
+    }
+
+    /// Whether it was owed before `other`.
+    #[must_use]
+    pub fn precedes(&self, other: &Self) -> bool {
+        (self.created_at, &self.key) < (other.created_at, &other.key)
+    }
+
+    /// Nothing more becomes of it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        match self.state {
+            DeliveryState::Owed { .. }
+            | DeliveryState::UnderWay { .. }
+            | DeliveryState::Unconfirmed { .. }
+            | DeliveryState::Held { .. } => false,
+            DeliveryState::Delivered { .. }
+            | DeliveryState::Cancelled { .. }
+            | DeliveryState::GivenUp { .. } => true,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeliveryState {
     /// To be sent (again) at `next`.
     Owed { next: Timestamp },
-    /// A receiver answered 2xx.
+    /// An attempt is under way. After a crash nobody knows what became of it.
+    UnderWay { since: Timestamp },
+    /// The receiver answered 2xx and has until then to confirm that it acted.
+    Unconfirmed { until: Timestamp, status: u16 },
+    /// It may have arrived, and sending it again might undo what it did: a person must say.
+    Held { at: Timestamp, why: String },
+    /// A receiver answered 2xx, and confirmed it where it must.
     Delivered { at: Timestamp, status: u16 },
     /// No longer right; never sent again.
     Cancelled { at: Timestamp, why: String },
@@ -302,6 +435,9 @@ impl DeliveryState {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Owed { .. } => "owed",
+            Self::UnderWay { .. } => "under_way",
+            Self::Unconfirmed { .. } => "unconfirmed",
+            Self::Held { .. } => "held",
             Self::Delivered { .. } => "delivered",
             Self::Cancelled { .. } => "cancelled",
             Self::GivenUp { .. } => "given_up",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::runbook::Bound;
 use crate::runbook::Condition;
+use crate::runbook::Op;
 use crate::runbook::Threshold;
 
 /// Kleene's three values.
@@ -124,6 +125,65 @@ pub fn thresholds_of(
     bounds
 }
 
+/// A comparison that makes a condition true.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrueLeaf {
+    pub signal: usize,
+    pub op: Op,
+    pub bound: f64,
+    /// Under an odd number of `not`: it speaks by not holding.
+    pub negated: bool,
+    pub value: Option<f64>,
+    /// As written.
+    pub text: String,
+}
+
+/// Every comparison that speaks for `condition`, in the order written: it holds, or does not under a `not`.
+#[must_use]
+pub fn true_leaves(
+    condition: &Condition,
+    value: &dyn Fn(usize) -> Option<f64>,
+    baseline: &dyn Fn(usize) -> Option<f64>,
+) -> Vec<TrueLeaf> {
+    let mut leaves = Vec::new();
+    speak_for(condition, false, (value, baseline), &mut leaves);
+    leaves
+}
+
+type Numbers<'a> = &'a dyn Fn(usize) -> Option<f64>;
+
+fn speak_for(
+    condition: &Condition,
+    negated: bool,
+    (value, baseline): (Numbers<'_>, Numbers<'_>),
+    leaves: &mut Vec<TrueLeaf>,
+) {
+    match condition {
+        Condition::Compare { signal, threshold } => {
+            let (now, bound) = (value(*signal), bound(threshold, || baseline(*signal)));
+            let (Some(value), Some(bound)) = (now, bound) else {
+                return;
+            };
+            if threshold.op.holds(value, bound) != negated {
+                leaves.push(TrueLeaf {
+                    signal: *signal,
+                    op: threshold.op,
+                    bound,
+                    negated,
+                    value: now,
+                    text: threshold.text.clone(),
+                });
+            }
+        }
+        Condition::All(parts) | Condition::Any(parts) => {
+            for part in parts {
+                speak_for(part, negated, (value, baseline), leaves);
+            }
+        }
+        Condition::Not(part) => speak_for(part, !negated, (value, baseline), leaves),
+    }
+}
+
 fn walk<'a>(condition: &'a Condition, leaf: &mut dyn FnMut(usize, &'a Threshold)) {
     match condition {
         Condition::Compare { signal, threshold } => leaf(*signal, threshold),
@@ -139,7 +199,6 @@ fn walk<'a>(condition: &'a Condition, leaf: &mut dyn FnMut(usize, &'a Threshold)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runbook::Op;
 
     fn leaf(signal: usize) -> Condition {
         let threshold = Threshold {

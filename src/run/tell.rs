@@ -6,6 +6,7 @@ use tracing::warn;
 
 use crate::engine::Event;
 use crate::model::Action;
+use crate::model::Helped;
 use crate::model::Verdict;
 
 /// Logs one event at the level it deserves.
@@ -143,6 +144,24 @@ pub(super) fn log(event: &Event) {
                 delivery_id = key.as_str(),
                 receiver, why, "delivery cancelled"
             );
+        }
+        Event::Said(audit) => {
+            let (subject, until) = (&audit.subject, audit.until.map(|it| it.to_string()));
+            let (by, reason) = (&audit.said.by, &audit.said.reason);
+            warn!(deed = audit.deed.word(), by, reason, subject, until, "said");
+        }
+        Event::FreezeEnded => warn!("the freeze is over; rollbacks are decided again"),
+        Event::RollbackWatched {
+            decision,
+            helped,
+            reason,
+        } => {
+            let decision = decision.as_str();
+            match helped {
+                Helped::Verified => info!(decision, reason, "rollback verified"),
+                Helped::Ineffective => error!(decision, reason, "rollback ineffective"),
+                Helped::Unverified => warn!(decision, reason, "rollback unverified"),
+            }
         }
         Event::VerdictChanged { from, to, reasons } => {
             let (from, verdict, status) = (from.1.word(), to.0, to.1.word());

@@ -92,11 +92,21 @@ impl From<AskFailure> for Failure {
     }
 }
 
+impl Failure {
+    /// The engine answered something else than was asked: a bug, and said so.
+    pub fn other_answer() -> Self {
+        let text = "the engine answered something else than was asked; please report it";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
+    }
+}
+
 impl From<ActError> for Failure {
     fn from(error: ActError) -> Self {
         let text = error.to_string();
         match error {
-            ActError::Refused(Refusal::NoSuchRollout(_)) => Self::not_found(text),
+            ActError::Refused(
+                Refusal::NoSuchRollout(_) | Refusal::NoSuchDecision(_) | Refusal::NoSuchDelivery(_),
+            ) => Self::not_found(text),
             ActError::Refused(Refusal::Invalid(_)) => Self::bad_data(text),
             ActError::Refused(Refusal::Conflict(_)) => {
                 Self::new(StatusCode::CONFLICT, "conflict", text)

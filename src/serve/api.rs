@@ -49,7 +49,7 @@ const BODY_BYTES_MAX: usize = 64 << 10;
 /// What a client that got no verdict should wait, in seconds: about one scrape interval.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-type Shared = State<Arc<Service>>;
+pub(super) type Shared = State<Arc<Service>>;
 
 /// Every route. `loopback` switches the check of `Host` on.
 pub fn router(service: Arc<Service>, loopback: bool) -> Router {
@@ -73,6 +73,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
+        .merge(super::acts::routes())
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -236,7 +237,9 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
         started_at,
         irreversible: body.irreversible,
     };
-    let Answer::Rollout { rollout, created } = service.desk.act(call).await?;
+    let Answer::Rollout { rollout, created } = service.desk.act(call).await? else {
+        return Err(Failure::other_answer());
+    };
     let code = if created {
         StatusCode::CREATED
     } else {
@@ -246,7 +249,7 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
 }
 
 /// What names a rollout goes into logs, metrics and every webhook: one short line.
-fn one_name(key: &str, text: &str) -> Result<(), Failure> {
+pub(super) fn one_name(key: &str, text: &str) -> Result<(), Failure> {
     let wrong = if text.trim().is_empty() {
         "may not be empty".to_owned()
     } else if text.len() > NAME_BYTES_MAX {
@@ -266,7 +269,9 @@ async fn finish_rollout(
 ) -> Result<Response, Failure> {
     access::may_write(request.headers(), &service.token)?;
     let call = Call::FinishRollout(RolloutId(id));
-    let Answer::Rollout { rollout, .. } = service.desk.act(call).await?;
+    let Answer::Rollout { rollout, .. } = service.desk.act(call).await? else {
+        return Err(Failure::other_answer());
+    };
     Ok(success(StatusCode::OK, wire::RolloutLine::new(&rollout)))
 }
 
@@ -316,7 +321,7 @@ async fn status_page(State(service): Shared) -> Html<String> {
 }
 
 /// The body as `T`: JSON by its content type, small, and in time.
-async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();

@@ -5,6 +5,7 @@
 //! and the engine itself.
 
 mod access;
+mod acts;
 mod answer;
 mod api;
 mod extract;

@@ -9,6 +9,7 @@ use crate::engine::ScrapeState;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 use crate::engine::WouldFire;
+use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::DeliveryState;
@@ -249,7 +250,7 @@ impl<'a> GuardLine<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct DeliveryLine<'a> {
+pub struct DeliveryLine<'a> {
     id: &'a str,
     receiver: &'a str,
     #[serde(rename = "type")]
@@ -264,14 +265,55 @@ struct DeliveryLine<'a> {
     settled_at: Option<String>,
     /// The answer's HTTP status, where it was delivered.
     status: Option<u16>,
-    /// Why it was cancelled or given up.
+    /// Why it was cancelled, given up or held.
     why: Option<&'a str>,
+    attempt_log: Vec<AttemptCell<'a>>,
+}
+
+/// What came of one attempt.
+#[derive(Debug, Serialize)]
+struct AttemptCell<'a> {
+    attempt: u32,
+    at: String,
+    outcome: &'a str,
+}
+
+/// One line of the audit trail.
+#[derive(Debug, Serialize)]
+pub struct AuditLine<'a> {
+    at: String,
+    #[serde(rename = "do")]
+    deed: &'static str,
+    by: &'a str,
+    reason: &'a str,
+    subject: Option<&'a str>,
+    until: Option<String>,
+}
+
+impl<'a> AuditLine<'a> {
+    #[must_use]
+    pub fn new(audit: &'a Audit) -> Self {
+        Self {
+            at: time(audit.said.at),
+            deed: audit.deed.word(),
+            by: &audit.said.by,
+            reason: &audit.said.reason,
+            subject: Some(audit.subject.as_str()).filter(|it| !it.is_empty()),
+            until: audit.until.map(time),
+        }
+    }
 }
 
 impl<'a> DeliveryLine<'a> {
-    fn new(delivery: &'a Delivery) -> Self {
+    #[must_use]
+    pub fn new(delivery: &'a Delivery) -> Self {
         let (next, settled, status, why) = match &delivery.state {
             DeliveryState::Owed { next } => (Some(*next), None, None, None),
+            DeliveryState::UnderWay { .. } => (None, None, None, None),
+            DeliveryState::Unconfirmed { until, status } => {
+                (Some(*until), None, Some(*status), None)
+            }
+            DeliveryState::Held { why, .. } => (None, None, None, Some(why.as_str())),
             DeliveryState::Delivered { at, status } => (None, Some(*at), Some(*status), None),
             DeliveryState::Cancelled { at, why } | DeliveryState::GivenUp { at, why } => {
                 (None, Some(*at), None, Some(why.as_str()))
@@ -289,6 +331,15 @@ impl<'a> DeliveryLine<'a> {
             settled_at: settled.map(time),
             status,
             why,
+            attempt_log: delivery
+                .log
+                .iter()
+                .map(|it| AttemptCell {
+                    attempt: it.attempt,
+                    at: time(it.at),
+                    outcome: &it.outcome,
+                })
+                .collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use gated::engine::RollbackMode;
+use gated::engine::{PredatesPolicy, RollbackMode, UnknownPast};
 use gated::model::NoticeKind;
 use gated::run::check;
 use gated::run::config::Config;
@@ -70,23 +70,11 @@ fn the_shipped_configuration_loads_without_any_environment_and_without_a_warning
 }
 
 #[test]
-fn the_scenarios_configuration_loads_and_says_what_is_not_enforced() {
+fn the_scenarios_configuration_loads() {
     let config = loaded(&fs::read_to_string(at("tests/data/scenarios/gated.toml")).unwrap());
     assert_eq!(config.rollback.mode, RollbackMode::Armed);
     assert_eq!(config.rollback.hook.as_deref(), Some("deployer"));
-    let not_enforced: Vec<&str> = config
-        .warnings
-        .faults
-        .iter()
-        .map(|it| it.message.as_str())
-        .collect();
-    assert_eq!(
-        not_enforced,
-        [
-            "`predates` is not enforced by this version",
-            "`verify_within` is not enforced by this version",
-        ]
-    );
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
 }
 
 #[test]
@@ -535,21 +523,35 @@ fn where_nobody_would_be_told_a_warning_says_so() {
 }
 
 #[test]
-fn guards_of_later_versions_are_accepted_with_a_warning_each() {
-    for (key, value) in [
-        ("predates", "\"10m\""),
-        ("veto", "\"1m\""),
-        ("verify_within", "\"0s\""),
-        ("predates_margin", "2.0"),
-        ("predates_unknown", "\"refuse\""),
+fn the_guards_of_a_rollback_load() {
+    let policy = |text: &str| loaded(&format!("{BASE}[rollback]\n{text}\n")).rollback;
+    let said = policy(
+        "predates = \"5m\"\npredates_margin = 3\npredates_unknown = \"refuse\"\nveto = \"1m\"\nverify_within = \"0s\"",
+    );
+    let seconds = Duration::from_secs;
+    let expected = PredatesPolicy {
+        window: seconds(300),
+        margin: 3.0,
+        unknown: Some(UnknownPast::Refuse),
+    };
+    assert_eq!(
+        (said.predates, said.veto, said.verify_within),
+        (expected, seconds(60), seconds(0))
+    );
+    let unsaid = policy("cooldown = \"1h\"");
+    assert_eq!(unsaid.predates, PredatesPolicy::default());
+    assert_eq!(
+        (unsaid.veto, unsaid.verify_within),
+        (seconds(0), seconds(600))
+    );
+    for (text, says) in [
+        ("predates = \"2h\"", "`predates` looks back 2h"),
+        ("predates_margin = 1", "makes every symptom a worse one"),
+        ("predates_unknown = \"perhaps\"", "perhaps"),
     ] {
-        let config = loaded(&format!("{BASE}[rollback]\n{key} = {value}\n"));
-        let warned = &config.warnings.faults[..];
-        assert_eq!(warned.len(), 1, "{key}");
-        assert_eq!(
-            warned[0].message,
-            format!("`{key}` is not enforced by this version")
-        );
+        let faults = load_with(&format!("{BASE}[rollback]\n{text}\n"), &[]).expect_err("a fault");
+        let faults = faults.render(false);
+        assert!(faults.contains(says), "{faults}");
     }
 }
 
@@ -645,14 +647,10 @@ fn checks_exit_with_1_on_faults_and_2_on_what_cannot_be_read() {
     assert!(both.text.ends_with("\n\n2 faults\n"), "{}", both.text);
     let mixed = file(
         "mixed.toml",
-        &format!("{BASE}typo = 1\n[rollback]\npredates = \"1h\"\n"),
+        &format!("{BASE}typo = 1\n[rollback]\ngive_up_after = \"1M\"\n"),
     );
     let report = check::config(&mixed, &[], &no_env, false);
-    assert!(
-        report.text.ends_with("\n\n1 fault, 1 warning\n"),
-        "{}",
-        report.text
-    );
+    assert!(report.text.ends_with("2 faults\n"), "{}", report.text);
     assert_eq!(code(&[folder.path().join("none.toml")]), 2);
     assert_eq!(code(&[file("groups.yml", "groups: []")]), 0);
     assert_eq!(code(&[file("group.yml", "group: []")]), 1);

@@ -256,7 +256,8 @@ fn nothing_goes_back_to_a_version_that_was_bad_itself() {
     world.rounds(120);
     assert_eq!(world.decided(), ["escalate errors (irreversible)"]);
     world.tell_of("2.0.1", Some("2.0.0"), false);
-    world.deploy("2.0.1", 0.05);
+    // Worse than it was, so that it is not taken for what was there before.
+    world.deploy("2.0.1", 0.2);
     world.rounds(120);
     assert_eq!(world.decided()[1..], ["escalate errors (known_bad)"]);
 }
@@ -278,7 +279,7 @@ fn what_a_version_does_that_came_back_is_not_held_against_the_one_it_replaced() 
     let rollouts = world.snapshot().rollouts;
     assert!(!rollouts.last().unwrap().turned_red, "{rollouts:?}");
     // So the next release still has something to go back to.
-    world.deploy("3.0.0", 0.05);
+    world.deploy("3.0.0", 0.2);
     world.rounds(120);
     assert_eq!(world.decided()[2..], ["rollback errors"]);
     let rollouts = world.snapshot().rollouts;
@@ -314,7 +315,7 @@ fn a_ledger_that_lost_what_was_decided_holds_rollbacks_whatever_is_reloaded() {
 #[test]
 fn what_was_rolled_back_to_is_not_rolled_back_in_turn() {
     let mut world = rolled_back();
-    world.instances.iter_mut().for_each(|it| it.errors = 0.05);
+    world.instances.iter_mut().for_each(|it| it.errors = 0.2);
     world.rounds(120);
     assert_eq!(
         world.decided(),

@@ -90,7 +90,7 @@ struct House {
 async fn house() -> House {
     let created = true;
     let answer = Ok(Answer::Rollout {
-        rollout: rollout("r/2", None),
+        rollout: Box::new(rollout("r/2", None)),
         created,
     });
     let desk = Arc::new(Fake {
@@ -365,7 +365,7 @@ async fn rollouts_are_listed_started_and_finished() {
         (201, &json!("r/2"))
     );
     *house.desk.answer.lock().unwrap() = Ok(Answer::Rollout {
-        rollout: rollout("p-7", None),
+        rollout: Box::new(rollout("p-7", None)),
         created: false,
     });
     assert_eq!(
@@ -377,7 +377,7 @@ async fn rollouts_are_listed_started_and_finished() {
     );
     let end = Some((at(1), RolloutEnd::Finished));
     *house.desk.answer.lock().unwrap() = Ok(Answer::Rollout {
-        rollout: rollout("r/2", end),
+        rollout: Box::new(rollout("r/2", end)),
         created: false,
     });
     let finished = house
@@ -678,7 +678,7 @@ async fn decisions_come_with_their_explanation() {
             "deliveries": [{
                 "id": "msg_1", "receiver": "slack", "type": "gated.escalation.raised", "created_at": "2027-01-15T07:59:55.000Z",
                 "attempts": 2, "last_error": "503", "state": "owed", "next_at": "2027-01-15T08:00:03.000Z",
-                "settled_at": null, "status": null, "why": null
+                "settled_at": null, "status": null, "why": null, "attempt_log": []
             }]
         })
     );

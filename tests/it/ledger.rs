@@ -6,12 +6,14 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use gated::model::{
-    Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer, Notice,
-    NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
+    Action, AttemptLine, Audit, Decision, DecisionId, Deed, Delivery, DeliveryKey, DeliveryState,
+    Guard, GuardAnswer, Helped, Notice, NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said,
+    Seen, Severity, Sight, Timestamp, Unit, Verification,
 };
 use gated::sink::ledger::read;
 use gated::sink::{CommitError, Ledger, LedgerError};
@@ -58,6 +60,7 @@ fn delivery(key: &str, decision: &str) -> Delivery {
         attempts: 0,
         last_error: None,
         state: DeliveryState::Owed { next: NOW },
+        log: Vec::new(),
     }
 }
 
@@ -105,6 +108,8 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.triggers, expected.triggers);
     assert_eq!(found.alerts, expected.alerts);
     assert_eq!(found.groups, expected.groups);
+    assert_eq!(found.audit, expected.audit);
+    assert_eq!(found.verifications, expected.verifications);
 }
 
 // What the records mean, in memory.
@@ -138,6 +143,18 @@ fn remember(memory: &mut Restored, record: Record) {
             .retain(|row| (&row.name, &row.series) != (&name, &series)),
         Record::Alert(it) => put(&mut memory.alerts, it, same_alert),
         Record::AlertGone(it) => memory.alerts.retain(|row| !same_alert(row, &it)),
+        Record::Audit(it) => {
+            let same =
+                |a: &Audit| (a.said.at, a.deed, &a.subject) == (it.said.at, it.deed, &it.subject);
+            if !memory.audit.iter().any(same) {
+                memory.audit.push(*it);
+            }
+        }
+        Record::Verification(it) => {
+            put(&mut memory.verifications, it, |a, b| {
+                a.decision == b.decision
+            });
+        }
         Record::AlertsSeen(it) => put(&mut memory.groups, it, |a, b| {
             (&a.file, &a.group) == (&b.file, &b.group)
         }),
@@ -187,7 +204,7 @@ prop_compose! {
         id in names(), texts in [names(), names(), names()], previous_version in maybe(names()),
         at in [times(), times(), times()], flags: [bool; 3],
         baseline in proptest::collection::btree_map(names(), floats(), 0..3),
-        end in maybe(select(RolloutEnd::ALL)),
+        end in maybe(select(RolloutEnd::ALL)), past in pasts(), vetoed in maybe(said()),
     ) -> Record {
         let [service, environment, version] = texts;
         let [started_at, seen_at, ended_at] = at;
@@ -195,7 +212,42 @@ prop_compose! {
         Record::Rollout(Rollout {
             id: RolloutId(id), service, environment, version, previous_version, started_at, seen_at,
             told, irreversible, baseline, turned_red, end: end.map(|end| (ended_at, end)),
+            past: Arc::new(past), vetoed,
         })
+    }
+}
+
+prop_compose! {
+    fn said()(at in times(), by in names(), reason in names()) -> Said { Said { at, by, reason } }
+}
+
+fn sight() -> impl Strategy<Value = Seen> {
+    let finite = any::<i32>().prop_map(f64::from);
+    prop_oneof![
+        Just(Seen::Blind),
+        finite.prop_map(Seen::Value),
+        proptest::collection::vec((names(), 0.0..9.0), 0..3).prop_map(Seen::Series),
+    ]
+}
+
+prop_compose! {
+    fn pasts()(
+        change in times(),
+        readings in proptest::collection::btree_map(names(),
+            proptest::collection::vec((times(), sight()), 0..4), 0..3),
+    ) -> Past {
+        let sights = |it: Vec<(Timestamp, Seen)>| it.into_iter().map(|(at, seen)| Sight { at, seen }).collect();
+        Past { change, readings: readings.into_iter().map(|(name, it)| (name, sights(it))).collect() }
+    }
+}
+
+prop_compose! {
+    fn words()(
+        said in said(), deed in select(Deed::ALL), subject in names(), until in maybe(times()),
+        helped in maybe((times(), select(Helped::ALL))), since in times(), audits: bool,
+    ) -> Record {
+        if audits { return Record::Audit(Box::new(Audit { deed, said, subject, until })) }
+        Record::Verification(Verification { decision: DecisionId(subject), since, outcome: helped })
     }
 }
 
@@ -222,6 +274,10 @@ prop_compose! {
 fn states() -> impl Strategy<Value = DeliveryState> {
     prop_oneof![
         times().prop_map(|next| DeliveryState::Owed { next }),
+        times().prop_map(|since| DeliveryState::UnderWay { since }),
+        (times(), any::<u16>())
+            .prop_map(|(until, status)| DeliveryState::Unconfirmed { until, status }),
+        (times(), names()).prop_map(|(at, why)| DeliveryState::Held { at, why }),
         (times(), any::<u16>()).prop_map(|(at, status)| DeliveryState::Delivered { at, status }),
         (times(), names()).prop_map(|(at, why)| DeliveryState::Cancelled { at, why }),
         (times(), names()).prop_map(|(at, why)| DeliveryState::GivenUp { at, why }),
@@ -232,12 +288,14 @@ prop_compose! {
     fn deliveries()(
         texts in [names(), names(), names()], rollout in maybe(names()), created_at in times(),
         kind in select(NoticeKind::ALL), attempts: u32, last_error in maybe(names()), state in states(),
-        owed: bool,
+        log in proptest::collection::vec((any::<u32>(), times(), names()), 0..3), owed: bool,
     ) -> Record {
         let [key, decided, receiver] = texts;
         let it = Box::new(Delivery {
             key: DeliveryKey(key), decision: DecisionId(decided), rollout: rollout.map(RolloutId),
             receiver, kind, created_at, attempts, last_error, state,
+            log: log.into_iter()
+                .map(|(attempt, at, outcome)| AttemptLine { attempt, at, outcome }).collect(),
         });
         if owed { Record::Owed(it, Box::new(notice(decision("dec_1")))) } else { Record::Delivery(it) }
     }
@@ -273,12 +331,13 @@ prop_compose! {
 
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let any_record = prop_oneof![
-        rollouts(),
-        decisions(),
-        deliveries(),
-        triggers(),
-        alerts(),
-        seen()
+        rollouts().boxed(),
+        decisions().boxed(),
+        deliveries().boxed(),
+        triggers().boxed(),
+        words().boxed(),
+        alerts().boxed(),
+        seen().boxed(),
     ];
     proptest::collection::vec(any_record, 0..6)
 }
@@ -304,6 +363,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
+                | Record::Audit(_) | Record::Verification(_)
                 | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
             });
             let outcome = ledger.commit(&commit, body);
@@ -365,6 +425,8 @@ fn people_can_read_it() {
         baseline: BTreeMap::from([("throughput".into(), 12.5)]),
         turned_red: true,
         end: Some((NOW, RolloutEnd::Superseded)),
+        past: Arc::default(),
+        vetoed: None,
     };
     ledger.commit(&[Record::Rollout(rollout)], body).unwrap();
     ledger.commit(&pair(1), body).unwrap();
@@ -561,7 +623,8 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
 /// A dry run beside a gated of before reads what there is; the next owner brings the file up to date.
 #[test]
 fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
-    for (version, dropped) in [(2, &["rule_groups"][..]), (1, &["rule_groups", "alerts"])] {
+    let later = ["audit", "verifications", "rule_groups", "alerts"];
+    for (version, dropped) in [(3, &later[..2]), (2, &later[..3]), (1, &later[..])] {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
         let mut ledger = open(&path).0;
@@ -573,7 +636,12 @@ fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
         for table in dropped {
             db.execute(&format!("DROP TABLE {table}"), ()).unwrap();
         }
-        if !dropped.contains(&"alerts") {
+        for column in ["rollouts DROP COLUMN past", "rollouts DROP COLUMN vetoed"] {
+            db.execute(&format!("ALTER TABLE {column}"), ()).unwrap();
+        }
+        db.execute("ALTER TABLE deliveries DROP COLUMN log", ())
+            .unwrap();
+        if version == 2 {
             db.execute("ALTER TABLE alerts DROP COLUMN since", ())
                 .unwrap();
         }
@@ -640,8 +708,18 @@ fn a_damaged_file_is_moved_aside() {
     let (mut ledger, restored) = open(&path);
     assert_eq!(ledger.quarantine(), Some(&quarantine));
     assert_eq!(restored.held.as_deref(), Some(held), "over restarts");
-    ledger.confirm_quarantine("on-call", NOW).unwrap();
-    assert_eq!(ledger.quarantine(), None);
+    let (by, reason) = ("on-call".to_owned(), "nothing was owed".to_owned());
+    let thaw = Record::Audit(Box::new(Audit {
+        deed: Deed::Thaw,
+        said: Said {
+            at: NOW,
+            by,
+            reason,
+        },
+        subject: String::new(),
+        until: None,
+    }));
+    ledger.commit(&[thaw], body).unwrap();
     ledger.close().unwrap();
     let (ledger, restored) = open(&path);
     assert_eq!((ledger.quarantine(), restored.held), (None, None));
@@ -807,7 +885,7 @@ fn commit_until_full(ledger: &mut Ledger, from: usize) -> (usize, CommitError) {
 #[test]
 fn a_full_disk_fails_the_commit_whole_and_loses_nothing_before_it() {
     // A size at which the last commit leaves a page or two: opening needs one for the index of the WAL.
-    let disk = SmallDisk::new("536k");
+    let disk = SmallDisk::new("568k");
     let (mut ledger, _) = open(&disk.path());
     let (kept, error) = commit_until_full(&mut ledger, 0);
     assert!(

@@ -208,6 +208,10 @@ pub fn sample() -> Snapshot {
         fired_at: None,
     };
     Snapshot {
+        audit: Arc::new([]),
+        frozen: None,
+        held: None,
+        verifications: Vec::new(),
         at: at(0),
         service: "api".into(),
         environment: "production".into(),
@@ -261,6 +265,8 @@ pub fn sample() -> Snapshot {
 
 pub fn rollout(id: &str, end: Option<(Timestamp, RolloutEnd)>) -> Rollout {
     Rollout {
+        past: Arc::default(),
+        vetoed: None,
         id: RolloutId(id.into()),
         service: "api".into(),
         environment: "production".into(),
@@ -307,6 +313,7 @@ pub fn decision(id: &str) -> Decision {
 
 fn delivery() -> Delivery {
     Delivery {
+        log: Vec::new(),
         key: DeliveryKey("msg_1".into()),
         decision: DecisionId("dec_1".into()),
         rollout: Some(RolloutId("r/2".into())),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gated::engine::{
-    Alerting, Attempted, Call, Columns, Effect, Engine, Event, Input, Judging, OnDoubt, Receiver,
-    Record, Restored, RollbackMode, RollbackPolicy, RolloutPolicy, Scrape, ScrapeError,
-    ScrapeFault, Settings, Snapshot, TargetInfo, VerdictState,
+    Alerting, Attempted, Call, Columns, Effect, Engine, Event, Input, Judging, OnDoubt,
+    PredatesPolicy, Receiver, Record, Restored, RollbackMode, RollbackPolicy, RolloutPolicy,
+    Scrape, ScrapeError, ScrapeFault, Settings, Snapshot, TargetInfo, UnknownPast, VerdictState,
 };
 use gated::model::{Decision, DeliveryKey, Labels, NoticeKind, Slot, TargetId, Timestamp};
 use gated::runbook::{Source, load};
@@ -96,6 +96,11 @@ pub fn settings(rules: &str) -> Settings {
         rollback: RollbackPolicy {
             mode: RollbackMode::Armed,
             hook: Some("deployer".into()),
+            // Most worlds are young when their rollout begins; `predates.rs` lets them grow old.
+            predates: PredatesPolicy {
+                unknown: Some(UnknownPast::Allow),
+                ..PredatesPolicy::default()
+            },
             ..RollbackPolicy::default()
         },
         rollout: RolloutPolicy {
@@ -386,6 +391,12 @@ impl World {
                     };
                     restored.groups.retain(|known| !same(known));
                     restored.groups.push(it);
+                }
+                Record::Audit(it) => restored.audit.push(*it),
+                Record::Verification(it) => {
+                    let other = |known: &gated::model::Verification| known.decision != it.decision;
+                    restored.verifications.retain(other);
+                    restored.verifications.push(it);
                 }
                 Record::TriggerGone { name, series } => {
                     restored

@@ -12,6 +12,7 @@ use crate::engine::decide::whole;
 use crate::engine::engine::Engine;
 use crate::engine::show::PREVIEW_READINGS_MIN;
 use crate::engine::triggers::Handled;
+use crate::gate::Before;
 use crate::model::Action;
 use crate::model::Decision;
 use crate::model::DecisionId;
@@ -110,8 +111,13 @@ impl Engine {
         let (phase, armed) = phase.map_or(("", false), |phase| (&*phase.name, phase.armed));
         let settled = self.settled_at();
         let since = self.groups[index].since(alert, &self.before);
-        let predates = settled.filter(|settled| since < *settled);
-        let guards = self.guards_for(asked, predates, phase, armed, at);
+        let before = match settled.filter(|settled| since < *settled) {
+            None => Before::No("it began after the rollout had settled".to_owned()),
+            Some(settled) => Before::Yes(format!(
+                "it predates the rollout: it was active before that had settled at {settled}"
+            )),
+        };
+        let guards = self.guards_for(asked, &before, phase, armed, at);
         let refusal = guards.last().filter(|answer| !answer.passed);
         let refused_by = refusal.map(|answer| answer.guard);
         let action = match (asked, refused_by) {

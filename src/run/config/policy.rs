@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use super::{Webhook, nearest};
-use crate::engine::{Judging, RollbackMode, RollbackPolicy, RolloutPolicy, ToldRollout};
+use crate::engine::{
+    Judging, PredatesPolicy, RollbackMode, RollbackPolicy, RolloutPolicy, ToldRollout, UnknownPast,
+};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
+
+/// Readings of every signal are kept for as long as this.
+const PREDATES_MAX: Duration = Duration::from_secs(3600);
 
 pub(super) fn rollout(root: &mut Section) -> RolloutPolicy {
     let mut policy = RolloutPolicy {
@@ -89,30 +94,11 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
     let give_up_after = section.duration("give_up_after");
     let cooldown = section.duration("cooldown");
     let max_per_day = section.whole("max_per_day", 1..=1000);
-    for guard in ["predates", "veto"] {
-        let place = section.key_place(guard);
-        if section.duration(guard).is_some_and(|it| !it.is_zero()) {
-            not_enforced(
-                section.reader,
-                &place,
-                guard,
-                "write \"0s\", or rely on nothing here",
-            );
-        }
-    }
-    let place = section.key_place("verify_within");
-    if section.duration("verify_within").is_some() {
-        not_enforced(section.reader, &place, "verify_within", "");
-    }
-    let place = section.key_place("predates_margin");
-    if section.number("predates_margin").is_some() {
-        not_enforced(section.reader, &place, "predates_margin", "");
-    }
-    let place = section.key_place("predates_unknown");
-    let answers = [("allow", ()), ("refuse", ())];
-    if section.word("predates_unknown", &answers).is_some() {
-        not_enforced(section.reader, &place, "predates_unknown", "");
-    }
+    let veto = section.duration("veto").unwrap_or(unsaid.veto);
+    let verify_within = section
+        .duration("verify_within")
+        .unwrap_or(unsaid.verify_within);
+    let predates = predates(&mut section);
     Some(Written {
         policy: RollbackPolicy {
             mode: mode.unwrap_or(RollbackMode::Shadow),
@@ -122,6 +108,9 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
             max_per_day: max_per_day.map_or(unsaid.max_per_day, |it| {
                 usize::try_from(it).unwrap_or(usize::MAX)
             }),
+            predates,
+            verify_within,
+            veto,
         },
         hook,
         mode_place: mode.map(|_| mode_place),
@@ -129,13 +118,36 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
     })
 }
 
-/// A guard that people think they have and have not is worse than none.
-fn not_enforced(reader: &Reader, place: &Place, key: &str, help: &str) {
-    reader.warn(
-        place,
-        format!("`{key}` is not enforced by this version"),
-        help,
-    );
+fn predates(section: &mut Section) -> PredatesPolicy {
+    let unsaid = PredatesPolicy::default();
+    let place = section.key_place("predates");
+    let window = section.duration("predates").unwrap_or(unsaid.window);
+    if window > PREDATES_MAX {
+        let message = format!(
+            "`predates` looks back {}",
+            humantime::format_duration(window)
+        );
+        section
+            .reader
+            .fault(&place, message, "write \"1h\" at most");
+    }
+    let place = section.key_place("predates_margin");
+    let margin = section.number("predates_margin").unwrap_or(unsaid.margin);
+    if margin <= 1.0 {
+        let message = format!("a margin of {margin} makes every symptom a worse one");
+        section
+            .reader
+            .fault(&place, message, "write 2.0, or another factor above 1");
+    }
+    let answers = [
+        ("allow", UnknownPast::Allow),
+        ("refuse", UnknownPast::Refuse),
+    ];
+    PredatesPolicy {
+        window,
+        margin,
+        unknown: section.word("predates_unknown", &answers),
+    }
 }
 
 /// The policy, once its hook is known to be there, and the place where `[rollback]` stands.

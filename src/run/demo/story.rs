@@ -342,7 +342,10 @@ fn told(event: &Event) -> Option<String> {
             format!("verdict {verdict} ({status}){reason}")
         }
         Event::TargetDown { instance, error } => format!("cannot scrape {instance}: {error}"),
+        Event::RollbackWatched { reason, .. } => reason.clone(),
         Event::TargetUp { .. }
+        | Event::Said(_)
+        | Event::FreezeEnded
         | Event::RolloutEnded(_)
         | Event::PhaseEntered { .. }
         | Event::ReadingChanged { .. }

@@ -185,19 +185,6 @@ impl Ledger {
         self.quarantine.as_ref()
     }
 
-    /// A person says that gated may act without what the damaged ledger held.
-    pub fn confirm_quarantine(&mut self, by: &str, now: Timestamp) -> Result<(), LedgerError> {
-        self.db
-            .execute(
-                "UPDATE quarantines SET confirmed_at = ?1, confirmed_by = ?2
-                 WHERE confirmed_at IS NULL",
-                (now, by),
-            )
-            .map_err(|source| sqlite(&self.path, source))?;
-        self.quarantine = None;
-        Ok(())
-    }
-
     /// Folds the WAL into the file, so that one file holds everything.
     pub fn close(self) -> Result<(), LedgerError> {
         self.db
@@ -228,6 +215,8 @@ impl Ledger {
                 Record::Alert(it) => rows::put_alert(&tx, it)?,
                 Record::AlertGone(it) => rows::drop_alert(&tx, it)?,
                 Record::AlertsSeen(it) => rows::put_group(&tx, it)?,
+                Record::Audit(it) => rows::put_audit(&tx, it)?,
+                Record::Verification(it) => rows::put_verification(&tx, it)?,
             }
         }
         Ok(tx.commit()?)

@@ -2,6 +2,7 @@
 //! the file count as damaged.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -10,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
-    Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer,
-    NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
+    Action, AttemptLine, Audit, Decision, DecisionId, Deed, Delivery, DeliveryKey, DeliveryState,
+    Guard, GuardAnswer, Helped, NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said, Seen,
+    Severity, Sight, Timestamp, Unit, Verification,
 };
 
 macro_rules! as_words {
@@ -47,7 +49,9 @@ macro_rules! as_text {
     )+ };
 }
 
-as_words!(Action, Guard, Severity, Unit, NoticeKind, RolloutEnd);
+as_words!(
+    Action, Deed, Guard, Helped, NoticeKind, RolloutEnd, Severity, Unit
+);
 as_text!(DecisionId, DeliveryKey, RolloutId);
 
 impl ToSql for Timestamp {
@@ -82,6 +86,111 @@ struct GuardCell {
     note: String,
 }
 
+/// The wire form of [`Said`].
+#[derive(Serialize, Deserialize)]
+struct SaidCell {
+    at: String,
+    by: String,
+    reason: String,
+}
+
+impl SaidCell {
+    fn new(said: &Said) -> Self {
+        Self {
+            at: said.at.to_string(),
+            by: said.by.clone(),
+            reason: said.reason.clone(),
+        }
+    }
+
+    fn said(self) -> FromSqlResult<Said> {
+        Ok(Said {
+            at: Timestamp::column_result(self.at.as_str().into())?,
+            by: self.by,
+            reason: self.reason,
+        })
+    }
+}
+
+/// The wire form of [`Past`]: milliseconds, and null for blind, a number, or numbers by series.
+#[derive(Serialize, Deserialize)]
+struct PastCell {
+    change: i64,
+    readings: BTreeMap<String, Vec<(i64, SeenCell)>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SeenCell {
+    Value(f64),
+    Series(Vec<(String, f64)>),
+    Blind(()),
+}
+
+impl PastCell {
+    fn new(past: &Past) -> Self {
+        let cell = |seen: &Seen| match seen {
+            Seen::Value(value) if value.is_finite() => SeenCell::Value(*value),
+            Seen::Series(series) => {
+                let finite = series.iter().filter(|(_, value)| value.is_finite());
+                SeenCell::Series(finite.cloned().collect())
+            }
+            Seen::Blind | Seen::Value(_) => SeenCell::Blind(()),
+        };
+        let cells = |sights: &Vec<Sight>| {
+            let cells = sights.iter().map(|it| (it.at.millis(), cell(&it.seen)));
+            cells.collect()
+        };
+        let readings = past.readings.iter();
+        Self {
+            change: past.change.millis(),
+            readings: readings
+                .map(|(name, it)| (name.clone(), cells(it)))
+                .collect(),
+        }
+    }
+
+    fn past(self) -> Past {
+        let sight = |(at, cell): (i64, SeenCell)| Sight {
+            at: Timestamp::from_millis(at),
+            seen: match cell {
+                SeenCell::Value(value) => Seen::Value(value),
+                SeenCell::Series(series) => Seen::Series(series),
+                SeenCell::Blind(()) => Seen::Blind,
+            },
+        };
+        let readings = self.readings.into_iter();
+        Past {
+            change: Timestamp::from_millis(self.change),
+            readings: readings
+                .map(|(name, cells)| (name, cells.into_iter().map(sight).collect()))
+                .collect(),
+        }
+    }
+}
+
+/// The wire form of [`AttemptLine`]: attempt, when, what came of it.
+type LogCell = Vec<(u32, String, String)>;
+
+fn log_cell(log: &[AttemptLine]) -> LogCell {
+    let lines = log.iter();
+    lines
+        .map(|it| (it.attempt, it.at.to_string(), it.outcome.clone()))
+        .collect()
+}
+
+fn log_lines(cell: LogCell) -> FromSqlResult<Vec<AttemptLine>> {
+    let lines = cell.into_iter().map(|(attempt, at, outcome)| {
+        let at = Timestamp::column_result(at.as_str().into())?;
+        Ok(AttemptLine {
+            attempt,
+            at,
+            outcome,
+        })
+    });
+    lines.collect()
+}
+
 /// JSON text in a cell.
 struct Json<T>(T);
 
@@ -112,11 +221,11 @@ pub(super) fn put_rollout(tx: &Transaction<'_>, it: &Rollout) -> rusqlite::Resul
         .collect();
     tx.prepare_cached(
         "INSERT INTO rollouts (id, service, environment, version, previous_version, started_at,
-             seen_at, told, irreversible, baseline, turned_red, ended_at, ended)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             seen_at, told, irreversible, baseline, turned_red, ended_at, ended, past, vetoed)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (id) DO UPDATE SET service = ?2, environment = ?3, version = ?4,
              previous_version = ?5, started_at = ?6, seen_at = ?7, told = ?8, irreversible = ?9,
-             baseline = ?10, turned_red = ?11, ended_at = ?12, ended = ?13",
+             baseline = ?10, turned_red = ?11, ended_at = ?12, ended = ?13, past = ?14, vetoed = ?15",
     )?
     .execute(params![
         it.id,
@@ -132,6 +241,8 @@ pub(super) fn put_rollout(tx: &Transaction<'_>, it: &Rollout) -> rusqlite::Resul
         it.turned_red,
         ended_at,
         ended,
+        Json(PastCell::new(&it.past)),
+        it.vetoed.as_ref().map(SaidCell::new).map(Json),
     ])
     .map(drop)
 }
@@ -175,7 +286,8 @@ pub(super) fn put_decision(tx: &Transaction<'_>, it: &Decision) -> rusqlite::Res
     .map(drop)
 }
 
-/// The columns that a delivery's state fills: word, `next_at`, `settled_at`, status, why.
+/// The columns that a delivery's state fills: word, `next_at` (or since when, or until when), `settled_at` (or since
+/// when it is held), status, why.
 type StateCells<'a> = (
     &'static str,
     Option<Timestamp>,
@@ -188,6 +300,11 @@ fn state_cells(state: &DeliveryState) -> StateCells<'_> {
     let word = state.word();
     match state {
         DeliveryState::Owed { next } => (word, Some(*next), None, None, None),
+        DeliveryState::UnderWay { since } => (word, Some(*since), None, None, None),
+        DeliveryState::Unconfirmed { until, status } => {
+            (word, Some(*until), None, Some(*status), None)
+        }
+        DeliveryState::Held { at, why } => (word, None, Some(*at), None, Some(why)),
         DeliveryState::Delivered { at, status } => (word, None, Some(*at), Some(*status), None),
         DeliveryState::Cancelled { at, why } | DeliveryState::GivenUp { at, why } => {
             (word, None, Some(*at), None, Some(why))
@@ -200,8 +317,8 @@ pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusq
     let (state, next_at, settled_at, status, why) = state_cells(&it.state);
     tx.prepare_cached(
         "INSERT INTO deliveries (key, decision, rollout, receiver, kind, created_at, attempts,
-             last_error, state, next_at, settled_at, status, why, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             last_error, state, next_at, settled_at, status, why, body, log)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (key) DO NOTHING",
     )?
     .execute(params![
@@ -219,6 +336,7 @@ pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusq
         status,
         why,
         body,
+        Json(log_cell(&it.log)),
     ])
     .map(drop)
 }
@@ -229,7 +347,7 @@ pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Res
     tx.prepare_cached(
         "UPDATE deliveries SET decision = ?2, rollout = ?3, receiver = ?4, kind = ?5,
              created_at = ?6, attempts = ?7, last_error = ?8, state = ?9, next_at = ?10,
-             settled_at = ?11, status = ?12, why = ?13
+             settled_at = ?11, status = ?12, why = ?13, log = ?14
          WHERE key = ?1",
     )?
     .execute(params![
@@ -246,6 +364,7 @@ pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Res
         settled_at,
         status,
         why,
+        Json(log_cell(&it.log)),
     ])
     .map(|rows| rows == 1)
 }
@@ -310,6 +429,39 @@ pub(super) fn put_group(tx: &Transaction<'_>, it: &RestoredGroup) -> rusqlite::R
     .map(drop)
 }
 
+/// A thaw also confirms that a person has looked at a damaged ledger's loss.
+pub(super) fn put_audit(tx: &Transaction<'_>, it: &Audit) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO audit (at, deed, by, reason, subject, until) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (at, deed, subject) DO NOTHING",
+    )?
+    .execute(params![
+        it.said.at,
+        it.deed,
+        it.said.by,
+        it.said.reason,
+        it.subject,
+        it.until
+    ])?;
+    if it.deed == Deed::Thaw {
+        tx.execute(
+            "UPDATE quarantines SET confirmed_at = ?1, confirmed_by = ?2 WHERE confirmed_at IS NULL",
+            params![it.said.at, it.said.by],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn put_verification(tx: &Transaction<'_>, it: &Verification) -> rusqlite::Result<()> {
+    let (ended_at, helped) = it.outcome.unzip();
+    tx.prepare_cached(
+        "INSERT INTO verifications (decision, since, helped, ended_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (decision) DO UPDATE SET since = ?2, helped = ?3, ended_at = ?4",
+    )?
+    .execute(params![it.decision, it.since, helped, ended_at])
+    .map(drop)
+}
+
 /// Everything, oldest first. A table that an older file does not have yet is empty.
 pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
     Ok(Restored {
@@ -317,14 +469,23 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         decisions: all(db, "SELECT * FROM decisions ORDER BY seq", decision)?,
         deliveries: all(
             db,
-            "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
-                 state, next_at, settled_at, status, why
-             FROM deliveries ORDER BY seq",
+            // Without the bodies.
+            if db.column_exists(None, "deliveries", "log")? {
+                "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
+                     state, next_at, settled_at, status, why, log
+                 FROM deliveries ORDER BY seq"
+            } else {
+                "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
+                     state, next_at, settled_at, status, why, NULL AS log
+                 FROM deliveries ORDER BY seq"
+            },
             delivery,
         )?,
         triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
         alerts: later(db, "alerts", alert)?,
         groups: later(db, "rule_groups", group)?,
+        audit: later(db, "audit", audit)?,
+        verifications: later(db, "verifications", verification)?,
         held: None,
     })
 }
@@ -363,6 +524,17 @@ fn rollout(row: &Row<'_>) -> rusqlite::Result<Rollout> {
         irreversible: row.get("irreversible")?,
         baseline: row.get::<_, Json<_>>("baseline")?.0,
         turned_red: row.get("turned_red")?,
+        // Older files have neither.
+        past: Arc::new(
+            row.get::<_, Option<Json<PastCell>>>("past")
+                .unwrap_or_default()
+                .map_or_else(Past::default, |cell| cell.0.past()),
+        ),
+        vetoed: row
+            .get::<_, Option<Json<SaidCell>>>("vetoed")
+            .unwrap_or_default()
+            .map(|cell| cell.0.said())
+            .transpose()?,
         end: ended
             .map(|end| Ok::<_, rusqlite::Error>((row.get("ended_at")?, end)))
             .transpose()?,
@@ -414,6 +586,17 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         "owed" => DeliveryState::Owed {
             next: row.get("next_at")?,
         },
+        "under_way" => DeliveryState::UnderWay {
+            since: row.get("next_at")?,
+        },
+        "unconfirmed" => DeliveryState::Unconfirmed {
+            until: row.get("next_at")?,
+            status: row.get("status")?,
+        },
+        "held" => DeliveryState::Held {
+            at: row.get("settled_at")?,
+            why: row.get("why")?,
+        },
         "delivered" => DeliveryState::Delivered {
             at: row.get("settled_at")?,
             status: row.get("status")?,
@@ -438,6 +621,11 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         attempts: row.get("attempts")?,
         last_error: row.get("last_error")?,
         state,
+        log: row
+            .get::<_, Option<Json<LogCell>>>("log")?
+            .map(|cell| log_lines(cell.0))
+            .transpose()?
+            .unwrap_or_default(),
     })
 }
 
@@ -461,6 +649,30 @@ fn group(row: &Row<'_>) -> rusqlite::Result<RestoredGroup> {
         file: row.get("file")?,
         group: row.get("rule_group")?,
         seen_at: row.get("seen_at")?,
+    })
+}
+
+fn audit(row: &Row<'_>) -> rusqlite::Result<Audit> {
+    Ok(Audit {
+        deed: row.get("deed")?,
+        said: Said {
+            at: row.get("at")?,
+            by: row.get("by")?,
+            reason: row.get("reason")?,
+        },
+        subject: row.get("subject")?,
+        until: row.get("until")?,
+    })
+}
+
+fn verification(row: &Row<'_>) -> rusqlite::Result<Verification> {
+    let helped: Option<Helped> = row.get("helped")?;
+    Ok(Verification {
+        decision: row.get("decision")?,
+        since: row.get("since")?,
+        outcome: helped
+            .map(|helped| Ok::<_, rusqlite::Error>((row.get("ended_at")?, helped)))
+            .transpose()?,
     })
 }
 

@@ -104,6 +104,28 @@ CREATE TABLE rule_groups (
 ) STRICT;
 ALTER TABLE alerts ADD COLUMN since TEXT;
 ",
+    "
+ALTER TABLE rollouts ADD COLUMN past TEXT;
+ALTER TABLE rollouts ADD COLUMN vetoed TEXT;
+ALTER TABLE deliveries ADD COLUMN log TEXT;
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    deed TEXT NOT NULL,
+    by TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    until TEXT,
+    UNIQUE (at, deed, subject)
+) STRICT;
+CREATE TABLE verifications (
+    seq INTEGER PRIMARY KEY,
+    decision TEXT NOT NULL UNIQUE,
+    since TEXT NOT NULL,
+    helped TEXT,
+    ended_at TEXT
+) STRICT;
+",
 ];
 
 /// The schema that this gated writes.
