@@ -50,6 +50,7 @@ mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
+mod stories;
 mod template;
 mod webhook;
 mod window;

@@ -120,8 +120,11 @@ async fn tell(demo: &Demo, clock: Clock, folder: &std::path::Path) -> anyhow::Re
             )
         })
         .await;
+    let helped = screen
+        .until(|event| matches!(event, Event::RollbackWatched { .. }))
+        .await;
     let rolled_back = service.current_version() == GOOD;
-    let well = good && decided && delivered && recovered && rolled_back;
+    let well = good && decided && delivered && recovered && helped && rolled_back;
 
     screen.act(if well {
         "done: one rollback, decided once and taken once; the good version runs again"
@@ -201,6 +204,8 @@ settle = "3s"
 [rollback]
 mode = "armed"
 hook = "deployer"
+predates = "6s"
+verify_within = "30s"
 
 [[webhook]]
 name = "deployer"
