@@ -40,6 +40,8 @@ pub struct Config {
     pub retain: Option<Duration>,
     /// The database.
     pub storage: PathBuf,
+    /// What is settled is kept in it for this long.
+    pub retention: Duration,
     /// What loads and still is likely not meant, or is not enforced by this version: to be shown at start.
     pub warnings: Faults,
 }
@@ -165,9 +167,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let hooks = notify::webhooks(&mut root);
     let alertmanager = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
-    let storage = root
-        .section("storage")
-        .and_then(|mut it| path(&mut it, "path"));
+    let (storage, retention) = storage(&mut root);
     let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &hooks);
     let webhooks: Vec<Webhook> = hooks.into_iter().map(|(hook, _)| hook).collect();
     somebody_is_told(
@@ -187,9 +187,28 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         webhooks,
         alertmanager,
         retain,
-        storage: storage.unwrap_or_else(|| PathBuf::from(DATABASE)),
+        storage,
+        retention,
         warnings: Faults::default(),
     }
+}
+
+/// Where the ledger is, and how long it keeps what is settled.
+fn storage(root: &mut Section) -> (PathBuf, Duration) {
+    let unsaid = (PathBuf::from(DATABASE), Duration::from_secs(90 * 86_400));
+    let Some(mut section) = root.section("storage") else {
+        return unsaid;
+    };
+    let file = path(&mut section, "path").unwrap_or(unsaid.0);
+    let place = section.key_place("retention");
+    let retention = section.duration("retention").unwrap_or(unsaid.1);
+    if retention < Duration::from_secs(86_400) {
+        let message = "the budget of a day looks back a day, and the ledger would forget it";
+        section
+            .reader
+            .fault(&place, message, "write \"90d\"; \"1d\" at least");
+    }
+    (file, retention)
 }
 
 fn service(root: &mut Section) -> Service {

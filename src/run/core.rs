@@ -64,6 +64,8 @@ const QUESTIONS_MAX: usize = 256;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 /// A slot that is evaluated this late was slept through.
 const GAP_MIN: Duration = Duration::from_secs(2);
+/// How often the ledger lets go of what is old and settled.
+const SWEEP_EVERY: Duration = Duration::from_secs(86_400);
 /// While inputs pour in the snapshot is drawn this often; the verdict's own changes are shown at once.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(50);
 
@@ -108,6 +110,8 @@ pub(super) struct Core {
 pub(super) struct Start {
     pub settings: Arc<Settings>,
     pub ledger: Ledger,
+    /// What is settled is kept for this long.
+    pub retention: Duration,
     pub restored: Restored,
     pub receivers: Arc<ArcSwap<Receivers>>,
     pub clock: Clock,
@@ -126,6 +130,7 @@ impl Core {
         let Start {
             settings,
             ledger,
+            retention,
             restored,
             receivers,
             clock,
@@ -156,7 +161,9 @@ impl Core {
             tap,
         };
         let keeper = hands.clone();
-        let ledger = vital("ledger", move || keep(ledger, &from_batches, &keeper))?;
+        let ledger = vital("ledger", move || {
+            keep(ledger, retention, &from_batches, &keeper);
+        })?;
         let mut work = Loop {
             engine,
             clock,
@@ -435,7 +442,13 @@ impl Loop {
 }
 
 /// The ledger's thread: commits batch after batch and carries out what waited for it.
-fn keep(mut ledger: Ledger, batches: &std::sync::mpsc::Receiver<Batch>, hands: &Hands) {
+fn keep(
+    mut ledger: Ledger,
+    retention: Duration,
+    batches: &std::sync::mpsc::Receiver<Batch>,
+    hands: &Hands,
+) {
+    let mut swept_at: Option<Timestamp> = None;
     while let Ok(Batch { at, records, rest }) = batches.recv() {
         match ledger.commit(&records, crate::sink::render) {
             Ok(()) => {
@@ -452,6 +465,12 @@ fn keep(mut ledger: Ledger, batches: &std::sync::mpsc::Receiver<Batch>, hands: &
             }
         }
         let _ = hands.core.messages.blocking_send(Message::Committed);
+        if swept_at.is_none_or(|swept| at.since(swept) >= SWEEP_EVERY) {
+            swept_at = Some(at);
+            if let Err(error) = ledger.sweep(at, retention) {
+                warn!(error = super::chain(&error), "the ledger let go of nothing");
+            }
+        }
     }
     if let Err(error) = ledger.close() {
         warn!(

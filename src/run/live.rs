@@ -203,6 +203,7 @@ impl Live {
         let start = Start {
             settings,
             ledger,
+            retention: config.retention,
             restored,
             receivers: Arc::clone(&receivers),
             clock,

@@ -976,3 +976,111 @@ fn what_a_dead_owner_left_in_the_wal_is_read() {
     assert_eq!(read(&disk.path()).unwrap().decisions, [decision("dec_1")]);
     assert_eq!(contents(&disk.path()), before);
 }
+
+/// Thirty days of a service that flaps: the file stays small, and what is unanswered stays in it.
+#[test]
+fn d8_retention_lets_go_of_what_is_settled_and_of_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let mut ledger = open(&path).0;
+    let day = Duration::from_secs(86_400);
+    let keep = day * 7;
+    let at = |n: u32, minutes: u32| NOW + day * n + Duration::from_secs(60) * minutes;
+    for n in 0..30_u32 {
+        for hour in 0..24_u32 {
+            let id = format!("{n}-{hour}");
+            let decided = Decision {
+                at: at(n, hour * 60),
+                action: Action::Escalate,
+                rollout: None,
+                ..decision(&format!("dec_{id}"))
+            };
+            // One of each day is never answered.
+            let state = match hour {
+                0 => DeliveryState::Held {
+                    at: at(n, 1),
+                    why: "it may have arrived".into(),
+                },
+                _ => DeliveryState::Delivered {
+                    at: at(n, hour * 60),
+                    status: 200,
+                },
+            };
+            let owed = Delivery {
+                state,
+                ..delivery(&format!("msg_{id}"), &format!("dec_{id}"))
+            };
+            let notice = notice(decided.clone());
+            let records = [
+                Record::Decision(Box::new(decided)),
+                Record::Owed(Box::new(owed), Box::new(notice)),
+            ];
+            ledger.commit(&records, |_| vec![b'x'; 20_000]).unwrap();
+        }
+        ledger.sweep(at(n, 1439), keep).unwrap();
+    }
+    let found = read(&path).unwrap();
+    let unanswered = found.deliveries.iter().filter(|it| !it.is_settled());
+    assert_eq!(unanswered.count(), 30);
+    assert_eq!(found.decisions.len(), 30 + 7 * 23);
+    assert_eq!(found.deliveries.len(), 30 + 7 * 23);
+    ledger.close().unwrap();
+    let size = fs::metadata(&path).unwrap().len();
+    assert!(size < 10 << 20, "{size} bytes");
+}
+
+/// What a decision to come rests on is no past: who was rolled back, and a freeze.
+#[test]
+fn retention_keeps_what_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let mut ledger = open(&path).0;
+    let freeze = Audit {
+        deed: Deed::Freeze,
+        said: Said {
+            at: NOW,
+            by: "ada".into(),
+            reason: "the database moves".into(),
+        },
+        subject: String::new(),
+        until: None,
+    };
+    let veto = Audit {
+        deed: Deed::Veto,
+        subject: "dec_0".into(),
+        ..freeze.clone()
+    };
+    let rolled_back = rollout("api@1.4.0#3");
+    let [decided, _] = pair(1);
+    let records = [
+        Record::Rollout(rolled_back),
+        decided,
+        Record::Audit(Box::new(freeze.clone())),
+        Record::Audit(Box::new(veto)),
+    ];
+    ledger.commit(&records, body).unwrap();
+    let day = Duration::from_secs(86_400);
+    ledger.sweep(NOW + day * 400, day * 90).unwrap();
+    let found = read(&path).unwrap();
+    assert_eq!((found.rollouts.len(), found.decisions.len()), (1, 1));
+    assert_eq!(found.audit, [freeze]);
+}
+
+fn rollout(id: &str) -> Rollout {
+    Rollout {
+        id: RolloutId(id.into()),
+        service: "api".into(),
+        environment: "production".into(),
+        version: "1.4.0".into(),
+        previous_version: None,
+        started_at: NOW,
+        seen_at: NOW,
+        told: false,
+        irreversible: false,
+        baseline: BTreeMap::new(),
+        turned_red: true,
+        end: Some((NOW, RolloutEnd::Superseded)),
+        past: Arc::default(),
+        vetoed: None,
+    }
+}

@@ -1,11 +1,12 @@
 //! The ledger: what was decided and what is owed, in one `SQLite` file that survives `kill -9` at any instant.
 //!
 //! One writer, kept alone by a lock file; WAL with `synchronous=FULL`; all records of one input in one transaction.
-//! A damaged file is moved aside, never deleted. Deliberately absent: retention, and any clock.
+//! A damaged file is moved aside, never deleted. Deliberately absent: any clock.
 
 mod error;
 mod lock;
 mod reader;
+mod retention;
 mod rows;
 mod schema;
 
@@ -183,6 +184,11 @@ impl Ledger {
     /// then nobody knows what was decided before, so rollbacks are held.
     pub fn quarantine(&self) -> Option<&Quarantine> {
         self.quarantine.as_ref()
+    }
+
+    /// Lets go of what is settled and older than `keep`.
+    pub fn sweep(&mut self, now: Timestamp, keep: Duration) -> Result<(), LedgerError> {
+        retention::sweep(&mut self.db, now, keep).map_err(|source| sqlite(&self.path, source))
     }
 
     /// Folds the WAL into the file, so that one file holds everything.
