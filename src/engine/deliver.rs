@@ -1,23 +1,26 @@
 //! What is owed to receivers: who gets what, every attempt re-checked, retries from the engine.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Attempted;
 use super::Effect;
 use super::Event;
 use super::Record;
 use super::engine::Engine;
+use super::incidents::Raise;
 use crate::incident::Answer;
 use crate::incident::Next;
 use crate::incident::after;
 use crate::model::Action;
+use crate::model::Cause;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::DeliveryKey;
 use crate::model::DeliveryState;
 use crate::model::Notice;
+use crate::model::NoticeIncident;
 use crate::model::NoticeKind;
+use crate::model::Severity;
 use crate::model::Timestamp;
 
 /// An attempt that could not be recorded is begun again after this long.
@@ -82,52 +85,54 @@ impl Outbox {
     }
 }
 
+/// A notice as it is to be owed.
+#[derive(Debug)]
+pub(super) struct Owing<'a> {
+    pub decision: &'a Decision,
+    pub receiver: &'a str,
+    pub kind: NoticeKind,
+    /// What sets it apart from others about this decision to this receiver: part of its key.
+    pub event: &'a str,
+    pub incident: Option<NoticeIncident>,
+    /// It is not attempted earlier.
+    pub not_before: Timestamp,
+}
+
 impl Engine {
-    /// Owes what a decision calls for and attempts it at once.
-    ///
-    /// The rollback hook gets rollback requests and nothing else. People are told by every other webhook; with
-    /// none, through the alert that Alertmanager gets.
+    /// Owes what a decision calls for and attempts it at once. The rollback hook gets rollback requests and nothing
+    /// else; `people` says who is told of the rest.
     pub(super) fn owe_for(&mut self, decision: &Decision, at: Timestamp, out: &mut Vec<Effect>) {
         let hook = self.settings.rollback.hook.clone();
-        let kind = match decision.action {
-            Action::Rollback => {
-                if let Some(hook) = hook {
-                    self.owe(decision, &hook, NoticeKind::RollbackRequested, at, out);
-                }
-                NoticeKind::Notification
-            }
-            Action::Escalate => NoticeKind::EscalationRaised,
-            Action::Notify => NoticeKind::Notification,
-        };
-        self.owe_people(decision, kind, at, out);
+        if let (Action::Rollback, Some(hook)) = (decision.action, hook) {
+            let kind = NoticeKind::RollbackRequested;
+            let owing = Owing {
+                decision,
+                receiver: &hook,
+                kind,
+                event: kind.word(),
+                incident: None,
+                not_before: at,
+            };
+            self.owe(owing, at, out);
+        }
+        match decision.action {
+            Action::Rollback | Action::Escalate => self.raise_for(decision, at, out),
+            Action::Notify => self.notify(decision, at, out),
+        }
         self.attempt_due(at, out);
     }
 
-    fn owe_people(
-        &mut self,
-        decision: &Decision,
-        kind: NoticeKind,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let settings = Arc::clone(&self.settings);
-        for receiver in &settings.receivers {
-            let is_hook = settings.rollback.hook.as_deref() == Some(receiver.name.as_str());
-            if !is_hook && receiver.takes(kind) {
-                self.owe(decision, &receiver.name, kind, at, out);
-            }
-        }
-    }
-
-    fn owe(
-        &mut self,
-        decision: &Decision,
-        receiver: &str,
-        kind: NoticeKind,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let key = DeliveryKey::new(&decision.id, kind.word(), receiver);
+    /// Owes a notice, once.
+    pub(super) fn owe(&mut self, owing: Owing<'_>, at: Timestamp, out: &mut Vec<Effect>) {
+        let Owing {
+            decision,
+            receiver,
+            kind,
+            event,
+            incident,
+            not_before,
+        } = owing;
+        let key = DeliveryKey::new(&decision.id, event, receiver);
         if self.outbox.all.contains_key(&key) {
             return;
         }
@@ -135,12 +140,13 @@ impl Engine {
             key: key.clone(),
             decision: decision.id.clone(),
             rollout: decision.rollout.clone(),
+            incident: incident.as_ref().map(|it| it.id.clone()),
             receiver: receiver.to_owned(),
             kind,
             created_at: at,
             attempts: 0,
             last_error: None,
-            state: DeliveryState::Owed { next: at },
+            state: DeliveryState::Owed { next: not_before },
         };
         let rollback = kind == NoticeKind::RollbackRequested;
         let notice = Notice {
@@ -157,7 +163,7 @@ impl Engine {
             labels: self.settings.labels.clone(),
             expires_at: rollback.then(|| at + self.settings.rollback.give_up_after),
             external_url: self.settings.external_url.clone(),
-            incident: None,
+            incident,
         };
         out.push(Effect::Record(Record::Owed(
             Box::new(delivery.clone()),
@@ -312,11 +318,20 @@ impl Engine {
             "the rollback was not delivered: {why}; it was asked for because {}",
             decision.reason
         );
-        let decision = Decision {
-            reason,
-            ..(*decision).clone()
+        let what = match delivery.state {
+            DeliveryState::Owed { .. } | DeliveryState::Delivered { .. } => "refused",
+            DeliveryState::Cancelled { .. } => "cancelled",
+            DeliveryState::GivenUp { .. } => "given up",
         };
-        self.owe_people(&decision, kind, at, out);
+        let what = what.to_owned();
+        let raise = Raise {
+            decision: &decision,
+            severity: Severity::P1,
+            cause: Cause::Unseen { what },
+            kind,
+            reason,
+        };
+        self.raise(raise, at, out);
         self.attempt_due(at, out);
     }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::input::ScrapeError;
 use crate::model::{
-    Action, Decision, Delivery, DeliveryKey, Guard, Notice, Reading, Rollout, Status, Timestamp,
-    Verdict,
+    Action, Decision, Delivery, DeliveryKey, Guard, Incident, IncidentId, Notice, Reading, Rollout,
+    Severity, Status, Timestamp, Verdict,
 };
 
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub enum Record {
     Owed(Box<Delivery>, Box<Notice>),
     /// A changed state of a known delivery.
     Delivery(Box<Delivery>),
+    /// An incident was opened, or something became of it.
+    Incident(Box<Incident>),
     /// A trigger began or stopped firing: what a restart needs so that nobody is called twice.
     Trigger(super::RestoredTrigger),
     /// An alert of a Prometheus rule with a long `for` is active since then.
@@ -72,6 +74,8 @@ pub struct Alert {
 pub enum Answer {
     /// Begun, or the one that had already begun under this id.
     Rollout { rollout: Rollout, created: bool },
+    /// As it is from here on.
+    Incident(Box<Incident>),
 }
 
 /// Why an operator's call was refused; the text is for people.
@@ -79,6 +83,8 @@ pub enum Answer {
 pub enum Refusal {
     #[error("there is no rollout `{0}`")]
     NoSuchRollout(String),
+    #[error("there is no incident `{0}`")]
+    NoSuchIncident(String),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -176,6 +182,30 @@ pub enum Event {
         key: DeliveryKey,
         receiver: String,
         why: String,
+    },
+    IncidentOpened(Box<Incident>),
+    /// Its path begins again.
+    IncidentWorse(Box<Incident>),
+    /// A level was called, counted from 1.
+    IncidentCalled {
+        id: IncidentId,
+        level: u32,
+        role: Option<String>,
+        receivers: Vec<String>,
+    },
+    IncidentAcknowledged {
+        id: IncidentId,
+        by: String,
+    },
+    /// Nobody acknowledged it in time.
+    IncidentBreached {
+        id: IncidentId,
+        severity: Severity,
+        within: Duration,
+    },
+    IncidentResolved {
+        id: IncidentId,
+        how: String,
     },
     VerdictChanged {
         from: (Verdict, Status),

@@ -19,6 +19,7 @@ use super::VerdictState;
 use super::alerts::AlertBook;
 use super::deliver::Outbox;
 use super::groups::GroupWatch;
+use super::incidents::IncidentBook;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
 use super::versions::VersionWatch;
@@ -73,6 +74,7 @@ pub struct Engine {
     pub(super) rollbacks: Vec<Timestamp>,
     pub(super) decided: BTreeSet<DecisionId>,
     pub(super) outbox: Outbox,
+    pub(super) incidents: IncidentBook,
     pub(super) alerts: AlertBook,
     /// Nothing is judged before this moment.
     pub(super) settle_until: Option<Timestamp>,
@@ -128,6 +130,7 @@ impl Engine {
             restored.rollouts,
             rolled_back,
         );
+        let decisions: Vec<Arc<Decision>> = restored.decisions.into_iter().map(Arc::new).collect();
         let mut engine = Self {
             interest: Arc::default(),
             window: Window::default(),
@@ -140,13 +143,10 @@ impl Engine {
             groups_shown: Arc::new([]),
             versions: None,
             rollouts,
-            decided: restored
-                .decisions
-                .iter()
-                .map(|decision| decision.id.clone())
-                .collect(),
+            decided: decisions.iter().map(|it| it.id.clone()).collect(),
             rollbacks,
-            decisions: restored.decisions.into_iter().map(Arc::new).collect(),
+            incidents: IncidentBook::restore(restored.incidents, &decisions),
+            decisions,
             outbox: Outbox::restore(restored.deliveries),
             alerts: AlertBook::new(at),
             settle_until: None,
@@ -194,6 +194,7 @@ impl Engine {
             self.next_phase_boundary(),
             self.next_group_slot(),
             self.next_blindness(),
+            self.next_incident_step(),
             self.outbox.next_attempt(),
             self.settings
                 .alerting
@@ -245,6 +246,8 @@ impl Engine {
     }
 
     fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        // First: what a deadline records may rest on it.
+        out.extend(self.unrecorded.drain(..).map(Effect::Record));
         if self.settle_until.is_some_and(|until| until <= at) {
             self.settle(at, out);
         }
@@ -259,6 +262,7 @@ impl Engine {
             self.eval_groups(at, out);
         }
         self.tell_blindness(at, out);
+        self.take_incident_steps(at, out);
         self.attempt_due(at, out);
         if let Some(alerting) = self.settings.alerting
             && self.alerts.next_resend(alerting) <= at
@@ -412,6 +416,9 @@ impl Engine {
                 self.start_rollout(told, at, out)
             }
             Call::FinishRollout(id) => self.finish_rollout(&id, at, out),
+            Call::Acknowledge { incident, by, note } => {
+                self.acknowledge(&incident, by, note, at, out)
+            }
         };
         out.push(Effect::Answer { token, answer });
     }

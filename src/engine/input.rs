@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
-use crate::model::{DeliveryKey, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp};
+use crate::model::{
+    DeliveryKey, IncidentId, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp,
+};
 
 #[derive(Clone, Debug)]
 pub enum Input {
@@ -175,6 +177,12 @@ pub enum Call {
         irreversible: bool,
     },
     FinishRollout(RolloutId),
+    /// Somebody takes an incident.
+    Acknowledge {
+        incident: IncidentId,
+        by: String,
+        note: Option<String>,
+    },
 }
 
 /// How one attempt to deliver ended.

@@ -274,6 +274,8 @@ pub struct Delivery {
     pub decision: DecisionId,
     /// The rollout it is about: what is re-checked before each attempt.
     pub rollout: Option<RolloutId>,
+    /// The incident that it tells of.
+    pub incident: Option<IncidentId>,
     /// The `name` of a `[[webhook]]`.
     pub receiver: String,
     pub kind: NoticeKind,

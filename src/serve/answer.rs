@@ -96,7 +96,9 @@ impl From<ActError> for Failure {
     fn from(error: ActError) -> Self {
         let text = error.to_string();
         match error {
-            ActError::Refused(Refusal::NoSuchRollout(_)) => Self::not_found(text),
+            ActError::Refused(Refusal::NoSuchRollout(_) | Refusal::NoSuchIncident(_)) => {
+                Self::not_found(text)
+            }
             ActError::Refused(Refusal::Invalid(_)) => Self::bad_data(text),
             ActError::Refused(Refusal::Conflict(_)) => {
                 Self::new(StatusCode::CONFLICT, "conflict", text)

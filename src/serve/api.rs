@@ -73,6 +73,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
+        .merge(super::incidents::routes())
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -236,7 +237,9 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
         started_at,
         irreversible: body.irreversible,
     };
-    let Answer::Rollout { rollout, created } = service.desk.act(call).await?;
+    let Answer::Rollout { rollout, created } = service.desk.act(call).await? else {
+        return Err(another_answer());
+    };
     let code = if created {
         StatusCode::CREATED
     } else {
@@ -246,17 +249,28 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
 }
 
 /// What names a rollout goes into logs, metrics and every webhook: one short line.
-fn one_name(key: &str, text: &str) -> Result<(), Failure> {
+pub fn one_name(key: &str, text: &str) -> Result<(), Failure> {
+    one_text(key, text, NAME_BYTES_MAX)
+}
+
+/// One line of at most `bytes_max`.
+pub fn one_text(key: &str, text: &str, bytes_max: usize) -> Result<(), Failure> {
     let wrong = if text.trim().is_empty() {
         "may not be empty".to_owned()
-    } else if text.len() > NAME_BYTES_MAX {
-        format!("has {} bytes; {NAME_BYTES_MAX} at most", text.len())
+    } else if text.len() > bytes_max {
+        format!("has {} bytes; {bytes_max} at most", text.len())
     } else if text.chars().any(char::is_control) {
         format!("may not contain control characters: {text:?}")
     } else {
         return Ok(());
     };
     Err(Failure::bad_data(format!("{key} {wrong}")))
+}
+
+/// The engine answers a call with what it is about.
+pub fn another_answer() -> Failure {
+    let text = "the answer is not about what was asked: this is a bug";
+    Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)
 }
 
 async fn finish_rollout(
@@ -266,7 +280,9 @@ async fn finish_rollout(
 ) -> Result<Response, Failure> {
     access::may_write(request.headers(), &service.token)?;
     let call = Call::FinishRollout(RolloutId(id));
-    let Answer::Rollout { rollout, .. } = service.desk.act(call).await?;
+    let Answer::Rollout { rollout, .. } = service.desk.act(call).await? else {
+        return Err(another_answer());
+    };
     Ok(success(StatusCode::OK, wire::RolloutLine::new(&rollout)))
 }
 
@@ -316,7 +332,7 @@ async fn status_page(State(service): Shared) -> Html<String> {
 }
 
 /// The body as `T`: JSON by its content type, small, and in time.
-async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();

@@ -8,6 +8,7 @@ mod access;
 mod answer;
 mod api;
 mod extract;
+mod incidents;
 mod listen;
 pub mod metrics;
 mod page;

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use gated::model::{
-    Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer, Notice,
-    NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
+    Acknowledgement, Action, Cause, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState,
+    Guard, GuardAnswer, Incident, IncidentId, Notice, NoticeKind, Rollout, RolloutEnd, RolloutId,
+    Severity, Timestamp, Unit,
 };
 use gated::sink::ledger::read;
 use gated::sink::{CommitError, Ledger, LedgerError};
@@ -52,6 +53,7 @@ fn delivery(key: &str, decision: &str) -> Delivery {
         key: DeliveryKey(key.into()),
         decision: DecisionId(decision.into()),
         rollout: Some(RolloutId("api@1.4.0#3".into())),
+        incident: None,
         receiver: "deployer".into(),
         kind: NoticeKind::RollbackRequested,
         created_at: NOW,
@@ -105,6 +107,7 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.triggers, expected.triggers);
     assert_eq!(found.alerts, expected.alerts);
     assert_eq!(found.groups, expected.groups);
+    assert_eq!(found.incidents, expected.incidents);
 }
 
 // What the records mean, in memory.
@@ -130,6 +133,7 @@ fn remember(memory: &mut Restored, record: Record) {
             }
         }
         Record::Delivery(it) => put(&mut memory.deliveries, *it, |a, b| a.key == b.key),
+        Record::Incident(it) => put(&mut memory.incidents, *it, |a, b| a.id == b.id),
         Record::Trigger(it) => put(&mut memory.triggers, it, |a, b| {
             (&a.name, &a.series) == (&b.name, &b.series)
         }),
@@ -232,12 +236,12 @@ prop_compose! {
     fn deliveries()(
         texts in [names(), names(), names()], rollout in maybe(names()), created_at in times(),
         kind in select(NoticeKind::ALL), attempts: u32, last_error in maybe(names()), state in states(),
-        owed: bool,
+        incident in maybe(names()), owed: bool,
     ) -> Record {
         let [key, decided, receiver] = texts;
         let it = Box::new(Delivery {
             key: DeliveryKey(key), decision: DecisionId(decided), rollout: rollout.map(RolloutId),
-            receiver, kind, created_at, attempts, last_error, state,
+            incident: incident.map(IncidentId), receiver, kind, created_at, attempts, last_error, state,
         });
         if owed { Record::Owed(it, Box::new(notice(decision("dec_1")))) } else { Record::Delivery(it) }
     }
@@ -271,6 +275,36 @@ prop_compose! {
     }
 }
 
+fn causes() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        (names(), names()).prop_map(|(name, series)| Cause::Trigger { name, series }),
+        names().prop_map(|labels| Cause::Alert { labels }),
+        names().prop_map(|signal| Cause::Blind { signal }),
+        Just(Cause::Verification),
+        names().prop_map(|what| Cause::Unseen { what }),
+    ]
+}
+
+prop_compose! {
+    fn incidents()(
+        texts in [names(), names(), names()], rollout in maybe(names()), at in [times(), times()],
+        severity in select(Severity::ALL), counts: [u32; 3], called_at in maybe(times()),
+        decisions in proptest::collection::vec(names(), 1..3),
+        causes in proptest::collection::btree_set(causes(), 0..3),
+        hooks in proptest::collection::btree_set(names(), 0..3),
+        taken in maybe((times(), names(), maybe(names()))), resolved in maybe((times(), names())),
+        breached_at in maybe(times()),
+    ) -> Record {
+        let ([id, signal, reason], [opened_at, since], [rounds, reached, repeats]) = (texts, at, counts);
+        Record::Incident(Box::new(Incident {
+            id: IncidentId(id), rollout: rollout.map(RolloutId), signal, severity, opened_at, since, rounds,
+            reason, decisions: decisions.into_iter().map(DecisionId).collect(), causes, reached, called_at,
+            repeats, hooks, acknowledged: taken.map(|(at, by, note)| Acknowledgement { at, by, note }),
+            resolved, breached_at,
+        }))
+    }
+}
+
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let any_record = prop_oneof![
         rollouts(),
@@ -278,7 +312,8 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         deliveries(),
         triggers(),
         alerts(),
-        seen()
+        seen(),
+        incidents()
     ];
     proptest::collection::vec(any_record, 0..6)
 }
@@ -304,7 +339,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
-                | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
+                | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) | Record::Incident(_) => true,
             });
             let outcome = ledger.commit(&commit, body);
             if sound {
@@ -561,7 +596,11 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
 /// A dry run beside a gated of before reads what there is; the next owner brings the file up to date.
 #[test]
 fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
-    for (version, dropped) in [(2, &["rule_groups"][..]), (1, &["rule_groups", "alerts"])] {
+    for (version, dropped) in [
+        (3, &["incidents"][..]),
+        (2, &["incidents", "rule_groups"]),
+        (1, &["incidents", "rule_groups", "alerts"]),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
         let mut ledger = open(&path).0;
@@ -573,7 +612,9 @@ fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
         for table in dropped {
             db.execute(&format!("DROP TABLE {table}"), ()).unwrap();
         }
-        if !dropped.contains(&"alerts") {
+        db.execute("ALTER TABLE deliveries DROP COLUMN incident", ())
+            .unwrap();
+        if version == 2 {
             db.execute("ALTER TABLE alerts DROP COLUMN since", ())
                 .unwrap();
         }

@@ -208,6 +208,8 @@ pub fn sample() -> Snapshot {
         fired_at: None,
     };
     Snapshot {
+        incidents: Vec::new(),
+        incident_counts: gated::engine::IncidentCounts::default(),
         at: at(0),
         service: "api".into(),
         environment: "production".into(),
@@ -307,6 +309,7 @@ pub fn decision(id: &str) -> Decision {
 
 fn delivery() -> Delivery {
     Delivery {
+        incident: None,
         key: DeliveryKey("msg_1".into()),
         decision: DecisionId("dec_1".into()),
         rollout: Some(RolloutId("r/2".into())),

@@ -342,7 +342,15 @@ fn told(event: &Event) -> Option<String> {
             format!("verdict {verdict} ({status}){reason}")
         }
         Event::TargetDown { instance, error } => format!("cannot scrape {instance}: {error}"),
-        Event::TargetUp { .. }
+        Event::IncidentOpened(incident) => {
+            format!("opens incident {} ({})", incident.id, incident.severity)
+        }
+        Event::IncidentResolved { id, how } => format!("resolves incident {id}: {how}"),
+        Event::IncidentWorse(_)
+        | Event::IncidentCalled { .. }
+        | Event::IncidentAcknowledged { .. }
+        | Event::IncidentBreached { .. }
+        | Event::TargetUp { .. }
         | Event::RolloutEnded(_)
         | Event::PhaseEntered { .. }
         | Event::ReadingChanged { .. }

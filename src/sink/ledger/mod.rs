@@ -4,6 +4,7 @@
 //! A damaged file is moved aside, never deleted. Deliberately absent: retention, and any clock.
 
 mod error;
+mod incident;
 mod lock;
 mod reader;
 mod rows;
@@ -223,6 +224,7 @@ impl Ledger {
                         return Err(Written::NoSuchDelivery(it.key.clone()));
                     }
                 }
+                Record::Incident(it) => incident::put(&tx, it)?,
                 Record::Trigger(it) => rows::put_trigger(&tx, it)?,
                 Record::TriggerGone { name, series } => rows::drop_trigger(&tx, name, series)?,
                 Record::Alert(it) => rows::put_alert(&tx, it)?,

@@ -8,10 +8,11 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::incident;
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
     Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer,
-    NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
+    IncidentId, NoticeKind, Rollout, RolloutEnd, RolloutId, Severity, Timestamp, Unit,
 };
 
 macro_rules! as_words {
@@ -48,7 +49,7 @@ macro_rules! as_text {
 }
 
 as_words!(Action, Guard, Severity, Unit, NoticeKind, RolloutEnd);
-as_text!(DecisionId, DeliveryKey, RolloutId);
+as_text!(DecisionId, DeliveryKey, IncidentId, RolloutId);
 
 impl ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -70,7 +71,7 @@ impl FromSql for Timestamp {
     }
 }
 
-fn unknown(word: &str) -> FromSqlError {
+pub(super) fn unknown(word: &str) -> FromSqlError {
     FromSqlError::Other(format!("`{}` means nothing here", word.escape_debug()).into())
 }
 
@@ -83,7 +84,7 @@ struct GuardCell {
 }
 
 /// JSON text in a cell.
-struct Json<T>(T);
+pub(super) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> ToSql for Json<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -200,8 +201,8 @@ pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusq
     let (state, next_at, settled_at, status, why) = state_cells(&it.state);
     tx.prepare_cached(
         "INSERT INTO deliveries (key, decision, rollout, receiver, kind, created_at, attempts,
-             last_error, state, next_at, settled_at, status, why, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+             last_error, state, next_at, settled_at, status, why, body, incident)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (key) DO NOTHING",
     )?
     .execute(params![
@@ -219,6 +220,7 @@ pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusq
         status,
         why,
         body,
+        it.incident,
     ])
     .map(drop)
 }
@@ -229,7 +231,7 @@ pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Res
     tx.prepare_cached(
         "UPDATE deliveries SET decision = ?2, rollout = ?3, receiver = ?4, kind = ?5,
              created_at = ?6, attempts = ?7, last_error = ?8, state = ?9, next_at = ?10,
-             settled_at = ?11, status = ?12, why = ?13
+             settled_at = ?11, status = ?12, why = ?13, incident = ?14
          WHERE key = ?1",
     )?
     .execute(params![
@@ -246,6 +248,7 @@ pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Res
         settled_at,
         status,
         why,
+        it.incident,
     ])
     .map(|rows| rows == 1)
 }
@@ -317,16 +320,29 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         decisions: all(db, "SELECT * FROM decisions ORDER BY seq", decision)?,
         deliveries: all(
             db,
-            "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
-                 state, next_at, settled_at, status, why
-             FROM deliveries ORDER BY seq",
+            &format!("SELECT {} FROM deliveries ORDER BY seq", columns(db)?),
             delivery,
         )?,
         triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
         alerts: later(db, "alerts", alert)?,
         groups: later(db, "rule_groups", group)?,
+        incidents: later(db, "incidents", incident::read)?,
         held: None,
     })
+}
+
+/// Of a delivery, without its body. Older files do not know of incidents.
+fn columns(db: &Connection) -> rusqlite::Result<String> {
+    let known = db.column_exists(None, "deliveries", "incident")?;
+    let incident = if known {
+        "incident"
+    } else {
+        "NULL AS incident"
+    };
+    Ok(format!(
+        "key, decision, rollout, receiver, kind, created_at, attempts, last_error, state, next_at,
+         settled_at, status, why, {incident}"
+    ))
 }
 
 /// Of a table that the first schema did not have.
@@ -432,6 +448,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         key: row.get("key")?,
         decision: row.get("decision")?,
         rollout: row.get("rollout")?,
+        incident: row.get("incident")?,
         receiver: row.get("receiver")?,
         kind: row.get("kind")?,
         created_at: row.get("created_at")?,
