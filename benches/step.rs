@@ -79,6 +79,7 @@ fn settings() -> Settings {
             go_live: None,
             baseline: Duration::from_secs(600),
         },
+        people: gated::engine::People::default(),
         receivers: vec![Receiver {
             name: "deployer".into(),
             give_up_after: Duration::from_secs(86_400),

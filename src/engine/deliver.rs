@@ -1,7 +1,6 @@
 //! What is owed to receivers: who gets what, every attempt re-checked, retries from the engine.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::Attempted;
 use super::Effect;
@@ -9,17 +8,21 @@ use super::Event;
 use super::OnDoubt;
 use super::Record;
 use super::engine::Engine;
+use super::incidents::Raise;
 use crate::incident::Answer;
 use crate::incident::Next;
 use crate::incident::after;
 use crate::incident::again;
 use crate::model::Action;
+use crate::model::Cause;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::DeliveryKey;
 use crate::model::DeliveryState;
 use crate::model::Notice;
+use crate::model::NoticeIncident;
 use crate::model::NoticeKind;
+use crate::model::Severity;
 use crate::model::Timestamp;
 
 /// An attempt that could not be recorded is begun again after this long.
@@ -60,9 +63,9 @@ impl Outbox {
         let blocked = others.any(|it| match it.state {
             // What is about the same comes in its order; else one at a time to who does not answer.
             DeliveryState::UnderWay { .. } => {
-                it.decision == delivery.decision || self.failing.contains_key(&it.receiver)
+                it.is_about_same(delivery) || self.failing.contains_key(&it.receiver)
             }
-            DeliveryState::Owed { .. } => it.decision == delivery.decision && it.precedes(delivery),
+            DeliveryState::Owed { .. } => it.is_about_same(delivery) && it.precedes(delivery),
             DeliveryState::Unconfirmed { .. }
             | DeliveryState::Held { .. }
             | DeliveryState::Delivered { .. }
@@ -87,6 +90,20 @@ impl Outbox {
             ))
         });
         due.min().map(|(at, _, _, key)| (at, key.clone()))
+    }
+
+    /// A call that its receiver did not take, and the end of its incident is owed to the same: the end says it all.
+    fn is_overtaken(&self, delivery: &Delivery) -> bool {
+        let ends = |it: &Delivery| {
+            it.kind == NoticeKind::IncidentResolved
+                && it.receiver == delivery.receiver
+                && it.incident == delivery.incident
+                && !it.is_settled()
+        };
+        delivery.attempts > 0
+            && delivery.incident.is_some()
+            && delivery.kind != NoticeKind::IncidentResolved
+            && self.all.values().any(ends)
     }
 
     /// The next attempt, or the end of the time that a receiver has to confirm.
@@ -125,75 +142,69 @@ impl Outbox {
     }
 }
 
+/// A notice as it is to be owed.
+#[derive(Debug)]
+pub(super) struct Owing<'a> {
+    pub decision: &'a Decision,
+    pub receiver: &'a str,
+    pub kind: NoticeKind,
+    /// What sets it apart from others about this decision to this receiver: part of its key.
+    pub event: &'a str,
+    pub incident: Option<NoticeIncident>,
+    /// It is not attempted earlier.
+    pub not_before: Timestamp,
+}
+
 impl Engine {
-    /// Owes what a decision calls for and attempts it at once.
-    ///
-    /// The rollback hook gets rollback requests and nothing else. People are told by every other webhook; with
-    /// none, through the alert that Alertmanager gets.
+    /// Owes what a decision calls for and attempts it at once. The rollback hook gets rollback requests and nothing
+    /// else; `people` says who is told of the rest.
     pub(super) fn owe_for(&mut self, decision: &Decision, at: Timestamp, out: &mut Vec<Effect>) {
         let hook = self.settings.rollback.hook.clone();
-        let kind = match decision.action {
-            Action::Rollback => {
-                if let Some(hook) = hook {
-                    self.owe(decision, &hook, NoticeKind::RollbackRequested, at, out);
-                }
-                if self.settings.rollback.veto.is_zero() {
-                    NoticeKind::Notification
-                } else {
-                    NoticeKind::RollbackAnnounced
-                }
-            }
-            Action::Escalate => NoticeKind::EscalationRaised,
-            Action::Notify => NoticeKind::Notification,
-        };
-        self.owe_people(decision, kind, at, out);
+        if let (Action::Rollback, Some(hook)) = (decision.action, hook) {
+            let kind = NoticeKind::RollbackRequested;
+            let owing = Owing {
+                decision,
+                receiver: &hook,
+                kind,
+                event: kind.word(),
+                incident: None,
+                not_before: at + self.settings.rollback.veto,
+            };
+            self.owe(owing, at, out);
+        }
+        match decision.action {
+            Action::Rollback | Action::Escalate => self.raise_for(decision, at, out),
+            Action::Notify => self.notify(decision, at, out),
+        }
         self.attempt_due(at, out);
     }
 
-    fn owe_people(
-        &mut self,
-        decision: &Decision,
-        kind: NoticeKind,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let settings = Arc::clone(&self.settings);
-        for receiver in &settings.receivers {
-            let is_hook = settings.rollback.hook.as_deref() == Some(receiver.name.as_str());
-            if !is_hook && receiver.takes(kind) {
-                self.owe(decision, &receiver.name, kind, at, out);
-            }
-        }
-    }
-
-    fn owe(
-        &mut self,
-        decision: &Decision,
-        receiver: &str,
-        kind: NoticeKind,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let key = DeliveryKey::new(&decision.id, kind.word(), receiver);
+    /// Owes a notice, once.
+    pub(super) fn owe(&mut self, owing: Owing<'_>, at: Timestamp, out: &mut Vec<Effect>) {
+        let Owing {
+            decision,
+            receiver,
+            kind,
+            event,
+            incident,
+            not_before,
+        } = owing;
+        let key = DeliveryKey::new(&decision.id, event, receiver);
         if self.outbox.all.contains_key(&key) {
             return;
         }
         let rollback = kind == NoticeKind::RollbackRequested;
-        let veto = if rollback {
-            self.settings.rollback.veto
-        } else {
-            std::time::Duration::ZERO
-        };
         let delivery = Delivery {
             key: key.clone(),
             decision: decision.id.clone(),
             rollout: decision.rollout.clone(),
+            incident: incident.as_ref().map(|it| it.id.clone()),
             receiver: receiver.to_owned(),
             kind,
             created_at: at,
             attempts: 0,
             last_error: None,
-            state: DeliveryState::Owed { next: at + veto },
+            state: DeliveryState::Owed { next: not_before },
             log: Vec::new(),
         };
         let notice = Notice {
@@ -210,7 +221,7 @@ impl Engine {
             labels: self.settings.labels.clone(),
             expires_at: rollback.then(|| at + self.patience(&delivery)),
             external_url: self.settings.external_url.clone(),
-            incident: None,
+            incident,
         };
         out.push(Effect::Record(Record::Owed(
             Box::new(delivery.clone()),
@@ -257,6 +268,12 @@ impl Engine {
             let mut delivery = self.outbox.all[&key].clone();
             if let Some(state) = self.no_longer_right(&delivery, at) {
                 self.end(delivery, state, at, out);
+                continue;
+            }
+            if self.outbox.is_overtaken(&delivery) {
+                let why =
+                    "superseded: the incident was resolved before anybody took this".to_owned();
+                self.end(delivery, DeliveryState::Cancelled { at, why }, at, out);
                 continue;
             }
             delivery.attempts += 1;
@@ -458,18 +475,6 @@ impl Engine {
         }
     }
 
-    /// Tells people what became of a rollback.
-    pub(super) fn tell_of_rollback(
-        &mut self,
-        decision: &Decision,
-        kind: NoticeKind,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        self.owe_people(decision, kind, at, out);
-        self.attempt_due(at, out);
-    }
-
     /// Tells people, once of each kind, that a rollback does not reach its hook. Other deliveries concern nobody else.
     fn call_people(
         &mut self,
@@ -490,11 +495,24 @@ impl Engine {
             "the rollback was not delivered: {why}; it was asked for because {}",
             decision.reason
         );
-        let decision = Decision {
-            reason,
-            ..(*decision).clone()
+        let what = match delivery.state {
+            DeliveryState::Owed { .. }
+            | DeliveryState::UnderWay { .. }
+            | DeliveryState::Unconfirmed { .. }
+            | DeliveryState::Delivered { .. } => "refused",
+            DeliveryState::Held { .. } => "in doubt",
+            DeliveryState::Cancelled { .. } => "cancelled",
+            DeliveryState::GivenUp { .. } => "given up",
         };
-        self.owe_people(&decision, kind, at, out);
+        let what = what.to_owned();
+        let raise = Raise {
+            decision: &decision,
+            severity: Severity::P1,
+            cause: Cause::Unseen { what },
+            kind,
+            reason,
+        };
+        self.raise(raise, at, out);
         self.attempt_due(at, out);
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::input::ScrapeError;
 use crate::model::{
-    Action, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped, Notice, Reading,
-    Rollout, RolloutId, Status, Timestamp, Verdict, Verification,
+    Action, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped, Incident,
+    IncidentId, Notice, Reading, Rollout, RolloutId, Severity, Status, Timestamp, Verdict,
+    Verification,
 };
 
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub enum Record {
     Owed(Box<Delivery>, Box<Notice>),
     /// A changed state of a known delivery.
     Delivery(Box<Delivery>),
+    /// An incident was opened, or something became of it.
+    Incident(Box<Incident>),
     /// A trigger began or stopped firing: what a restart needs so that nobody is called twice.
     Trigger(super::RestoredTrigger),
     /// An alert of a Prometheus rule with a long `for` is active since then.
@@ -93,6 +96,8 @@ pub enum Answer {
         rollout: RolloutId,
     },
     Delivery(Box<Delivery>),
+    /// As it is from here on.
+    Incident(Box<Incident>),
 }
 
 /// Why an operator's call was refused; the text is for people.
@@ -104,6 +109,8 @@ pub enum Refusal {
     NoSuchDecision(String),
     #[error("there is no delivery `{0}`")]
     NoSuchDelivery(String),
+    #[error("there is no incident `{0}`")]
+    NoSuchIncident(String),
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -201,6 +208,30 @@ pub enum Event {
         key: DeliveryKey,
         receiver: String,
         why: String,
+    },
+    IncidentOpened(Box<Incident>),
+    /// Its path begins again.
+    IncidentWorse(Box<Incident>),
+    /// A level was called, counted from 1.
+    IncidentCalled {
+        id: IncidentId,
+        level: u32,
+        role: Option<String>,
+        receivers: Vec<String>,
+    },
+    IncidentAcknowledged {
+        id: IncidentId,
+        by: String,
+    },
+    /// Nobody acknowledged it in time.
+    IncidentBreached {
+        id: IncidentId,
+        severity: Severity,
+        within: Duration,
+    },
+    IncidentResolved {
+        id: IncidentId,
+        how: String,
     },
     VerdictChanged {
         from: (Verdict, Status),

@@ -19,6 +19,7 @@ use super::VerdictState;
 use super::alerts::AlertBook;
 use super::deliver::Outbox;
 use super::groups::GroupWatch;
+use super::incidents::IncidentBook;
 use super::say::freeze_of;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
@@ -81,6 +82,7 @@ pub struct Engine {
     /// Who has frozen rollbacks; over once its `until` has come.
     pub(super) freeze: Option<Audit>,
     pub(super) audit: Vec<Audit>,
+    pub(super) incidents: IncidentBook,
     pub(super) alerts: AlertBook,
     /// Nothing is judged before this moment.
     pub(super) settle_until: Option<Timestamp>,
@@ -136,6 +138,7 @@ impl Engine {
             restored.rollouts,
             rolled_back,
         );
+        let decisions: Vec<Arc<Decision>> = restored.decisions.into_iter().map(Arc::new).collect();
         let mut engine = Self {
             interest: Arc::default(),
             window: Window::default(),
@@ -148,13 +151,10 @@ impl Engine {
             groups_shown: Arc::new([]),
             versions: None,
             rollouts,
-            decided: restored
-                .decisions
-                .iter()
-                .map(|decision| decision.id.clone())
-                .collect(),
+            decided: decisions.iter().map(|it| it.id.clone()).collect(),
             rollbacks,
-            decisions: restored.decisions.into_iter().map(Arc::new).collect(),
+            incidents: IncidentBook::restore(restored.incidents, &decisions),
+            decisions,
             outbox: Outbox::restore(restored.deliveries),
             watched: Vec::new(),
             freeze: freeze_of(&restored.audit),
@@ -207,6 +207,7 @@ impl Engine {
             self.next_phase_boundary(),
             self.next_group_slot(),
             self.next_blindness(),
+            self.next_incident_step(),
             self.outbox.next_deadline(),
             self.next_verification(),
             self.freeze_ends(),
@@ -260,6 +261,8 @@ impl Engine {
     }
 
     fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        // First: what a deadline records may rest on it.
+        out.extend(self.unrecorded.drain(..).map(Effect::Record));
         if self.settle_until.is_some_and(|until| until <= at) {
             self.settle(at, out);
         }
@@ -276,6 +279,7 @@ impl Engine {
         self.end_freeze(at, out);
         self.tell_blindness(at, out);
         self.end_verifications(at, out);
+        self.take_incident_steps(at, out);
         self.attempt_due(at, out);
         if let Some(alerting) = self.settings.alerting
             && self.alerts.next_resend(alerting) <= at
@@ -437,6 +441,9 @@ impl Engine {
                 arrived,
                 said,
             } => self.settle_delivery(&delivery, arrived, said, at, out),
+            Call::Acknowledge { incident, by, note } => {
+                self.acknowledge(&incident, by, note, at, out)
+            }
         };
         out.push(Effect::Answer { token, answer });
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::model::{
-    DecisionId, DeliveryKey, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp,
+    DecisionId, DeliveryKey, IncidentId, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp,
 };
 
 #[derive(Clone, Debug)]
@@ -177,6 +177,12 @@ pub enum Call {
         irreversible: bool,
     },
     FinishRollout(RolloutId),
+    /// Somebody takes an incident.
+    Acknowledge {
+        incident: IncidentId,
+        by: String,
+        note: Option<String>,
+    },
     /// No rollback for so long.
     Freeze {
         said: Word,

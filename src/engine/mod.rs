@@ -11,11 +11,13 @@ mod effect;
 mod engine;
 mod groups;
 mod hint;
+mod incidents;
 mod input;
 mod interest;
 mod judge;
 mod operate;
 mod past;
+mod people;
 mod phases;
 mod question;
 mod say;
@@ -40,12 +42,12 @@ pub use interest::Interest;
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;
 pub use settings::{
-    Alerting, Judging, OnDoubt, Receiver, Restored, RestoredAlert, RestoredGroup, RestoredTrigger,
-    RollbackMode, RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
+    Alerting, Contact, Judging, OnDoubt, People, Receiver, Restored, RestoredAlert, RestoredGroup,
+    RestoredTrigger, RollbackMode, RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
 };
 pub use snapshot::{
-    AlertingState, Check, GroupState, LastScrape, Outcome, Role, RuleState, ScrapeState,
-    SignalState, Snapshot, TriggerState, VerdictState, WouldFire,
+    AlertingState, Check, GroupState, IncidentCounts, IncidentState, LastScrape, Outcome, Role,
+    RuleState, ScrapeState, SignalState, Snapshot, TriggerState, VerdictState, WouldFire,
 };
 
 pub use crate::rules::{AlertState, Health, RuleAlert};

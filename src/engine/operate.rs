@@ -1,6 +1,7 @@
 //! What people ask for, what the ledger refuses, what a reload changes.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::triggers::TriggerWatch;
 use super::versions::VersionWatch;
 use crate::gate::Told;
 use crate::model::Action;
+use crate::model::DecisionId;
 use crate::model::Guard;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
@@ -142,9 +144,17 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        let taken_back: BTreeSet<DecisionId> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Decision(decision) => Some(decision.id.clone()),
+                _ => None,
+            })
+            .collect();
         for record in records {
             match record {
                 Record::Decision(decision) => {
+                    self.incidents.take_back(&decision.id);
                     self.decided.remove(&decision.id);
                     self.decisions.retain(|known| known.id != decision.id);
                     let rollout = decision
@@ -179,7 +189,19 @@ impl Engine {
                         reason,
                     }));
                 }
+                // A call for an incident that is recorded is owed on.
+                Record::Owed(delivery, notice)
+                    if delivery.incident.is_some() && !taken_back.contains(&delivery.decision) =>
+                {
+                    self.outbox.not_begun(&delivery, at);
+                    self.unrecorded.push(Record::Owed(delivery, notice));
+                }
                 Record::Owed(delivery, _) => self.outbox.forget(&delivery.key),
+                Record::Incident(incident) => {
+                    let known = self.incidents.get(&incident.id);
+                    let known = known.map(|it| Record::Incident(Box::new(it.clone())));
+                    self.unrecorded.extend(known);
+                }
                 Record::Delivery(delivery) => {
                     if self.outbox.all.contains_key(&delivery.key) {
                         self.outbox.not_begun(&delivery, at);

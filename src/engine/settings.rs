@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::gate::PredatesPolicy;
+use crate::incident::Paths;
 use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::Delivery;
+use crate::model::Incident;
 use crate::model::NoticeKind;
 use crate::model::Rollout;
 use crate::model::Timestamp;
@@ -27,6 +29,7 @@ pub struct Settings {
     pub rollout: RolloutPolicy,
     /// Every `[[webhook]]`, in the order of the file.
     pub receivers: Vec<Receiver>,
+    pub people: People,
     pub alerting: Option<Alerting>,
     /// Where people reach gated, without a slash at the end.
     pub external_url: Option<String>,
@@ -136,6 +139,23 @@ pub struct Receiver {
     pub confirm_within: Option<Duration>,
 }
 
+/// `[contacts]` and `[severity.P1]` …: who is called, when and how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// By role.
+    pub contacts: BTreeMap<String, Contact>,
+    pub paths: Paths,
+}
+
+/// `[contacts."on-call engineer"]`. Who has no name is called all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    pub name: Option<String>,
+    pub phone: Option<String>,
+    pub email: Option<String>,
+    pub backup: Option<String>,
+}
+
 /// What becomes of a delivery whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDoubt {
@@ -175,6 +195,7 @@ pub struct Restored {
     /// Oldest first.
     pub audit: Vec<Audit>,
     pub verifications: Vec<Verification>,
+    pub incidents: Vec<Incident>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,
 }

@@ -53,6 +53,9 @@ impl VerdictState {
 impl Engine {
     /// Draws the verdict afresh, tells Alertmanager and people what changed.
     pub(super) fn conclude(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.settings.preview.is_none() {
+            self.resolve_incidents(at, out);
+        }
         let active = self.active_phases(at);
         self.update_alerts(&active, at, out);
         let next = self.verdict_of(&active, at);
@@ -412,6 +415,8 @@ impl Engine {
                     )
                 })
                 .collect(),
+            incidents: self.incidents_shown(),
+            incident_counts: self.incident_counts(),
             evaluations: self.evaluations,
             evaluation_failures: self.evaluation_failures,
             samples_appended: self.samples,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::effect::Alert;
 use super::input::{ScrapeError, TargetInfo};
 use crate::model::{
-    Action, Audit, Decision, Delivery, Guard, Reading, Rollout, Severity, Status, Timestamp, Unit,
-    Verdict, Verification,
+    Action, Audit, Decision, Delivery, Guard, Incident, Reading, Rollout, Severity, Status,
+    Timestamp, Unit, Verdict, Verification,
 };
 
 #[derive(Clone, Debug)]
@@ -27,6 +27,9 @@ pub struct Snapshot {
     pub rollouts: Vec<Arc<Rollout>>,
     /// Oldest first, each with its deliveries; the newest 500.
     pub decisions: Vec<(Arc<Decision>, Vec<Delivery>)>,
+    /// Every open one and the newest resolved ones, in the order in which they opened.
+    pub incidents: Vec<IncidentState>,
+    pub incident_counts: IncidentCounts,
     pub evaluations: u64,
     pub evaluation_failures: u64,
     pub samples_appended: u64,
@@ -42,6 +45,31 @@ pub struct Snapshot {
     pub held: Option<String>,
     /// Rollbacks that are or were watched.
     pub verifications: Vec<Verification>,
+}
+
+/// An incident, and who must do what by when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentState {
+    pub incident: Incident,
+    /// By when somebody must have acknowledged it; `None` when nobody has to any more.
+    pub acknowledge_by: Option<Timestamp>,
+    /// The role at the level last reached.
+    pub owner: Option<String>,
+    /// That person's name.
+    pub contact: Option<String>,
+    /// The next call, and to which role.
+    pub next: Option<(Timestamp, Option<String>)>,
+}
+
+/// Incidents since gated started.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IncidentCounts {
+    pub opened: BTreeMap<Severity, u64>,
+    /// Not acknowledged in time.
+    pub breached: BTreeMap<Severity, u64>,
+    pub acknowledged: u64,
+    /// From when its clock began until somebody acknowledged it, over all that were.
+    pub acknowledge_seconds: f64,
 }
 
 /// The pinned verdict: `/gate`, `/api/v1/verdict` and `--dry-run` write it.

@@ -9,7 +9,9 @@ use super::Event;
 use super::Record;
 use super::decide::whole;
 use super::engine::Engine;
+use super::incidents::Raise;
 use crate::model::Action;
+use crate::model::Cause;
 use crate::model::Decision;
 use crate::model::DecisionId;
 use crate::model::Helped;
@@ -29,6 +31,8 @@ pub(super) struct Watched {
     value: Option<f64>,
     /// Since when the condition has been false without a break.
     calm_since: Option<Timestamp>,
+    /// It has calmed, though the rollback did not help.
+    is_over: bool,
 }
 
 impl Watched {
@@ -39,11 +43,21 @@ impl Watched {
             truth: Truth::Unknown,
             value: None,
             calm_since: None,
+            is_over: false,
         }
     }
 
     fn is_open(&self) -> bool {
         self.verification.outcome.is_none()
+    }
+
+    /// What did not help is watched on: its incident ends when what tripped has calmed after all.
+    fn is_watched(&self) -> bool {
+        match self.verification.outcome {
+            None => true,
+            Some((_, Helped::Ineffective)) => !self.is_over,
+            Some((_, Helped::Verified | Helped::Unverified)) => false,
+        }
     }
 }
 
@@ -79,17 +93,19 @@ impl Engine {
         };
         out.push(Effect::Record(Record::Verification(verification.clone())));
         self.watched.push(Watched::new(verification, decision));
+        self.await_verification(id, out);
     }
 
     /// When the next watched rollback has had its time, or has been calm for long enough.
     pub(super) fn next_verification(&self) -> Option<Timestamp> {
         let within = self.settings.rollback.verify_within;
-        let open = self.watched.iter().filter(|it| it.is_open());
-        let ends = open.flat_map(|it| {
+        let watched = self.watched.iter().filter(|it| it.is_watched());
+        let ends = watched.flat_map(|it| {
             let calm = it
                 .calm_since
                 .map(|since| since + self.calm_for(&it.decision));
-            [Some(it.verification.since + within), calm]
+            let over = it.is_open().then_some(it.verification.since + within);
+            [over, calm]
         });
         ends.flatten().min()
     }
@@ -97,7 +113,7 @@ impl Engine {
     /// Looks at what every watched rollback was decided for; nothing moves any state.
     pub(super) fn look_after_rollbacks(&mut self, at: Timestamp) {
         for w in 0..self.watched.len() {
-            if !self.watched[w].is_open() {
+            if !self.watched[w].is_watched() {
                 continue;
             }
             let Some((truth, value)) = self.look(w) else {
@@ -182,13 +198,21 @@ impl Engine {
         let within = self.settings.rollback.verify_within;
         for w in 0..self.watched.len() {
             let it = &self.watched[w];
-            if !it.is_open() {
+            if !it.is_watched() {
                 continue;
             }
             let calm = it
                 .calm_since
                 .map(|since| since + self.calm_for(&it.decision));
             let over = it.verification.since + within <= at;
+            if !it.is_open() {
+                if calm.is_some_and(|calm| calm <= at) {
+                    let id = it.decision.id.clone();
+                    self.watched[w].is_over = true;
+                    self.end_await(&id, at, out);
+                }
+                continue;
+            }
             let helped = match (calm.is_some_and(|calm| calm <= at), over, it.truth) {
                 (true, _, _) | (false, true, Truth::False) => Helped::Verified,
                 (false, true, Truth::True) => Helped::Ineffective,
@@ -211,23 +235,20 @@ impl Engine {
             format!(" ({} when it was decided)", unit.show(value))
         });
         let (trigger, condition) = (&decision.trigger, &decision.condition);
-        let (kind, severity, reason) = match helped {
+        let (severity, reason) = match helped {
             Helped::Verified => (
-                NoticeKind::RollbackVerified,
                 decision.severity,
                 format!(
                     "the rollback helped: {trigger}: {condition} holds no more, {after} after it was delivered{now}{was}"
                 ),
             ),
             Helped::Ineffective => (
-                NoticeKind::RollbackIneffective,
                 Severity::P1,
                 format!(
                     "the rollback did not help: {trigger}: {condition} still holds {after} after it was delivered{now}{was}; there will be no other rollback"
                 ),
             ),
             Helped::Unverified => (
-                NoticeKind::RollbackUnverified,
                 Severity::P2,
                 format!(
                     "nothing says whether the rollback helped: {trigger}: {condition} has had no value to see it by, {after} after it was delivered{was}"
@@ -247,6 +268,39 @@ impl Engine {
             value: value.or(decision.value),
             ..(*decision).clone()
         };
-        self.tell_of_rollback(&said, kind, at, out);
+        self.tell_outcome(&said, helped, at, out);
+    }
+
+    fn tell_outcome(
+        &mut self,
+        said: &Decision,
+        helped: Helped,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let raise = |kind, cause| Raise {
+            decision: said,
+            severity: said.severity,
+            cause,
+            kind,
+            reason: said.reason.clone(),
+        };
+        match helped {
+            Helped::Verified => {
+                self.tell_of_rollback(said, NoticeKind::RollbackVerified, at, out);
+                self.end_await(&said.id, at, out);
+            }
+            Helped::Ineffective => {
+                let raise = raise(NoticeKind::RollbackIneffective, Cause::Verification);
+                self.raise(raise, at, out);
+            }
+            Helped::Unverified => {
+                let what = "unverified".to_owned();
+                let raise = raise(NoticeKind::RollbackUnverified, Cause::Unseen { what });
+                self.raise(raise, at, out);
+                self.end_await(&said.id, at, out);
+            }
+        }
+        self.attempt_due(at, out);
     }
 }

@@ -1,6 +1,7 @@
 //! The words all rooms share. Deliberately absent: anything that reads a clock, a file or a socket.
 
 pub mod id;
+pub mod incident;
 pub mod labels;
 mod metadata;
 pub mod pattern;
@@ -11,6 +12,7 @@ pub mod time;
 mod unit;
 
 pub use id::{DecisionId, DeliveryKey, IncidentId, RolloutId, Slot, TargetId};
+pub use incident::{Acknowledgement, Cause, Incident};
 pub use labels::Labels;
 pub use metadata::{Metadata, MetricKind};
 pub use ratio::Ratio;

@@ -351,6 +351,8 @@ pub struct Delivery {
     pub decision: DecisionId,
     /// The rollout it is about: what is re-checked before each attempt.
     pub rollout: Option<RolloutId>,
+    /// The incident that it tells of.
+    pub incident: Option<IncidentId>,
     /// The `name` of a `[[webhook]]`.
     pub receiver: String,
     pub kind: NoticeKind,
@@ -388,6 +390,16 @@ impl Delivery {
             at,
             outcome: outcome.to_owned(),
         });
+    }
+
+    /// Whether both are about one incident, or one decision where there is none.
+    #[must_use]
+    pub fn is_about_same(&self, other: &Self) -> bool {
+        match (&self.incident, &other.incident) {
+            (Some(one), Some(other)) => one == other,
+            (None, None) => self.decision == other.decision,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
     }
 
     /// Whether it was owed before `other`.

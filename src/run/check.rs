@@ -89,6 +89,9 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
             }
         }
     }
+    for line in checked.calls_in_words() {
+        let _ = writeln!(text, "{line}");
+    }
     let jobs = counted(checked.scrapes.len(), "job");
     let hooks = counted(checked.webhooks.len(), "webhook");
     let _ = writeln!(

@@ -4,10 +4,11 @@
 
 mod files;
 mod notify;
+mod people;
 mod policy;
 mod scrape;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use std::time::Duration;
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
 pub use notify::{Alertmanager, Webhook};
 
-use crate::engine::{Judging, RollbackPolicy, RolloutPolicy, Settings};
+use crate::engine::{Judging, People, RollbackPolicy, RolloutPolicy, Settings};
+use crate::model::{Action, NoticeKind, Severity};
 use crate::runbook::{
     Clock, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source, Text, nearest,
 };
@@ -35,6 +37,7 @@ pub struct Config {
     pub rollback: RollbackPolicy,
     /// In the order of the file.
     pub webhooks: Vec<Webhook>,
+    pub people: People,
     pub alertmanager: Option<Alertmanager>,
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
@@ -104,6 +107,7 @@ impl Config {
             judging: self.judging,
             rollback: self.rollback.clone(),
             rollout: self.rollout.clone(),
+            people: self.people.clone(),
             receivers: self.webhooks.iter().map(Webhook::receiver).collect(),
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             external_url: self.server.external_url.clone(),
@@ -133,6 +137,22 @@ impl Config {
         self.storage = dir.join(DATABASE);
     }
 
+    /// Who is called when, one line for each severity that says so.
+    #[must_use]
+    pub fn calls_in_words(&self) -> Vec<String> {
+        people::described(&self.people)
+    }
+
+    /// Whether anybody is called for an incident of this severity.
+    fn calls(&self, severity: Severity) -> bool {
+        let takes = |it: &Webhook| {
+            self.rollback.hook.as_ref() != Some(&it.name)
+                && it.receiver().takes(NoticeKind::EscalationRaised)
+        };
+        let named = !self.people.paths.of(severity).levels.is_empty();
+        named || self.alertmanager.is_some() || self.webhooks.iter().any(takes)
+    }
+
     /// Rules that this configuration leaves without what they need, one sentence each.
     #[must_use]
     pub fn lacks(&self, rules: &Rules) -> Vec<String> {
@@ -144,6 +164,14 @@ impl Config {
                 phase.name
             ));
         }
+        let triggers = rules.phases.iter().flat_map(|it| &it.triggers);
+        let people = triggers.filter(|it| it.action != Action::Notify && !it.shadow);
+        let severities: BTreeSet<Severity> = people.map(|it| it.severity).collect();
+        for severity in severities.into_iter().filter(|it| !self.calls(*it)) {
+            lacks.push(format!(
+                "a {severity} would call nobody: [severity.{severity}] has no levels, and there is no Alertmanager and no webhook for people that takes gated.escalation.raised"
+            ));
+        }
         lacks
     }
 }
@@ -152,8 +180,6 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     root.later(&[
         ("probe", "[[probe]]"),
         ("prometheus", "[[prometheus]]"),
-        ("contacts", "[contacts]"),
-        ("severity", "[severity]"),
         ("report", "[[report]]"),
         ("flagger", "[flagger]"),
         ("journal", "[journal]"),
@@ -170,6 +196,12 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let (storage, retention) = storage(&mut root);
     let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &hooks);
     let webhooks: Vec<Webhook> = hooks.into_iter().map(|(hook, _)| hook).collect();
+    let known = people::Hooks {
+        all: &webhooks,
+        rollback: rollback.hook.as_deref(),
+        timezone: &service.timezone,
+    };
+    let people = people::people(&mut root, &known);
     somebody_is_told(
         reader,
         &rollback_place,
@@ -185,6 +217,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         judging,
         rollback,
         webhooks,
+        people,
         alertmanager,
         retain,
         storage,

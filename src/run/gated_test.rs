@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::spelled;
 use crate::engine::{
-    Call, Columns, Effect, Engine, Input, Judging, OnDoubt, Receiver, Record, Restored,
+    Call, Columns, Effect, Engine, Input, Judging, OnDoubt, People, Receiver, Record, Restored,
     RollbackMode, RollbackPolicy, RolloutPolicy, Scrape, ScrapeError, ScrapeFault, Settings,
     TargetInfo,
 };
@@ -210,6 +210,7 @@ impl Stage {
                 go_live: test.go_live.map(|it| start + it),
                 baseline: minutes(10),
             },
+            people: People::default(),
             receivers: vec![Receiver {
                 name: HOOK.to_owned(),
                 give_up_after: minutes(15),

@@ -163,6 +163,48 @@ pub(super) fn log(event: &Event) {
                 Helped::Unverified => warn!(decision, reason, "rollback unverified"),
             }
         }
+        Event::IncidentOpened(it) => {
+            let (id, severity) = (it.id.as_str(), it.severity.word());
+            let (signal, reason) = (it.signal.as_str(), it.reason.as_str());
+            warn!(
+                incident_id = id,
+                severity, signal, reason, "incident opened"
+            );
+        }
+        Event::IncidentWorse(it) => {
+            let (id, severity) = (it.id.as_str(), it.severity.word());
+            let reason = it.reason.as_str();
+            warn!(
+                incident_id = id,
+                severity, reason, "incident is worse; its path begins again"
+            );
+        }
+        Event::IncidentCalled {
+            id,
+            level,
+            role,
+            receivers,
+        } => {
+            let (role, receivers) = (role.as_deref().unwrap_or_default(), receivers.join(", "));
+            warn!(
+                incident_id = id.as_str(),
+                level, role, receivers, "level called"
+            );
+        }
+        Event::IncidentAcknowledged { id, by } => {
+            info!(incident_id = id.as_str(), by, "incident acknowledged");
+        }
+        Event::IncidentBreached {
+            id,
+            severity,
+            within,
+        } => {
+            let (severity, within) = (severity.word(), humantime::format_duration(*within));
+            error!(incident_id = id.as_str(), severity, %within, "nobody acknowledged the incident in time");
+        }
+        Event::IncidentResolved { id, how } => {
+            info!(incident_id = id.as_str(), how, "incident resolved");
+        }
         Event::VerdictChanged { from, to, reasons } => {
             let (from, verdict, status) = (from.1.word(), to.0, to.1.word());
             let reason = reasons.first().map_or("", String::as_str);

@@ -105,7 +105,10 @@ impl From<ActError> for Failure {
         let text = error.to_string();
         match error {
             ActError::Refused(
-                Refusal::NoSuchRollout(_) | Refusal::NoSuchDecision(_) | Refusal::NoSuchDelivery(_),
+                Refusal::NoSuchRollout(_)
+                | Refusal::NoSuchDecision(_)
+                | Refusal::NoSuchDelivery(_)
+                | Refusal::NoSuchIncident(_),
             ) => Self::not_found(text),
             ActError::Refused(Refusal::Invalid(_)) => Self::bad_data(text),
             ActError::Refused(Refusal::Conflict(_)) => {

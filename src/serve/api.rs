@@ -74,6 +74,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
         .merge(super::acts::routes())
+        .merge(super::incidents::routes())
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -249,11 +250,16 @@ async fn start_rollout(State(service): Shared, request: Request) -> Result<Respo
 }
 
 /// What names a rollout goes into logs, metrics and every webhook: one short line.
-pub(super) fn one_name(key: &str, text: &str) -> Result<(), Failure> {
+pub fn one_name(key: &str, text: &str) -> Result<(), Failure> {
+    one_text(key, text, NAME_BYTES_MAX)
+}
+
+/// One line of at most `bytes_max`.
+pub fn one_text(key: &str, text: &str, bytes_max: usize) -> Result<(), Failure> {
     let wrong = if text.trim().is_empty() {
         "may not be empty".to_owned()
-    } else if text.len() > NAME_BYTES_MAX {
-        format!("has {} bytes; {NAME_BYTES_MAX} at most", text.len())
+    } else if text.len() > bytes_max {
+        format!("has {} bytes; {bytes_max} at most", text.len())
     } else if text.chars().any(char::is_control) {
         format!("may not contain control characters: {text:?}")
     } else {
@@ -321,7 +327,7 @@ async fn status_page(State(service): Shared) -> Html<String> {
 }
 
 /// The body as `T`: JSON by its content type, small, and in time.
-pub(super) async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let kind = request.headers().get(header::CONTENT_TYPE);
     let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();

@@ -14,6 +14,7 @@ use crate::engine::Outcome;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 use crate::model::Reading;
+use crate::model::Severity;
 use crate::model::Status;
 use crate::model::Verdict;
 pub use recorder::install;
@@ -33,6 +34,7 @@ pub fn render(snapshot: &Snapshot, state: &VerdictState, tally: &mut Tally) -> S
     targets(&mut page, snapshot);
     tally.take(snapshot);
     decisions(&mut page, snapshot, tally);
+    incidents(&mut page, snapshot);
     totals(&mut page, snapshot);
     process::write(&mut page);
     page.finish()
@@ -233,6 +235,53 @@ fn decisions(page: &mut Page, snapshot: &Snapshot, tally: &Tally) {
         "gated_deliveries",
         "Deliveries of the decisions shown, by state.",
         samples,
+    );
+}
+
+const INCIDENTS_OPEN: &str = "gated_incidents_open";
+const INCIDENTS_OPENED: &str = "gated_incidents_opened_total";
+const INCIDENTS_BREACHED: &str = "gated_incidents_sla_missed_total";
+const INCIDENTS_ACKNOWLEDGED: &str = "gated_incidents_acknowledged_total";
+const ACKNOWLEDGE_SECONDS: &str = "gated_incident_acknowledge_seconds_total";
+
+#[allow(clippy::cast_precision_loss, reason = "counts stay below 2^53")]
+fn incidents(page: &mut Page, snapshot: &Snapshot) {
+    let open = Severity::ALL.iter().map(|severity| {
+        let all = snapshot.incidents.iter().map(|it| &it.incident);
+        let open = all.filter(|it| it.is_open() && it.severity == *severity);
+        ([("severity", severity.word())], open.count() as f64)
+    });
+    page.family(
+        Gauge,
+        INCIDENTS_OPEN,
+        "Incidents that are not resolved.",
+        open,
+    );
+    let counts = &snapshot.incident_counts;
+    for (name, help, counts) in [
+        (INCIDENTS_OPENED, "Incidents opened.", &counts.opened),
+        (
+            INCIDENTS_BREACHED,
+            "Incidents that nobody acknowledged in time.",
+            &counts.breached,
+        ),
+    ] {
+        let samples = counts
+            .iter()
+            .map(|(severity, count)| ([("severity", severity.word())], *count as f64));
+        page.family(Counter, name, help, samples);
+    }
+    page.single(
+        Counter,
+        INCIDENTS_ACKNOWLEDGED,
+        "Incidents that somebody acknowledged.",
+        counts.acknowledged as f64,
+    );
+    page.single(
+        Counter,
+        ACKNOWLEDGE_SECONDS,
+        "Time that passed until incidents were acknowledged, over all of them.",
+        counts.acknowledge_seconds,
     );
 }
 

@@ -9,6 +9,7 @@ mod acts;
 mod answer;
 mod api;
 mod extract;
+mod incidents;
 mod listen;
 pub mod metrics;
 mod page;

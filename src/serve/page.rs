@@ -61,9 +61,9 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
             ],
         )?;
     }
-    page.push_str(
-        "</table><h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error</tr>",
-    );
+    page.push_str("</table>");
+    incidents(page, snapshot)?;
+    page.push_str("<h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error</tr>");
     for target in &snapshot.targets {
         let last = target.last.as_ref();
         let at = last.map_or_else(|| "never".to_owned(), |last| last.at.to_string());
@@ -103,6 +103,7 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
         "api/v1/verdict",
         "api/v1/rollouts",
         "api/v1/decisions",
+        "api/v1/incidents",
         "api/v1/targets",
         "metrics",
     ] {
@@ -110,6 +111,53 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
     }
     page.push_str("</p></body></html>\n");
     Ok(())
+}
+
+/// What somebody owns or should, and by when.
+fn incidents(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let mut open = snapshot
+        .incidents
+        .iter()
+        .filter(|it| it.incident.is_open())
+        .peekable();
+    if open.peek().is_none() {
+        return page.write_str("<h2>Incidents</h2><p>None is open.</p>");
+    }
+    page.push_str(
+        "<h2>Incidents</h2><table><tr><th>severity<th>opened<th>who<th>by when<th>next call<th>reason<th>id</tr>",
+    );
+    for it in open {
+        let incident = &it.incident;
+        let who = match (&incident.acknowledged, &it.owner, &it.contact) {
+            (Some(taken), ..) => format!("{} has it", taken.by),
+            (None, Some(role), Some(name)) => format!("{role} ({name})"),
+            (None, Some(role), None) => role.clone(),
+            (None, None, _) => "whoever is told".to_owned(),
+        };
+        let missed = incident
+            .breached_at
+            .map(|_| " (missed)")
+            .unwrap_or_default();
+        let by = it
+            .acknowledge_by
+            .map_or_else(String::new, |at| format!("{at}{missed}"));
+        let next = it.next.as_ref().map_or_else(String::new, |(at, role)| {
+            format!("{at} {}", role.as_deref().unwrap_or_default())
+        });
+        row(
+            page,
+            &[
+                incident.severity.word(),
+                &incident.opened_at.to_string(),
+                &who,
+                &by,
+                &next,
+                &incident.reason,
+                incident.id.as_str(),
+            ],
+        )?;
+    }
+    page.write_str("</table><p>Take one with <code>gated ack ID</code>.</p>")
 }
 
 fn row(page: &mut String, cells: &[&str]) -> fmt::Result {

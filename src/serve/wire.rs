@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::engine::Check;
+use crate::engine::IncidentState;
 use crate::engine::ScrapeState;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 use crate::engine::WouldFire;
 use crate::model::Audit;
+use crate::model::Cause;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::DeliveryState;
 use crate::model::GuardAnswer;
+use crate::model::Incident;
 use crate::model::Rollout;
 use crate::model::Timestamp;
 use crate::model::Verdict as Word;
@@ -341,6 +344,105 @@ impl<'a> DeliveryLine<'a> {
                 })
                 .collect(),
         }
+    }
+}
+
+/// One incident of `/api/v1/incidents`.
+#[derive(Debug, Serialize)]
+pub struct IncidentLine<'a> {
+    id: &'a str,
+    severity: &'static str,
+    /// `open`, `acknowledged` or `resolved`.
+    state: &'static str,
+    rollout: Option<&'a str>,
+    signal: &'a str,
+    reason: &'a str,
+    opened_at: String,
+    /// By when somebody must acknowledge it; null once nobody has to.
+    acknowledge_by: Option<String>,
+    /// The role called last, and who that is.
+    owner: Option<&'a str>,
+    contact: Option<&'a str>,
+    /// Levels of the path called so far.
+    level: u32,
+    called_at: Option<String>,
+    next_call_at: Option<String>,
+    next_role: Option<&'a str>,
+    acknowledged_at: Option<String>,
+    acknowledged_by: Option<&'a str>,
+    note: Option<&'a str>,
+    /// When nobody had acknowledged it in time.
+    breached_at: Option<String>,
+    resolved_at: Option<String>,
+    resolution: Option<&'a str>,
+    decisions: Vec<&'a str>,
+    causes: Vec<String>,
+    told: Vec<&'a str>,
+}
+
+impl<'a> IncidentLine<'a> {
+    /// With who must do what by when.
+    #[must_use]
+    pub fn shown(it: &'a IncidentState) -> Self {
+        let next = it.next.as_ref();
+        Self {
+            acknowledge_by: it.acknowledge_by.map(time),
+            owner: it.owner.as_deref(),
+            contact: it.contact.as_deref(),
+            next_call_at: next.map(|(at, _)| time(*at)),
+            next_role: next.and_then(|(_, role)| role.as_deref()),
+            ..Self::new(&it.incident)
+        }
+    }
+
+    #[must_use]
+    pub fn new(it: &'a Incident) -> Self {
+        let taken = it.acknowledged.as_ref();
+        Self {
+            id: it.id.as_str(),
+            severity: it.severity.word(),
+            state: match (&it.resolved, taken) {
+                (Some(_), _) => "resolved",
+                (None, Some(_)) => "acknowledged",
+                (None, None) => "open",
+            },
+            rollout: it.rollout.as_ref().map(crate::model::RolloutId::as_str),
+            signal: &it.signal,
+            reason: &it.reason,
+            opened_at: time(it.opened_at),
+            acknowledge_by: None,
+            owner: None,
+            contact: None,
+            level: it.reached,
+            called_at: it.called_at.map(time),
+            next_call_at: None,
+            next_role: None,
+            acknowledged_at: taken.map(|taken| time(taken.at)),
+            acknowledged_by: taken.map(|taken| taken.by.as_str()),
+            note: taken.and_then(|taken| taken.note.as_deref()),
+            breached_at: it.breached_at.map(time),
+            resolved_at: it.resolved.as_ref().map(|(at, _)| time(*at)),
+            resolution: it.resolved.as_ref().map(|(_, how)| how.as_str()),
+            decisions: it
+                .decisions
+                .iter()
+                .map(crate::model::DecisionId::as_str)
+                .collect(),
+            causes: it.causes.iter().map(cause).collect(),
+            told: it.hooks.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// For people.
+fn cause(it: &Cause) -> String {
+    match it {
+        Cause::Trigger { name, series } if series.is_empty() => format!("trigger {name}"),
+        Cause::Trigger { name, series } => format!("trigger {name} for {series}"),
+        Cause::Alert { labels } => format!("alert {labels}"),
+        Cause::Blind { signal } => format!("no value of {signal}"),
+        Cause::Verification => "did the rollback help?".to_owned(),
+        Cause::Unseen { what } => what.clone(),
     }
 }
 

@@ -435,7 +435,39 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[alertmanager]",
-        "[contacts.\"on-call\"]\nname = \"x\"\n[severity.P1]\nrepeat = \"15m\"\n[alertmanager]",
+        "[contacts.a]\nname = \"x\"\nfax = \"1\"\n[severity.P5]\nrepeat = \"1m\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"slack\"\nurl = \"http://s\"\n[[webhook]]\nname = \"undo\"\nurl = \"http://u\"\n[rollback]\nhook = \"undo\"\n[contacts.a]\nname = \"Ada\"\n[contacts.b]\n[severity.P1]\nlevels = [{ role = \"a\", hooks = [\"slakc\"] }]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"slack\"\nurl = \"http://s\"\n[[webhook]]\nname = \"undo\"\nurl = \"http://u\"\n[rollback]\nhook = \"undo\"\n[contacts.a]\nname = \"Ada\"\n[contacts.b]\n[severity.P1]\nlevels = [{ role = \"a\", hooks = [\"undo\"] }]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"slack\"\nurl = \"http://s\"\n[[webhook]]\nname = \"undo\"\nurl = \"http://u\"\n[rollback]\nhook = \"undo\"\n[contacts.a]\nname = \"Ada\"\n[contacts.b]\n[severity.P1]\nlevels = [{ role = \"a\", hooks = [] }, { hooks = [\"slack\"], after = \"5m\" }]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"slack\"\nurl = \"http://s\"\n[[webhook]]\nname = \"undo\"\nurl = \"http://u\"\n[rollback]\nhook = \"undo\"\n[contacts.a]\nname = \"Ada\"\n[contacts.b]\n[severity.P1]\nlevels = [{ role = \"a\", hooks = [\"slack\"], after = \"5m\" }, { role = \"b\", hooks = [\"slack\"], after = \"5m\" }]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"slack\"\nurl = \"http://s\"\n[[webhook]]\nname = \"undo\"\nurl = \"http://u\"\n[rollback]\nhook = \"undo\"\n[contacts.a]\nname = \"Ada\"\n[contacts.b]\n[severity.P1]\nlevels = [\"a\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[severity.P1]\nacknowledge_within = \"0s\"\nrepeat = \"1s\"\nlevels = []\nquiet_hours = \"22:00-07:00\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[severity.P3]\nquiet_hours = \"22-7\"\n[severity.P4]\nquiet_hours = \"07:00-7:00\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[webhook]]\nname = \"slack\"\nurl = \"http://s\"\nevents = [\"gated.notification\"]\n[[webhook]]\nname = \"undo\"\nurl = \"http://u\"\n[rollback]\nhook = \"undo\"\n[contacts.a]\nname = \"Ada\"\n[contacts.b]\n[severity.P2]\nlevels = [{ role = \"a\", hooks = [\"slack\"] }]\n[alertmanager]",
     ),
     (
         "[alertmanager]",

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use gated::model::{
-    Action, AttemptLine, Audit, Decision, DecisionId, Deed, Delivery, DeliveryKey, DeliveryState,
-    Guard, GuardAnswer, Helped, Notice, NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said,
-    Seen, Severity, Sight, Timestamp, Unit, Verification,
+    Acknowledgement, Action, AttemptLine, Audit, Cause, Decision, DecisionId, Deed, Delivery,
+    DeliveryKey, DeliveryState, Guard, GuardAnswer, Helped, Incident, IncidentId, Notice,
+    NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said, Seen, Severity, Sight, Timestamp, Unit,
+    Verification,
 };
 use gated::sink::ledger::read;
 use gated::sink::{CommitError, Ledger, LedgerError};
@@ -54,6 +55,7 @@ fn delivery(key: &str, decision: &str) -> Delivery {
         key: DeliveryKey(key.into()),
         decision: DecisionId(decision.into()),
         rollout: Some(RolloutId("api@1.4.0#3".into())),
+        incident: None,
         receiver: "deployer".into(),
         kind: NoticeKind::RollbackRequested,
         created_at: NOW,
@@ -110,6 +112,7 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.groups, expected.groups);
     assert_eq!(found.audit, expected.audit);
     assert_eq!(found.verifications, expected.verifications);
+    assert_eq!(found.incidents, expected.incidents);
 }
 
 // What the records mean, in memory.
@@ -135,6 +138,7 @@ fn remember(memory: &mut Restored, record: Record) {
             }
         }
         Record::Delivery(it) => put(&mut memory.deliveries, *it, |a, b| a.key == b.key),
+        Record::Incident(it) => put(&mut memory.incidents, *it, |a, b| a.id == b.id),
         Record::Trigger(it) => put(&mut memory.triggers, it, |a, b| {
             (&a.name, &a.series) == (&b.name, &b.series)
         }),
@@ -288,12 +292,13 @@ prop_compose! {
     fn deliveries()(
         texts in [names(), names(), names()], rollout in maybe(names()), created_at in times(),
         kind in select(NoticeKind::ALL), attempts: u32, last_error in maybe(names()), state in states(),
-        log in proptest::collection::vec((any::<u32>(), times(), names()), 0..3), owed: bool,
+        log in proptest::collection::vec((any::<u32>(), times(), names()), 0..3),
+        incident in maybe(names()), owed: bool,
     ) -> Record {
         let [key, decided, receiver] = texts;
         let it = Box::new(Delivery {
             key: DeliveryKey(key), decision: DecisionId(decided), rollout: rollout.map(RolloutId),
-            receiver, kind, created_at, attempts, last_error, state,
+            incident: incident.map(IncidentId), receiver, kind, created_at, attempts, last_error, state,
             log: log.into_iter()
                 .map(|(attempt, at, outcome)| AttemptLine { attempt, at, outcome }).collect(),
         });
@@ -329,6 +334,36 @@ prop_compose! {
     }
 }
 
+fn causes() -> impl Strategy<Value = Cause> {
+    prop_oneof![
+        (names(), names()).prop_map(|(name, series)| Cause::Trigger { name, series }),
+        names().prop_map(|labels| Cause::Alert { labels }),
+        names().prop_map(|signal| Cause::Blind { signal }),
+        Just(Cause::Verification),
+        names().prop_map(|what| Cause::Unseen { what }),
+    ]
+}
+
+prop_compose! {
+    fn incidents()(
+        texts in [names(), names(), names()], rollout in maybe(names()), at in [times(), times()],
+        severity in select(Severity::ALL), counts: [u32; 3], called_at in maybe(times()),
+        decisions in proptest::collection::vec(names(), 1..3),
+        causes in proptest::collection::btree_set(causes(), 0..3),
+        hooks in proptest::collection::btree_set(names(), 0..3),
+        taken in maybe((times(), names(), maybe(names()))), resolved in maybe((times(), names())),
+        breached_at in maybe(times()),
+    ) -> Record {
+        let ([id, signal, reason], [opened_at, since], [rounds, reached, repeats]) = (texts, at, counts);
+        Record::Incident(Box::new(Incident {
+            id: IncidentId(id), rollout: rollout.map(RolloutId), signal, severity, opened_at, since, rounds,
+            reason, decisions: decisions.into_iter().map(DecisionId).collect(), causes, reached, called_at,
+            repeats, hooks, acknowledged: taken.map(|(at, by, note)| Acknowledgement { at, by, note }),
+            resolved, breached_at,
+        }))
+    }
+}
+
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let any_record = prop_oneof![
         rollouts().boxed(),
@@ -338,6 +373,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         words().boxed(),
         alerts().boxed(),
         seen().boxed(),
+        incidents().boxed(),
     ];
     proptest::collection::vec(any_record, 0..6)
 }
@@ -363,7 +399,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
-                | Record::Audit(_) | Record::Verification(_)
+                | Record::Audit(_) | Record::Verification(_) | Record::Incident(_)
                 | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
             });
             let outcome = ledger.commit(&commit, body);
@@ -623,8 +659,19 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
 /// A dry run beside a gated of before reads what there is; the next owner brings the file up to date.
 #[test]
 fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
-    let later = ["audit", "verifications", "rule_groups", "alerts"];
-    for (version, dropped) in [(3, &later[..2]), (2, &later[..3]), (1, &later[..])] {
+    let later = [
+        "incidents",
+        "audit",
+        "verifications",
+        "rule_groups",
+        "alerts",
+    ];
+    for (version, dropped) in [
+        (4, &later[..1]),
+        (3, &later[..3]),
+        (2, &later[..4]),
+        (1, &later[..]),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let path = file(&folder);
         let mut ledger = open(&path).0;
@@ -636,11 +683,16 @@ fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
         for table in dropped {
             db.execute(&format!("DROP TABLE {table}"), ()).unwrap();
         }
-        for column in ["rollouts DROP COLUMN past", "rollouts DROP COLUMN vetoed"] {
+        db.execute("ALTER TABLE deliveries DROP COLUMN incident", ())
+            .unwrap();
+        let columns = [
+            "rollouts DROP COLUMN past",
+            "rollouts DROP COLUMN vetoed",
+            "deliveries DROP COLUMN log",
+        ];
+        for column in columns.iter().filter(|_| version < 4) {
             db.execute(&format!("ALTER TABLE {column}"), ()).unwrap();
         }
-        db.execute("ALTER TABLE deliveries DROP COLUMN log", ())
-            .unwrap();
         if version == 2 {
             db.execute("ALTER TABLE alerts DROP COLUMN since", ())
                 .unwrap();

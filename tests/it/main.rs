@@ -35,6 +35,7 @@ mod exposition;
 mod fault_server;
 mod generator;
 mod http;
+mod incidents;
 mod layering;
 mod ledger;
 mod notation;

@@ -212,6 +212,8 @@ pub fn sample() -> Snapshot {
         frozen: None,
         held: None,
         verifications: Vec::new(),
+        incidents: Vec::new(),
+        incident_counts: gated::engine::IncidentCounts::default(),
         at: at(0),
         service: "api".into(),
         environment: "production".into(),
@@ -314,6 +316,7 @@ pub fn decision(id: &str) -> Decision {
 fn delivery() -> Delivery {
     Delivery {
         log: Vec::new(),
+        incident: None,
         key: DeliveryKey("msg_1".into()),
         decision: DecisionId("dec_1".into()),
         rollout: Some(RolloutId("r/2".into())),

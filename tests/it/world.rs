@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gated::engine::{
-    Alerting, Attempted, Call, Columns, Effect, Engine, Event, Input, Judging, OnDoubt,
+    Alerting, Attempted, Call, Columns, Effect, Engine, Event, Input, Judging, OnDoubt, People,
     PredatesPolicy, Receiver, Record, Restored, RollbackMode, RollbackPolicy, RolloutPolicy,
     Scrape, ScrapeError, ScrapeFault, Settings, Snapshot, TargetInfo, UnknownPast, VerdictState,
 };
-use gated::model::{Decision, DeliveryKey, Labels, NoticeKind, Slot, TargetId, Timestamp};
+use gated::incident::Level;
+use gated::model::{
+    Decision, DeliveryKey, Labels, NoticeKind, Severity, Slot, TargetId, Timestamp,
+};
 use gated::runbook::{Source, load};
 
 pub const INTERVAL: Duration = Duration::from_secs(5);
@@ -110,12 +113,31 @@ pub fn settings(rules: &str) -> Settings {
             baseline: Duration::from_secs(600),
         },
         receivers: vec![receiver("deployer"), receiver("people")],
+        people: everybody(),
         alerting: Some(Alerting {
             resend: Duration::from_secs(60),
         }),
         external_url: Some("http://gated.example".into()),
         retain: None,
         preview: None,
+    }
+}
+
+/// For every severity `people` are called at once, and once.
+fn everybody() -> People {
+    let mut people = People::default();
+    for severity in Severity::ALL {
+        people.paths.of_mut(*severity).levels = vec![level("on-call engineer", "people", 0)];
+    }
+    people
+}
+
+/// A step of an escalation path, `after` in seconds.
+pub fn level(role: &str, hook: &str, after: u64) -> Level {
+    Level {
+        role: role.into(),
+        hooks: vec![hook.into()],
+        after: Duration::from_secs(after),
     }
 }
 
@@ -373,6 +395,10 @@ impl World {
                 Record::Delivery(it) => {
                     restored.deliveries.retain(|known| known.key != it.key);
                     restored.deliveries.push(*it);
+                }
+                Record::Incident(it) => {
+                    restored.incidents.retain(|known| known.id != it.id);
+                    restored.incidents.push(*it);
                 }
                 Record::Trigger(it) => restored.triggers.push(it),
                 Record::Alert(it) => {

@@ -19,12 +19,14 @@ use crate::engine::Event;
 use crate::engine::engine::Engine;
 use crate::engine::signals::SignalWatch;
 use crate::engine::triggers::Handled;
+use crate::model::DecisionId;
 use crate::model::Labels;
 use crate::model::TargetId;
 use crate::model::Timestamp;
 use crate::rules::AlertTiming;
 use crate::rules::Group;
 use crate::rules::GroupRule;
+use crate::rules::RuleKind;
 use crate::rules::World;
 use crate::runbook::AlertRule;
 use crate::runbook::GroupRuleKind;
@@ -61,6 +63,24 @@ pub(in crate::engine) const fn is_rule(id: TargetId) -> bool {
 }
 
 impl GroupWatch {
+    /// The labels of the alert that a decision was made for.
+    pub fn decided(&self, decision: &DecisionId) -> Option<String> {
+        let mut handled = self.handled.iter();
+        let found = handled.find(|(_, it)| it.decision == *decision);
+        found.map(|(labels, _)| labels.to_string())
+    }
+
+    /// Whether it is known that no alert with these labels is active. Soon after a start it is not.
+    pub fn is_calm(&self, labels: &str) -> bool {
+        let active = |rule: &GroupRule| match &rule.kind {
+            RuleKind::Alert { alerts, .. } => {
+                alerts.active().any(|it| it.labels.to_string() == labels)
+            }
+            RuleKind::Record => false,
+        };
+        self.evaluations >= 2 && !self.group.rules.iter().any(active)
+    }
+
     /// One evaluation. Tells of every rule that fails from here on, or can be evaluated again.
     fn eval(
         &mut self,

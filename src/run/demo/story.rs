@@ -348,7 +348,15 @@ fn told(event: &Event) -> Option<String> {
         }
         Event::TargetDown { instance, error } => format!("cannot scrape {instance}: {error}"),
         Event::RollbackWatched { reason, .. } => reason.clone(),
-        Event::TargetUp { .. }
+        Event::IncidentOpened(incident) => {
+            format!("opens incident {} ({})", incident.id, incident.severity)
+        }
+        Event::IncidentResolved { id, how } => format!("resolves incident {id}: {how}"),
+        Event::IncidentWorse(_)
+        | Event::IncidentCalled { .. }
+        | Event::IncidentAcknowledged { .. }
+        | Event::IncidentBreached { .. }
+        | Event::TargetUp { .. }
         | Event::Said(_)
         | Event::FreezeEnded
         | Event::RolloutEnded(_)

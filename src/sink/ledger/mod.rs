@@ -4,6 +4,7 @@
 //! A damaged file is moved aside, never deleted. Deliberately absent: any clock.
 
 mod error;
+mod incident;
 mod lock;
 mod reader;
 mod retention;
@@ -216,6 +217,7 @@ impl Ledger {
                         return Err(Written::NoSuchDelivery(it.key.clone()));
                     }
                 }
+                Record::Incident(it) => incident::put(&tx, it)?,
                 Record::Trigger(it) => rows::put_trigger(&tx, it)?,
                 Record::TriggerGone { name, series } => rows::drop_trigger(&tx, name, series)?,
                 Record::Alert(it) => rows::put_alert(&tx, it)?,

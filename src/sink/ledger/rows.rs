@@ -9,11 +9,12 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
+use super::incident;
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
     Action, AttemptLine, Audit, Decision, DecisionId, Deed, Delivery, DeliveryKey, DeliveryState,
-    Guard, GuardAnswer, Helped, NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said, Seen,
-    Severity, Sight, Timestamp, Unit, Verification,
+    Guard, GuardAnswer, Helped, IncidentId, NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said,
+    Seen, Severity, Sight, Timestamp, Unit, Verification,
 };
 
 macro_rules! as_words {
@@ -52,7 +53,7 @@ macro_rules! as_text {
 as_words!(
     Action, Deed, Guard, Helped, NoticeKind, RolloutEnd, Severity, Unit
 );
-as_text!(DecisionId, DeliveryKey, RolloutId);
+as_text!(DecisionId, DeliveryKey, IncidentId, RolloutId);
 
 impl ToSql for Timestamp {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -74,7 +75,7 @@ impl FromSql for Timestamp {
     }
 }
 
-fn unknown(word: &str) -> FromSqlError {
+pub(super) fn unknown(word: &str) -> FromSqlError {
     FromSqlError::Other(format!("`{}` means nothing here", word.escape_debug()).into())
 }
 
@@ -192,7 +193,7 @@ fn log_lines(cell: LogCell) -> FromSqlResult<Vec<AttemptLine>> {
 }
 
 /// JSON text in a cell.
-struct Json<T>(T);
+pub(super) struct Json<T>(pub(super) T);
 
 impl<T: Serialize> ToSql for Json<T> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -317,8 +318,8 @@ pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusq
     let (state, next_at, settled_at, status, why) = state_cells(&it.state);
     tx.prepare_cached(
         "INSERT INTO deliveries (key, decision, rollout, receiver, kind, created_at, attempts,
-             last_error, state, next_at, settled_at, status, why, body, log)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+             last_error, state, next_at, settled_at, status, why, body, log, incident)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
          ON CONFLICT (key) DO NOTHING",
     )?
     .execute(params![
@@ -337,6 +338,7 @@ pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusq
         why,
         body,
         Json(log_cell(&it.log)),
+        it.incident,
     ])
     .map(drop)
 }
@@ -347,7 +349,7 @@ pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Res
     tx.prepare_cached(
         "UPDATE deliveries SET decision = ?2, rollout = ?3, receiver = ?4, kind = ?5,
              created_at = ?6, attempts = ?7, last_error = ?8, state = ?9, next_at = ?10,
-             settled_at = ?11, status = ?12, why = ?13, log = ?14
+             settled_at = ?11, status = ?12, why = ?13, log = ?14, incident = ?15
          WHERE key = ?1",
     )?
     .execute(params![
@@ -365,6 +367,7 @@ pub(super) fn put_delivery(tx: &Transaction<'_>, it: &Delivery) -> rusqlite::Res
         status,
         why,
         Json(log_cell(&it.log)),
+        it.incident,
     ])
     .map(|rows| rows == 1)
 }
@@ -469,16 +472,7 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         decisions: all(db, "SELECT * FROM decisions ORDER BY seq", decision)?,
         deliveries: all(
             db,
-            // Without the bodies.
-            if db.column_exists(None, "deliveries", "log")? {
-                "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
-                     state, next_at, settled_at, status, why, log
-                 FROM deliveries ORDER BY seq"
-            } else {
-                "SELECT key, decision, rollout, receiver, kind, created_at, attempts, last_error,
-                     state, next_at, settled_at, status, why, NULL AS log
-                 FROM deliveries ORDER BY seq"
-            },
+            &format!("SELECT {} FROM deliveries ORDER BY seq", columns(db)?),
             delivery,
         )?,
         triggers: all(db, "SELECT * FROM triggers ORDER BY seq", trigger)?,
@@ -486,8 +480,26 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         groups: later(db, "rule_groups", group)?,
         audit: later(db, "audit", audit)?,
         verifications: later(db, "verifications", verification)?,
+        incidents: later(db, "incidents", incident::read)?,
         held: None,
     })
+}
+
+/// Of a delivery, without its body. Older files do not know of incidents and attempts.
+fn columns(db: &Connection) -> rusqlite::Result<String> {
+    let mut columns =
+        "key, decision, rollout, receiver, kind, created_at, attempts, last_error, state,
+         next_at, settled_at, status, why"
+            .to_owned();
+    for later in ["log", "incident"] {
+        columns.push_str(if db.column_exists(None, "deliveries", later)? {
+            ", "
+        } else {
+            ", NULL AS "
+        });
+        columns.push_str(later);
+    }
+    Ok(columns)
 }
 
 /// Of a table that the first schema did not have.
@@ -615,6 +627,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         key: row.get("key")?,
         decision: row.get("decision")?,
         rollout: row.get("rollout")?,
+        incident: row.get("incident")?,
         receiver: row.get("receiver")?,
         kind: row.get("kind")?,
         created_at: row.get("created_at")?,

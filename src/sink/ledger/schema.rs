@@ -126,6 +126,32 @@ CREATE TABLE verifications (
     ended_at TEXT
 ) STRICT;
 ",
+    "
+CREATE TABLE incidents (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    rollout TEXT,
+    signal TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    opened_at TEXT NOT NULL,
+    since TEXT NOT NULL,
+    rounds INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    decisions TEXT NOT NULL,
+    causes TEXT NOT NULL,
+    reached INTEGER NOT NULL,
+    called_at TEXT,
+    repeats INTEGER NOT NULL,
+    hooks TEXT NOT NULL,
+    acknowledged_at TEXT,
+    acknowledged_by TEXT,
+    note TEXT,
+    resolved_at TEXT,
+    resolved TEXT,
+    breached_at TEXT
+) STRICT;
+ALTER TABLE deliveries ADD COLUMN incident TEXT;
+",
 ];
 
 /// The schema that this gated writes.
