@@ -63,6 +63,7 @@ Examples:
   gated --dry-run --format junit >gate.xml
   gated --config /etc/gated/gated.toml --rules /etc/gated/rules
   gated rollout start --version 1.4.2  tell a running gated of a release
+  gated ack 3f2a                       take the incident that calls you
   curl -f http://127.0.0.1:9755/gate   ask it whether the release may stay
 
 Nothing is rolled back until the configuration says [rollback] mode = \"armed\".";
@@ -196,6 +197,12 @@ pub enum Command {
     /// Tell a running gated of a release, or list what it knows
     #[command(subcommand, after_help = ROLLOUT_EXAMPLES)]
     Rollout(Rollout),
+    /// Incidents of a running gated: who must act by when
+    #[command(after_help = INCIDENTS_EXAMPLES)]
+    Incidents(Incidents),
+    /// Take an incident: nobody else is called for it
+    #[command(after_help = ACK_EXAMPLES)]
+    Ack(Ack),
     /// A simulated service, a bad version, a rollback; needs no set-up
     Demo(Demo),
 }
@@ -267,6 +274,56 @@ Examples:
 
 gated must be running on --listen; the token is found beside its database, or
 where [server] token_file says.";
+
+const INCIDENTS_EXAMPLES: &str = "\
+Examples:
+  gated incidents                      what is open
+  gated incidents --all --format json  resolved ones too, for a script
+
+gated must be running on --listen.";
+
+const ACK_EXAMPLES: &str = "\
+Examples:
+  gated ack inc_3f2a
+  gated ack 3f2a --note 'rolling back by hand' --by ada
+
+It stops the levels that were still to be called, and the repeats. Whoever was
+told of the incident hears who has it. It ends when what opened it is over.
+
+gated must be running on --listen; the token is found beside its database, or
+where [server] token_file says.";
+
+#[derive(Args, Clone, Debug)]
+pub struct Incidents {
+    /// How they are printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub format: ListFormat,
+
+    /// Resolved ones too
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Table,
+    Json,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Ack {
+    /// Its id, or as much of it as no other begins with
+    #[arg(value_name = "ID")]
+    pub id: String,
+
+    /// What you are doing about it
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+
+    /// Who you are
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    pub by: Option<String>,
+}
 
 #[derive(Args, Clone, Debug)]
 pub struct Test {
@@ -419,7 +476,8 @@ mod tests {
         command.build();
         let mut seen = Vec::new();
         walk(&mut command, &mut seen);
-        let expected = "gated check config rules metrics test rollout start finish list demo";
+        let expected =
+            "gated check config rules metrics test rollout start finish list incidents ack demo";
         assert_eq!(seen.join(" "), expected);
         let test = command.find_subcommand_mut("test").unwrap();
         let help = test.render_long_help().to_string();
@@ -484,6 +542,14 @@ mod tests {
             start.started_at,
             Some(Timestamp::from_millis(1_800_000_000_000))
         );
+        let line = "gated ack 3f2a --by ada --note looking";
+        let Some(Command::Ack(ack)) = read(line).unwrap().command else {
+            panic!("{line}");
+        };
+        assert_eq!((&*ack.id, ack.by.as_deref()), ("3f2a", Some("ada")));
+        assert_eq!(ack.note.as_deref(), Some("looking"));
+        let listed = read("gated incidents --all --format json").unwrap().command;
+        assert!(matches!(listed, Some(Command::Incidents(it)) if it.all));
         let keep = read("gated demo --keep").unwrap().command;
         assert!(matches!(keep, Some(Command::Demo(Demo { keep: true }))));
         let page = read("gated check metrics --format openmetrics")
@@ -510,6 +576,8 @@ mod tests {
             ("gated --listen nowhere", Invalid),
             ("gated check rules", Missing),
             ("gated rollout start", Missing),
+            ("gated ack", Missing),
+            ("gated incidents --format yaml", InvalidValue),
             ("gated rollout start --version 1 --started-at soon", Invalid),
             ("gated --nonsense", Unknown),
             ("gated freeze", ErrorKind::InvalidSubcommand),

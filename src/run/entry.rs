@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use super::live::Live;
 use super::live::StartError;
 use super::logging;
 use super::remote::Daemon;
+use super::remote::RemoteError;
 use super::rule_test;
 use super::show;
 use super::token;
@@ -85,6 +87,8 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
         Some(Command::Check(which)) => Ok(checked(cli, which)),
         Some(Command::Test(test)) => tested(test),
         Some(Command::Rollout(command)) => runtime.block_on(rollout(cli, command)),
+        Some(Command::Incidents(asked)) => runtime.block_on(incidents(cli, asked)),
+        Some(Command::Ack(ack)) => runtime.block_on(acknowledge(cli, ack)),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
         None if cli.look.dry_run => runtime.block_on(dry(cli, clock)),
         None => runtime.block_on(daemon(cli, clock)),
@@ -197,7 +201,8 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
     report.code
 }
 
-async fn rollout(cli: &Cli, command: &super::cli::Rollout) -> anyhow::Result<u8> {
+/// The daemon that the command line means, and where its token is.
+async fn reach(cli: &Cli) -> anyhow::Result<(Daemon, Option<PathBuf>, PathBuf)> {
     // The configuration says where the daemon listens and where its token is; without one the flags do.
     let loaded = super::config::read_config(&cli.global.config).ok();
     let config = loaded.and_then(|source| super::config::Config::load(source, &environment).ok());
@@ -217,11 +222,35 @@ async fn rollout(cli: &Cli, command: &super::cli::Rollout) -> anyhow::Result<u8>
         storage = folder.join(super::config::DATABASE);
     }
     let token_file = config.and_then(|config| config.server.token_file);
-    let daemon = Daemon::new(listen)?;
-    match daemon
-        .rollout(command, || token::find(token_file.as_deref(), &storage))
-        .await
-    {
+    Ok((Daemon::new(listen)?, token_file, storage))
+}
+
+async fn rollout(cli: &Cli, command: &super::cli::Rollout) -> anyhow::Result<u8> {
+    let (daemon, token_file, storage) = reach(cli).await?;
+    let token = || token::find(token_file.as_deref(), &storage);
+    answered(daemon.rollout(command, token).await)
+}
+
+async fn incidents(cli: &Cli, asked: &super::cli::Incidents) -> anyhow::Result<u8> {
+    let (daemon, ..) = reach(cli).await?;
+    answered(daemon.incidents(asked).await)
+}
+
+async fn acknowledge(cli: &Cli, ack: &super::cli::Ack) -> anyhow::Result<u8> {
+    let by = ack.by.as_deref().filter(|by| !by.trim().is_empty());
+    let Some(by) = by else {
+        let text = "say who you are: --by NAME (there is no $USER here)";
+        let _ = writeln!(std::io::stderr(), "error: {text}");
+        return Ok(USAGE);
+    };
+    let (daemon, token_file, storage) = reach(cli).await?;
+    let token = || token::find(token_file.as_deref(), &storage);
+    answered(daemon.acknowledge(ack, by, token).await)
+}
+
+/// Prints what a daemon answered and gives the exit code.
+fn answered(answer: Result<String, RemoteError>) -> anyhow::Result<u8> {
+    match answer {
         Ok(text) => {
             print(&text);
             Ok(0)

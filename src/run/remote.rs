@@ -1,5 +1,7 @@
 //! Commands that talk to a running daemon over HTTP, and say so when there is none.
 
+mod incidents;
+
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
@@ -46,6 +48,10 @@ pub enum RemoteError {
     NoToken(#[from] TokenError),
     #[error("there is no rollout in progress")]
     NoRollout,
+    #[error("there is no incident `{0}`; `gated incidents --all` lists them")]
+    NoIncident(String),
+    #[error("several incidents begin with `{begins}`: {}", ids.join(", "))]
+    ManyIncidents { begins: String, ids: Vec<String> },
     #[error("no HTTP client can be made")]
     Client(#[source] reqwest::Error),
 }

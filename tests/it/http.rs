@@ -1,6 +1,8 @@
 //! HTTP on a real socket, with a desk that answers as told.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod incidents;
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -482,6 +484,7 @@ async fn writers_need_the_token() {
     for (method, path) in [
         ("POST", "/api/v1/rollouts"),
         ("POST", "/api/v1/rollouts/x/finish"),
+        ("POST", "/api/v1/incidents/x/ack"),
         ("POST", "/-/reload"),
         ("PUT", "/-/reload"),
     ] {
