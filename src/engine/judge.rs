@@ -103,9 +103,11 @@ impl Engine {
         self.evaluations += 1;
         let targets = &self.targets;
         let window = &self.window;
-        let any_up = targets
-            .values()
-            .any(|it| it.last.as_ref().is_some_and(|last| last.error.is_none()));
+        // A probe that answers says nothing of series that a page would have.
+        let scraped = targets.iter().filter(|(id, _)| id.is_scraped());
+        let any_up = scraped
+            .filter_map(|(_, it)| it.last.as_ref())
+            .any(|last| last.error.is_none());
         let bounds = Bounds {
             coverage: self.settings.judging.coverage,
             empty,

@@ -132,6 +132,8 @@ pub struct AlertingState {
 pub enum Role {
     Target,
     Trigger,
+    /// The trigger of a critical component's probe.
+    Component,
 }
 
 impl Role {
@@ -140,6 +142,7 @@ impl Role {
         match self {
             Self::Target => "target",
             Self::Trigger => "trigger",
+            Self::Component => "component",
         }
     }
 }

@@ -5,6 +5,7 @@
 mod files;
 mod notify;
 mod policy;
+mod probe;
 mod scrape;
 
 use std::collections::BTreeMap;
@@ -14,12 +15,14 @@ use std::time::Duration;
 
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
 pub use notify::{Alertmanager, Webhook};
+pub use probe::Probe;
 
 use crate::engine::{Judging, RollbackPolicy, RolloutPolicy, Settings};
 use crate::runbook::{
-    Clock, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source, Text, nearest,
+    Clock, Component, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source,
+    Text, nearest,
 };
-use crate::source::ScrapeConfig;
+use crate::source::{PROBE_JOB, ProbeConfig, ScrapeConfig};
 
 /// The database's name in `--data DIR`.
 pub const DATABASE: &str = "gated.db";
@@ -30,6 +33,8 @@ pub struct Config {
     pub service: Service,
     pub server: Server,
     pub scrapes: Vec<ScrapeConfig>,
+    /// `[[probe]]`, in the order of the file.
+    pub probes: Vec<Probe>,
     pub rollout: RolloutPolicy,
     pub judging: Judging,
     pub rollback: RollbackPolicy,
@@ -98,7 +103,7 @@ impl Config {
             service: self.service.name.clone(),
             environment: self.service.environment.clone(),
             labels: self.service.labels.clone(),
-            rules,
+            rules: self.watched(rules),
             judging: self.judging,
             rollback: self.rollback.clone(),
             rollout: self.rollout.clone(),
@@ -110,6 +115,29 @@ impl Config {
         }
     }
 
+    /// The rules with what the configuration adds: each probe's component.
+    fn watched(&self, rules: Arc<Rules>) -> Arc<Rules> {
+        if self.probes.is_empty() {
+            return rules;
+        }
+        let components: Vec<Component> = self.probes.iter().map(Probe::component).collect();
+        Arc::new(Arc::unwrap_or_clone(rules).watching(&components))
+    }
+
+    /// How each probe asks.
+    #[must_use]
+    pub fn probing(&self) -> Vec<ProbeConfig> {
+        self.probes.iter().map(|it| it.config.clone()).collect()
+    }
+
+    /// Interval and timeout of everything that is scraped or probed.
+    pub fn paces(&self) -> impl Iterator<Item = (Duration, Duration)> + '_ {
+        let probes = self.probes.iter().map(|it| &it.config);
+        let probes = probes.map(|it| (it.interval, it.timeout));
+        let scrapes = self.scrapes.iter().map(|it| (it.interval, it.timeout));
+        scrapes.chain(probes)
+    }
+
     /// The shortest scrape interval; `None` when nothing is scraped.
     #[must_use]
     pub fn interval(&self) -> Option<Duration> {
@@ -119,9 +147,13 @@ impl Config {
     /// What rules can be checked against.
     #[must_use]
     pub fn known(&self) -> Known<'static> {
-        let scrapes = self.scrapes.iter();
+        let scrapes = self.scrapes.iter().map(|it| (it.job.clone(), it.interval));
+        let probes = self.probes.iter().map(|it| &it.config);
+        let components = probes.clone().map(|it| it.component.clone()).collect();
+        let probes = probes.map(|it| (PROBE_JOB.to_owned(), it.interval));
         Known {
-            scrapes: scrapes.map(|it| (it.job.clone(), it.interval)).collect(),
+            scrapes: scrapes.chain(probes).collect(),
+            components: Some(components),
             ..Known::default()
         }
     }
@@ -148,7 +180,6 @@ impl Config {
 
 fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     root.later(&[
-        ("probe", "[[probe]]"),
         ("prometheus", "[[prometheus]]"),
         ("contacts", "[contacts]"),
         ("severity", "[severity]"),
@@ -158,7 +189,8 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     ]);
     let service = service(&mut root);
     let server = server(&mut root);
-    let scrapes = scrape::scrapes(&mut root);
+    let probes = probe::probes(&mut root);
+    let scrapes = scrape::scrapes(&mut root, probes.is_empty());
     let rollout = policy::rollout(&mut root);
     let judging = policy::judging(&mut root);
     let rollback = policy::rollback(&mut root);
@@ -181,6 +213,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         service,
         server,
         scrapes,
+        probes,
         rollout,
         judging,
         rollback,

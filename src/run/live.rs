@@ -44,7 +44,7 @@ use crate::sink::Alertmanagers;
 use crate::sink::Ledger;
 use crate::sink::Secret;
 use crate::sink::Webhook;
-use crate::source::ScrapeConfig;
+use crate::source::Prober;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
@@ -218,20 +218,24 @@ impl Live {
             Arc::clone(&now),
             core.inputs.clone(),
         );
+        let prober = Prober::start(
+            config.probing(),
+            &Tuning::default(),
+            Arc::clone(&core.interest),
+            Arc::clone(&now),
+            core.inputs.clone(),
+        );
         let front = Arc::new(Front {
             core: core.clone(),
             receivers,
             scraper,
+            prober,
             files,
             clock,
-            names_targets: names_targets(&config.scrapes),
+            names_targets: AtomicBool::new(names_targets(config)),
         });
         super::metrics::loaded(true, clock);
-        let interval = config
-            .scrapes
-            .iter()
-            .map(|it| it.interval + it.timeout)
-            .max();
+        let interval = config.paces().map(|(every, timeout)| every + timeout).max();
         let service = Service {
             snapshot: Arc::clone(&core.snapshot),
             desk: Arc::clone(&front) as Arc<dyn Desk>,
@@ -268,6 +272,7 @@ impl Live {
         server.shutdown(SERVER_GRACE).await;
         if let Some(front) = Arc::into_inner(front) {
             front.scraper.stop().await;
+            front.prober.stop().await;
         } else {
             warn!("a request still holds the scraper; it ends with the process");
         }
@@ -280,14 +285,15 @@ struct Front {
     core: Core,
     receivers: Arc<ArcSwap<Receivers>>,
     scraper: Scraper,
+    prober: Prober,
     files: Option<Files>,
     clock: Clock,
     /// Whether the configuration names targets: they are on their way to the engine while it has none.
     names_targets: AtomicBool,
 }
 
-fn names_targets(scrapes: &[ScrapeConfig]) -> AtomicBool {
-    AtomicBool::new(scrapes.iter().any(|it| !it.targets.is_empty()))
+fn names_targets(config: &Config) -> bool {
+    !config.probes.is_empty() || config.scrapes.iter().any(|it| !it.targets.is_empty())
 }
 
 impl Front {
@@ -305,8 +311,9 @@ impl Front {
         }
         self.receivers.store(Arc::new(receivers));
         self.core.reload(loaded.settings()).await;
-        let named = names_targets(&loaded.config.scrapes).into_inner();
+        let named = names_targets(&loaded.config);
         self.names_targets.store(named, Ordering::Relaxed);
+        self.prober.reload(loaded.config.probing()).await;
         self.scraper.reload(loaded.config.scrapes).await;
         Ok(())
     }

@@ -39,6 +39,7 @@ mod layering;
 mod ledger;
 mod notation;
 mod peers;
+mod probe;
 mod prometheus_api;
 mod prometheus_rules;
 mod promql;
