@@ -10,6 +10,7 @@ mod effect;
 )]
 mod engine;
 mod groups;
+mod heard;
 mod hint;
 mod input;
 mod interest;
@@ -28,6 +29,7 @@ mod versions;
 pub use crate::promql::{Note, Stop};
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
+pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
 pub use input::{Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 pub use interest::Interest;
 pub use question::{Answered, AskError, Question, Told, View};

@@ -41,6 +41,8 @@ pub struct Config {
     /// In the order of the file.
     pub webhooks: Vec<Webhook>,
     pub alertmanager: Option<Alertmanager>,
+    /// `[alertmanager] repeat`: how often one that posts to gated repeats what fires.
+    pub alerts_repeat: Duration,
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
     /// The database.
@@ -111,6 +113,7 @@ impl Config {
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             external_url: self.server.external_url.clone(),
             retain: self.retain,
+            alerts_repeat: self.alerts_repeat,
             preview: None,
         }
     }
@@ -195,7 +198,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let judging = policy::judging(&mut root);
     let rollback = policy::rollback(&mut root);
     let hooks = notify::webhooks(&mut root);
-    let alertmanager = notify::alertmanager(&mut root);
+    let (alertmanager, alerts_repeat) = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
     let storage = root
         .section("storage")
@@ -219,6 +222,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         rollback,
         webhooks,
         alertmanager,
+        alerts_repeat,
         retain,
         storage: storage.unwrap_or_else(|| PathBuf::from(DATABASE)),
         warnings: Faults::default(),

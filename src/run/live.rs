@@ -26,6 +26,7 @@ use super::core::Start;
 use super::core::Tap;
 use super::core::Threads;
 use super::token;
+use crate::engine::AlertPost;
 use crate::engine::Answer;
 use crate::engine::Answered;
 use crate::engine::Call;
@@ -44,6 +45,7 @@ use crate::sink::Alertmanagers;
 use crate::sink::Ledger;
 use crate::sink::Secret;
 use crate::sink::Webhook;
+use crate::source::AlertInbox;
 use crate::source::Prober;
 use crate::source::Scraper;
 use crate::source::Tuning;
@@ -225,11 +227,18 @@ impl Live {
             Arc::clone(&now),
             core.inputs.clone(),
         );
+        let inbox = AlertInbox::start(
+            config.alerts_repeat,
+            Arc::clone(&core.interest),
+            Arc::clone(&now),
+            core.inputs.clone(),
+        );
         let front = Arc::new(Front {
             core: core.clone(),
             receivers,
             scraper,
             prober,
+            inbox,
             files,
             clock,
             names_targets: AtomicBool::new(names_targets(config)),
@@ -286,6 +295,7 @@ struct Front {
     receivers: Arc<ArcSwap<Receivers>>,
     scraper: Scraper,
     prober: Prober,
+    inbox: AlertInbox,
     files: Option<Files>,
     clock: Clock,
     /// Whether the configuration names targets: they are on their way to the engine while it has none.
@@ -313,6 +323,7 @@ impl Front {
         self.core.reload(loaded.settings()).await;
         let named = names_targets(&loaded.config);
         self.names_targets.store(named, Ordering::Relaxed);
+        self.inbox.reload(loaded.config.alerts_repeat).await;
         self.prober.reload(loaded.config.probing()).await;
         self.scraper.reload(loaded.config.scrapes).await;
         Ok(())
@@ -330,6 +341,13 @@ impl Desk for Front {
         timeout: Option<Duration>,
     ) -> BoxFuture<'_, Result<Answered, AskFailure>> {
         Box::pin(self.core.ask(question, timeout))
+    }
+
+    fn receive(&self, post: AlertPost) -> BoxFuture<'_, Result<(), ActError>> {
+        Box::pin(async {
+            let taken = self.inbox.take(post).await;
+            taken.then_some(()).ok_or(ActError::Unavailable)
+        })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {

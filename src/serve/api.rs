@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use super::Service;
 use super::access;
+use super::alerts;
 use super::answer::ALWAYS;
 use super::answer::Failure;
 use super::answer::success;
@@ -73,6 +74,10 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .route("/api/v1/decisions/{id}", get(decision))
+        .route(
+            "/api/v1/alerts/receive",
+            post(receive_alerts).layer(DefaultBodyLimit::max(alerts::BODY_BYTES_MAX)),
+        )
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -268,6 +273,15 @@ async fn finish_rollout(
     let call = Call::FinishRollout(RolloutId(id));
     let Answer::Rollout { rollout, .. } = service.desk.act(call).await?;
     Ok(success(StatusCode::OK, wire::RolloutLine::new(&rollout)))
+}
+
+/// Alertmanager drops what is answered with 4xx: only what can never be read is.
+async fn receive_alerts(State(service): Shared, request: Request) -> Result<Response, Failure> {
+    access::may_write(request.headers(), &service.token)?;
+    let body = extract::body(request).await?;
+    let post = alerts::parse(&body).map_err(Failure::bad_data)?;
+    service.desk.receive(post).await?;
+    Ok(success(StatusCode::OK, ()))
 }
 
 async fn decisions(State(service): Shared) -> Response {

@@ -1,5 +1,6 @@
-//! Where inputs come from: scraping, exposition text, discovery, probes.
+//! Where inputs come from: scraping, exposition text, discovery, probes, Alertmanager's posts.
 
+mod alerts;
 pub mod changes;
 mod discovery;
 pub mod exposition;
@@ -8,6 +9,7 @@ mod probe;
 mod scrape;
 pub mod script;
 
+pub use alerts::AlertInbox;
 pub use probe::{Ask, HttpProbe, JOB as PROBE_JOB, ProbeConfig, Prober};
 pub use reqwest::Method;
 pub use scrape::config::{

@@ -296,6 +296,13 @@ path = "/var/lib/gated/gated.db"
 
 #[test]
 fn defaults_are_the_documented_ones() {
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    assert_eq!(loaded(BASE).alerts_repeat, minutes(240));
+    // One that posts here need not be posted to.
+    let urls = "urls = [\"http://127.0.0.1:9093\"]";
+    let receiving = loaded(&BASE.replace(urls, "repeat = \"5m\""));
+    assert_eq!(receiving.alerts_repeat, minutes(5));
+    assert!(receiving.alertmanager.is_none());
     let config = loaded(BASE);
     assert_eq!(config.server.listen, "127.0.0.1:9755");
     assert_eq!(config.interval(), Some(Duration::from_secs(5)));
@@ -528,6 +535,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("[alertmanager]", "[alertmanger]"),
     ("urls = [\"http://127.0.0.1:9093\"]", ""),
+    ("urls = [\"http://127.0.0.1:9093\"]", "repeat = \"0s\""),
     (
         "urls = [\"http://127.0.0.1:9093\"]",
         "urls = [\"127.0.0.1:9093\"]",

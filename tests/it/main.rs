@@ -19,6 +19,7 @@
 )]
 
 mod alert_generator;
+mod alert_receiver;
 mod alertmanager;
 mod binary;
 mod body;
