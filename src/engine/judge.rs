@@ -107,19 +107,36 @@ impl Engine {
             || watch.targets().is_empty()
     }
 
+    fn followed(&self, which: Followed) -> &SignalWatch {
+        match which {
+            Followed::Signal(s) => &self.signals[s],
+            Followed::Expr(t) => self.triggers[t]
+                .expr
+                .as_ref()
+                .expect("only asked of bare expressions"),
+        }
+    }
+
     /// Reads one signal, with the interval of the fastest target behind it.
     fn read(&mut self, which: Followed, empty: Option<f64>, at: Timestamp) -> (Read, Duration) {
         self.evaluations += 1;
+        let asked = &self.followed(which).alerts;
+        let asks = !asked.is_empty();
+        if asks && let Err(why) = self.alerts_known(asked, at) {
+            return (Read::none(Reading::Stale, why), INTERVAL_UNKNOWN);
+        }
         let targets = &self.targets;
         let window = &self.window;
-        let any_up = targets
-            .values()
-            .any(|it| it.last.as_ref().is_some_and(|last| last.error.is_none()));
+        // A probe that answers says nothing of series that a page would have.
+        let scraped = targets.iter().filter(|(id, _)| id.is_scraped());
+        let any_up = scraped
+            .filter_map(|(_, it)| it.last.as_ref())
+            .any(|last| last.error.is_none());
         let bounds = Bounds {
             coverage: self.settings.judging.coverage,
             empty,
             must_match: self.settings.preview.is_some(),
-            any_up,
+            any_up: any_up || asks,
         };
         let watch: &mut SignalWatch = match which {
             Followed::Signal(s) => &mut self.signals[s],

@@ -10,6 +10,7 @@ mod effect;
 )]
 mod engine;
 mod groups;
+mod heard;
 mod hint;
 mod incidents;
 mod input;
@@ -35,6 +36,7 @@ pub use crate::gate::Unknown as UnknownPast;
 pub use crate::promql::{Note, Stop};
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
+pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
 pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
 };

@@ -35,6 +35,9 @@ pub struct Settings {
     pub external_url: Option<String>,
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
+    /// An Alertmanager that posts to gated repeats what fires at least this often. Zero in a rule test, whose series
+    /// come from no Alertmanager.
+    pub alerts_repeat: Duration,
     /// A dry run: judge this phase alone, as if a rollout had just begun and settled, and count a condition that held
     /// in every reading as firing. Nothing is decided.
     pub preview: Option<String>,

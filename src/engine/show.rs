@@ -31,6 +31,7 @@ use crate::rules::thresholds_of;
 use crate::runbook::Condition;
 use crate::runbook::Trigger;
 use crate::runbook::When;
+use crate::runbook::component_of;
 
 /// A dry run calls a condition firing that held in every reading, of at least this many.
 pub(super) const PREVIEW_READINGS_MIN: u32 = 3;
@@ -233,6 +234,7 @@ impl Engine {
         median: &dyn Fn(usize) -> Option<f64>,
     ) -> Check {
         let watch = &self.triggers[t];
+        let component = component_of(&trigger.name);
         let rank = |it: &SeriesState| match self.outcome(it) {
             Outcome::Firing => 4,
             Outcome::Unknown => 3,
@@ -263,6 +265,9 @@ impl Engine {
             .map(|value| format!(", now {}", unit.show(value)));
         let reason = match (cannot, outcome) {
             (Some(why), _) => format!("{} cannot trip: {why}", trigger.name),
+            (None, Outcome::Firing | Outcome::Pending) if component.is_some() => {
+                format!("{}: its probe fails", trigger.name)
+            }
             (None, Outcome::Firing | Outcome::Pending) => {
                 format!(
                     "{}: {}{}",
@@ -288,7 +293,10 @@ impl Engine {
             name: trigger.name.clone(),
             signal: signal
                 .map_or_else(String::new, |s| self.settings.rules.signals[s].name.clone()),
-            role: Role::Trigger,
+            role: match component {
+                Some(_) => Role::Component,
+                None => Role::Trigger,
+            },
             reading,
             unit,
             condition: trigger.text.clone(),

@@ -9,6 +9,7 @@ use crate::model::Sight;
 use crate::model::TargetId;
 use crate::model::Timestamp;
 use crate::model::time::millis;
+use crate::promql::Matchers;
 use crate::rules::Read;
 use crate::rules::SignalPlan;
 use crate::runbook::Signal;
@@ -21,6 +22,8 @@ const SERIES_MAX: usize = 200;
 #[derive(Debug)]
 pub(super) struct SignalWatch {
     pub plan: SignalPlan,
+    /// What it asks of alerts that Alertmanager posted.
+    pub alerts: Vec<Matchers>,
     pub read: Read,
     /// The last evaluation.
     pub at: Option<Timestamp>,
@@ -40,6 +43,7 @@ impl SignalWatch {
     pub fn new(signal: &Signal) -> Self {
         Self {
             plan: SignalPlan::new(&signal.expr, signal.enough.as_ref()),
+            alerts: super::heard::asked_of(&[&signal.expr]),
             read: Read::nothing_yet(),
             at: None,
             blind_since: None,

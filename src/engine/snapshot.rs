@@ -169,6 +169,8 @@ pub struct AlertingState {
 pub enum Role {
     Target,
     Trigger,
+    /// The trigger of a critical component's probe.
+    Component,
 }
 
 impl Role {
@@ -177,6 +179,7 @@ impl Role {
         match self {
             Self::Target => "target",
             Self::Trigger => "trigger",
+            Self::Component => "component",
         }
     }
 }

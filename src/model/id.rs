@@ -6,6 +6,25 @@ use std::fmt;
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TargetId(pub u32);
 
+impl TargetId {
+    /// What Alertmanager posts, from here: another each time it is heard again. Scraped targets are numbered from zero.
+    pub const ALERTS: Self = Self(1 << 28);
+    /// Probes are numbered from here, up to the bit that the engine keeps for rules.
+    pub const PROBES: Self = Self(1 << 29);
+
+    /// Whether it stands for an Alertmanager that posts.
+    #[must_use]
+    pub const fn is_alerts(self) -> bool {
+        self.0 >= Self::ALERTS.0 && self.0 < Self::PROBES.0
+    }
+
+    /// Whether its samples come from pages: those alone say whether a series that is not there could be.
+    #[must_use]
+    pub const fn is_scraped(self) -> bool {
+        self.0 < Self::ALERTS.0
+    }
+}
+
 /// The place of one wanted series in its target's columns: dense from 0, reused after the series is gone.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub u32);

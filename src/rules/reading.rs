@@ -47,7 +47,8 @@ pub struct Read {
 }
 
 impl Read {
-    fn none(reading: Reading, why: impl Into<Cow<'static, str>>) -> Self {
+    /// No value, and why; or one value without series.
+    pub fn none(reading: Reading, why: impl Into<Cow<'static, str>>) -> Self {
         Self {
             reading,
             why: why.into(),

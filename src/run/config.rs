@@ -6,6 +6,7 @@ mod files;
 mod notify;
 mod people;
 mod policy;
+mod probe;
 mod scrape;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +16,15 @@ use std::time::Duration;
 
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
 pub use notify::{Alertmanager, Webhook};
+pub use probe::Probe;
 
 use crate::engine::{Judging, People, RollbackPolicy, RolloutPolicy, Settings};
 use crate::model::{Action, NoticeKind, Severity};
 use crate::runbook::{
-    Clock, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source, Text, nearest,
+    Clock, Component, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source,
+    Text, nearest,
 };
-use crate::source::ScrapeConfig;
+use crate::source::{PROBE_JOB, ProbeConfig, ScrapeConfig};
 
 /// The database's name in `--data DIR`.
 pub const DATABASE: &str = "gated.db";
@@ -32,6 +35,8 @@ pub struct Config {
     pub service: Service,
     pub server: Server,
     pub scrapes: Vec<ScrapeConfig>,
+    /// `[[probe]]`, in the order of the file.
+    pub probes: Vec<Probe>,
     pub rollout: RolloutPolicy,
     pub judging: Judging,
     pub rollback: RollbackPolicy,
@@ -39,6 +44,8 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     pub people: People,
     pub alertmanager: Option<Alertmanager>,
+    /// `[alertmanager] repeat`: how often one that posts to gated repeats what fires.
+    pub alerts_repeat: Duration,
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
     /// The database.
@@ -103,7 +110,7 @@ impl Config {
             service: self.service.name.clone(),
             environment: self.service.environment.clone(),
             labels: self.service.labels.clone(),
-            rules,
+            rules: self.watched(rules),
             judging: self.judging,
             rollback: self.rollback.clone(),
             rollout: self.rollout.clone(),
@@ -112,8 +119,32 @@ impl Config {
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             external_url: self.server.external_url.clone(),
             retain: self.retain,
+            alerts_repeat: self.alerts_repeat,
             preview: None,
         }
+    }
+
+    /// The rules with what the configuration adds: each probe's component.
+    fn watched(&self, rules: Arc<Rules>) -> Arc<Rules> {
+        if self.probes.is_empty() {
+            return rules;
+        }
+        let components: Vec<Component> = self.probes.iter().map(Probe::component).collect();
+        Arc::new(Arc::unwrap_or_clone(rules).watching(&components))
+    }
+
+    /// How each probe asks.
+    #[must_use]
+    pub fn probing(&self) -> Vec<ProbeConfig> {
+        self.probes.iter().map(|it| it.config.clone()).collect()
+    }
+
+    /// Interval and timeout of everything that is scraped or probed.
+    pub fn paces(&self) -> impl Iterator<Item = (Duration, Duration)> + '_ {
+        let probes = self.probes.iter().map(|it| &it.config);
+        let probes = probes.map(|it| (it.interval, it.timeout));
+        let scrapes = self.scrapes.iter().map(|it| (it.interval, it.timeout));
+        scrapes.chain(probes)
     }
 
     /// The shortest scrape interval; `None` when nothing is scraped.
@@ -125,9 +156,13 @@ impl Config {
     /// What rules can be checked against.
     #[must_use]
     pub fn known(&self) -> Known<'static> {
-        let scrapes = self.scrapes.iter();
+        let scrapes = self.scrapes.iter().map(|it| (it.job.clone(), it.interval));
+        let probes = self.probes.iter().map(|it| &it.config);
+        let components = probes.clone().map(|it| it.component.clone()).collect();
+        let probes = probes.map(|it| (PROBE_JOB.to_owned(), it.interval));
         Known {
-            scrapes: scrapes.map(|it| (it.job.clone(), it.interval)).collect(),
+            scrapes: scrapes.chain(probes).collect(),
+            components: Some(components),
             ..Known::default()
         }
     }
@@ -178,7 +213,6 @@ impl Config {
 
 fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     root.later(&[
-        ("probe", "[[probe]]"),
         ("prometheus", "[[prometheus]]"),
         ("report", "[[report]]"),
         ("flagger", "[flagger]"),
@@ -186,12 +220,13 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     ]);
     let service = service(&mut root);
     let server = server(&mut root);
-    let scrapes = scrape::scrapes(&mut root);
+    let probes = probe::probes(&mut root);
+    let scrapes = scrape::scrapes(&mut root, probes.is_empty());
     let rollout = policy::rollout(&mut root);
     let judging = policy::judging(&mut root);
     let rollback = policy::rollback(&mut root);
     let hooks = notify::webhooks(&mut root);
-    let alertmanager = notify::alertmanager(&mut root);
+    let (alertmanager, alerts_repeat) = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
     let (storage, retention) = storage(&mut root);
     let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &hooks);
@@ -213,12 +248,14 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         service,
         server,
         scrapes,
+        probes,
         rollout,
         judging,
         rollback,
         webhooks,
         people,
         alertmanager,
+        alerts_repeat,
         retain,
         storage,
         retention,

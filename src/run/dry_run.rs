@@ -20,6 +20,7 @@ use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::runbook::Rules;
 use crate::runbook::When;
+use crate::source::Prober;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
@@ -49,6 +50,13 @@ pub(super) async fn look(
     let scraper = Scraper::start(
         loaded.config.scrapes.clone(),
         Tuning::default(),
+        Arc::clone(&interest),
+        Arc::clone(&now),
+        inputs.clone(),
+    );
+    let prober = Prober::start(
+        loaded.config.probing(),
+        &Tuning::default(),
         interest,
         now,
         inputs,
@@ -75,6 +83,7 @@ pub(super) async fn look(
     }
     progress.clear();
     scraper.stop().await;
+    prober.stop().await;
     Ok(engine.snapshot(clock.now()))
 }
 
@@ -119,9 +128,8 @@ fn phase(rules: &Rules, asked: Option<&str>) -> Result<String, String> {
 fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
     let interval = loaded
         .config
-        .scrapes
-        .iter()
-        .map(|it| it.interval)
+        .paces()
+        .map(|(interval, _)| interval)
         .max()
         .unwrap_or_default();
     let readings = interval * (READINGS_MIN + 1);

@@ -221,6 +221,7 @@ impl Stage {
             alerting: None,
             external_url: None,
             retain: None,
+            alerts_repeat: Duration::ZERO,
             preview: None,
         };
         let before = start - Duration::from_secs(1);

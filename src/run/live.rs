@@ -26,6 +26,7 @@ use super::core::Start;
 use super::core::Tap;
 use super::core::Threads;
 use super::token;
+use crate::engine::AlertPost;
 use crate::engine::Answer;
 use crate::engine::Answered;
 use crate::engine::Call;
@@ -44,7 +45,8 @@ use crate::sink::Alertmanagers;
 use crate::sink::Ledger;
 use crate::sink::Secret;
 use crate::sink::Webhook;
-use crate::source::ScrapeConfig;
+use crate::source::AlertInbox;
+use crate::source::Prober;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
@@ -219,20 +221,31 @@ impl Live {
             Arc::clone(&now),
             core.inputs.clone(),
         );
+        let prober = Prober::start(
+            config.probing(),
+            &Tuning::default(),
+            Arc::clone(&core.interest),
+            Arc::clone(&now),
+            core.inputs.clone(),
+        );
+        let inbox = AlertInbox::start(
+            config.alerts_repeat,
+            Arc::clone(&core.interest),
+            Arc::clone(&now),
+            core.inputs.clone(),
+        );
         let front = Arc::new(Front {
             core: core.clone(),
             receivers,
             scraper,
+            prober,
+            inbox,
             files,
             clock,
-            names_targets: names_targets(&config.scrapes),
+            names_targets: AtomicBool::new(names_targets(config)),
         });
         super::metrics::loaded(true, clock);
-        let interval = config
-            .scrapes
-            .iter()
-            .map(|it| it.interval + it.timeout)
-            .max();
+        let interval = config.paces().map(|(every, timeout)| every + timeout).max();
         let service = Service {
             snapshot: Arc::clone(&core.snapshot),
             desk: Arc::clone(&front) as Arc<dyn Desk>,
@@ -269,6 +282,7 @@ impl Live {
         server.shutdown(SERVER_GRACE).await;
         if let Some(front) = Arc::into_inner(front) {
             front.scraper.stop().await;
+            front.prober.stop().await;
         } else {
             warn!("a request still holds the scraper; it ends with the process");
         }
@@ -281,14 +295,16 @@ struct Front {
     core: Core,
     receivers: Arc<ArcSwap<Receivers>>,
     scraper: Scraper,
+    prober: Prober,
+    inbox: AlertInbox,
     files: Option<Files>,
     clock: Clock,
     /// Whether the configuration names targets: they are on their way to the engine while it has none.
     names_targets: AtomicBool,
 }
 
-fn names_targets(scrapes: &[ScrapeConfig]) -> AtomicBool {
-    AtomicBool::new(scrapes.iter().any(|it| !it.targets.is_empty()))
+fn names_targets(config: &Config) -> bool {
+    !config.probes.is_empty() || config.scrapes.iter().any(|it| !it.targets.is_empty())
 }
 
 impl Front {
@@ -306,8 +322,10 @@ impl Front {
         }
         self.receivers.store(Arc::new(receivers));
         self.core.reload(loaded.settings()).await;
-        let named = names_targets(&loaded.config.scrapes).into_inner();
+        let named = names_targets(&loaded.config);
         self.names_targets.store(named, Ordering::Relaxed);
+        self.inbox.reload(loaded.config.alerts_repeat).await;
+        self.prober.reload(loaded.config.probing()).await;
         self.scraper.reload(loaded.config.scrapes).await;
         Ok(())
     }
@@ -324,6 +342,13 @@ impl Desk for Front {
         timeout: Option<Duration>,
     ) -> BoxFuture<'_, Result<Answered, AskFailure>> {
         Box::pin(self.core.ask(question, timeout))
+    }
+
+    fn receive(&self, post: AlertPost) -> BoxFuture<'_, Result<(), ActError>> {
+        Box::pin(async {
+            let taken = self.inbox.take(post).await;
+            taken.then_some(()).ok_or(ActError::Unavailable)
+        })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {

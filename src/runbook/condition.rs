@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::component::{self, component_of};
 use super::quantity::{self, Wrong};
 use super::{Condition, Signal, Threshold};
 
@@ -12,7 +13,12 @@ const DEPTH_MAX: usize = 32;
 const BYTES_MAX: usize = 4096;
 
 /// Reads a whole condition. Every fault that can be told apart is reported, with its bytes in `text`.
-pub fn condition(text: &str, signals: &[Signal]) -> Result<Condition, Vec<Wrong>> {
+/// A component's signal that `components` allows is made where it is named first.
+pub fn condition(
+    text: &str,
+    signals: &mut Vec<Signal>,
+    components: Option<&[String]>,
+) -> Result<Condition, Vec<Wrong>> {
     if text.len() > BYTES_MAX {
         let message = format!("this condition has {} bytes", text.len());
         let help = format!("write {BYTES_MAX} bytes at most, or use a signal of its own");
@@ -24,6 +30,7 @@ pub fn condition(text: &str, signals: &[Signal]) -> Result<Condition, Vec<Wrong>
         next: 0,
         depth: 0,
         signals,
+        components,
         wrongs: Vec::new(),
     };
     let condition = parser.any();
@@ -66,8 +73,29 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, it)| it)
 }
 
+/// Where the signal stands. That of a component is made when it is named: of one that the configuration has
+/// (`components`), or of any where no configuration is known.
+pub fn find_signal(
+    name: &str,
+    signals: &mut Vec<Signal>,
+    components: Option<&[String]>,
+) -> Option<usize> {
+    let found = signals.iter().position(|it| it.name == name);
+    found.or_else(|| {
+        let component = component_of(name)?;
+        let known = components.is_none_or(|all| all.iter().any(|it| it == component));
+        known.then(|| {
+            signals.push(component::signal(component));
+            signals.len() - 1
+        })
+    })
+}
+
 /// What to write for a signal that is not there.
 pub fn signal_help(name: &str, signals: &[Signal]) -> String {
+    if let Some(component) = component_of(name) {
+        return format!("write [[probe]] with component = \"{component}\" in the configuration");
+    }
     match nearest(name, signals.iter().map(|it| it.name.as_str())) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("define it: [signals.{name}]"),
@@ -83,10 +111,13 @@ fn tokens(text: &str) -> Vec<Range<usize>> {
             c if c.is_whitespace() => 0,
             '(' | ')' => 1,
             '<' | '>' | '=' | '!' => 2,
+            '"' => 4,
             _ => 3,
         };
         let end = match kind(c) {
             1 => at + 1,
+            // A name with blanks in it.
+            4 => text[at + 1..].find('"').map_or(text.len(), |n| at + n + 2),
             of => text[at..]
                 .find(|c| kind(c) != of)
                 .map_or(text.len(), |n| at + n),
@@ -107,7 +138,8 @@ struct Parser<'a> {
     tokens: Vec<Range<usize>>,
     next: usize,
     depth: usize,
-    signals: &'a [Signal],
+    signals: &'a mut Vec<Signal>,
+    components: Option<&'a [String]>,
     wrongs: Vec<Wrong>,
 }
 
@@ -183,7 +215,11 @@ impl Parser<'_> {
         let Some(name_span) = self.peek() else {
             return self.stop("a comparison is missing at the end", EXPECTED);
         };
-        let name = self.word().to_owned();
+        let name = self.word();
+        let name = name
+            .strip_prefix('"')
+            .map_or(name, |it| it.trim_end_matches('"'))
+            .to_owned();
         if matches!(name.as_str(), "and" | "or" | ")") || name.starts_with(['<', '>', '=', '!']) {
             return self.stop(format!("a signal is expected here, not `{name}`"), EXPECTED);
         }
@@ -205,7 +241,7 @@ impl Parser<'_> {
         }
         let bound_text = &self.text[bound_span.clone()];
         let threshold_text = self.text[op_span.start..bound_span.end].to_owned();
-        let Some(signal) = self.signals.iter().position(|it| it.name == name) else {
+        let Some(signal) = find_signal(&name, self.signals, self.components) else {
             let help = signal_help(&name, self.signals);
             let message = format!("there is no signal `{name}`");
             self.wrongs.push(Wrong::new(name_span, message, help));

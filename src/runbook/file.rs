@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::condition::{condition, signal_help, threshold};
+use super::condition::{condition, find_signal, signal_help, threshold};
 use super::fault::{Fault, Faults, Grade, Place, Source};
 use super::lint::{self, Known, Placed, Written};
 use super::prometheus;
@@ -57,6 +57,7 @@ pub fn load_knowing(
         reader: &reader,
         rules: Rules::default(),
         placed: Placed::default(),
+        components: known.components.as_deref(),
     };
     let of_prometheus = |it: &usize| super::is_rule_file(&files[*it].path);
     let (yaml, toml): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(of_prometheus);
@@ -89,6 +90,8 @@ struct Loading<'r> {
     reader: &'r Reader<'r>,
     rules: Rules,
     placed: Placed,
+    /// Those of the configuration, where one is known.
+    components: Option<&'r [String]>,
 }
 
 impl<'r> Loading<'r> {
@@ -200,10 +203,10 @@ impl<'r> Loading<'r> {
         let gate = section.word("gate", &gates).unwrap_or(Status::Amber);
         let preflight = section.flag("preflight").unwrap_or(false);
         let targets = section.pairs("targets");
-        let targets = targets
-            .iter()
-            .filter_map(|(name, text)| self.target(name, text));
-        let targets = targets.collect();
+        let mut judged = Vec::new();
+        for (name, text) in &targets {
+            judged.extend(self.target(name, text));
+        }
         let mut triggers = Vec::new();
         let mut trigger_places = Vec::new();
         for trigger in section.sections("trigger") {
@@ -238,7 +241,7 @@ impl<'r> Loading<'r> {
             armed: armed.unwrap_or(false),
             gate,
             preflight,
-            targets,
+            targets: judged,
             triggers,
         });
     }
@@ -277,9 +280,11 @@ impl<'r> Loading<'r> {
         }
     }
 
-    fn target(&self, name: &Text, text: &Text) -> Option<Target> {
+    fn target(&mut self, name: &Text, text: &Text) -> Option<Target> {
+        let signal = find_signal(&name.value, &mut self.rules.signals, self.components);
+        self.place_signals(&name.place);
         let signals = &self.rules.signals;
-        let Some(signal) = signals.iter().position(|it| it.name == name.value) else {
+        let Some(signal) = signal else {
             if !self.placed.unparsed.contains(&name.value) {
                 let message = format!("there is no signal `{}`", name.value);
                 let help = signal_help(&name.value, signals);
@@ -377,16 +382,26 @@ impl<'r> Loading<'r> {
             }
             (None, None) => None,
             (None, Some(expr)) => self.expression(&expr, true).map(When::Expr),
-            (Some(when), None) => match condition(&when.value, &self.rules.signals) {
-                Ok(condition) => Some(When::Condition(condition)),
-                Err(wrongs) => {
-                    for wrong in wrongs {
-                        self.condition_fault(&when, wrong);
+            (Some(when), None) => {
+                let read = condition(&when.value, &mut self.rules.signals, self.components);
+                self.place_signals(&when.place);
+                match read {
+                    Ok(condition) => Some(When::Condition(condition)),
+                    Err(wrongs) => {
+                        for wrong in wrongs {
+                            self.condition_fault(&when, wrong);
+                        }
+                        None
                     }
-                    None
                 }
-            },
+            }
         }
+    }
+
+    /// Signals that were made because they are named here stand here.
+    fn place_signals(&mut self, place: &Place) {
+        let made = self.rules.signals.len();
+        self.placed.signals.resize(made, place.clone());
     }
 
     /// `PromQL`, with the fault at its place inside the string.
@@ -415,6 +430,7 @@ impl<'r> Loading<'r> {
     fn condition_fault(&self, when: &Text, wrong: Wrong) {
         let unknown = wrong.message.starts_with("there is no signal");
         let name = when.value.get(wrong.span.clone()).unwrap_or_default();
+        let name = name.trim_matches('"');
         if !unknown {
             self.reader
                 .fault(&when.at(wrong.span), wrong.message, wrong.help);

@@ -27,6 +27,8 @@ pub struct Known<'k> {
     pub fastest: Option<Duration>,
     /// Jobs and how often each is scraped.
     pub scrapes: Vec<(String, Duration)>,
+    /// Components of probes; `None` where no configuration is known, and any may be named.
+    pub components: Option<Vec<String>>,
     /// A page of a target.
     pub page: Option<&'k Page>,
 }

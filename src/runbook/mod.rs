@@ -1,5 +1,6 @@
 //! What the rules files say, typed. Deliberately absent: reading files (`run` does) and judging (`rules` does).
 
+mod component;
 mod condition;
 mod fault;
 mod file;
@@ -17,6 +18,7 @@ mod template_queries;
 mod threshold;
 pub(crate) mod yaml;
 
+pub use component::{Component, component_of};
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};
 pub use file::{RulesText, load, load_knowing, load_with};

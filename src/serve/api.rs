@@ -28,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use super::Service;
 use super::access;
+use super::alerts;
 use super::answer::ALWAYS;
 use super::answer::Failure;
 use super::answer::success;
@@ -75,6 +76,10 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/decisions/{id}", get(decision))
         .merge(super::acts::routes())
         .merge(super::incidents::routes())
+        .route(
+            "/api/v1/alerts/receive",
+            post(receive_alerts).layer(DefaultBodyLimit::max(alerts::BODY_BYTES_MAX)),
+        )
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -279,6 +284,15 @@ async fn finish_rollout(
         return Err(Failure::other_answer());
     };
     Ok(success(StatusCode::OK, wire::RolloutLine::new(&rollout)))
+}
+
+/// Alertmanager drops what is answered with 4xx: only what can never be read is.
+async fn receive_alerts(State(service): Shared, request: Request) -> Result<Response, Failure> {
+    access::may_write(request.headers(), &service.token)?;
+    let body = extract::body(request).await?;
+    let post = alerts::parse(&body).map_err(Failure::bad_data)?;
+    service.desk.receive(post).await?;
+    Ok(success(StatusCode::OK, ()))
 }
 
 async fn decisions(State(service): Shared) -> Response {

@@ -6,6 +6,7 @@
 
 mod access;
 mod acts;
+mod alerts;
 mod answer;
 mod api;
 mod extract;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use futures_util::future::BoxFuture;
 
+use crate::engine::AlertPost;
 use crate::engine::Answer;
 use crate::engine::Answered;
 use crate::engine::AskError;
@@ -44,6 +46,8 @@ pub trait Desk: Send + Sync + 'static {
         question: Question,
         timeout: Option<Duration>,
     ) -> BoxFuture<'_, Result<Answered, AskFailure>>;
+    /// Takes what Alertmanager posts.
+    fn receive(&self, post: AlertPost) -> BoxFuture<'_, Result<(), ActError>>;
     /// Reads the configuration again; `Err` holds every fault, rendered, and the old one goes on.
     fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
     /// Whether requests may be sent here; `Err` says what is missing, for a person.

@@ -18,6 +18,9 @@ pub const SUSPECT: &str = "gated_scrapes_suspect_total";
 pub const TARGETS: &str = "gated_targets";
 pub const TARGETS_DUPLICATE: &str = "gated_targets_duplicate_total";
 pub const PANICS: &str = "gated_scrape_panics_total";
+/// Posts of Alertmanager.
+pub const ALERT_POSTS: &str = "gated_alertmanager_received_posts_total";
+pub const ALERTS_LEFT_OUT: &str = "gated_alertmanager_received_alerts_left_out_total";
 /// Label `kind`: `file` or `dns`.
 pub const DISCOVERY_FAILURES: &str = "gated_discovery_failures_total";
 
@@ -51,6 +54,11 @@ pub fn describe() {
         (
             PANICS,
             "Scraping tasks that died of a bug and were begun again.",
+        ),
+        (ALERT_POSTS, "Posts of Alertmanager that were taken."),
+        (
+            ALERTS_LEFT_OUT,
+            "Firing alerts that Alertmanager posted and that had no room.",
         ),
         (
             DISCOVERY_FAILURES,

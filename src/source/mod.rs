@@ -1,12 +1,17 @@
-//! Where inputs come from: scraping, exposition text, discovery.
+//! Where inputs come from: scraping, exposition text, discovery, probes, Alertmanager's posts.
 
+mod alerts;
 pub mod changes;
 mod discovery;
 pub mod exposition;
 pub mod metrics;
+mod probe;
 mod scrape;
 pub mod script;
 
+pub use alerts::AlertInbox;
+pub use probe::{Ask, HttpProbe, JOB as PROBE_JOB, ProbeConfig, Prober};
+pub use reqwest::Method;
 pub use scrape::config::{
     BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,
     target_url,

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use gated::engine::{PredatesPolicy, RollbackMode, UnknownPast};
-use gated::model::NoticeKind;
+use gated::model::{Action, NoticeKind, Severity};
 use gated::run::check;
-use gated::run::config::Config;
-use gated::runbook::{Faults, Rules, Source};
+use gated::run::config::{Config, Probe};
+use gated::runbook::{Faults, Rules, Source, load};
 use gated::source::exposition::Format;
-use gated::source::{DnsKind, Password};
+use gated::source::{Ask, DnsKind, Password};
 use proptest::prelude::*;
 
 const BASE: &str = r#"[service]
@@ -117,6 +117,20 @@ tls.insecure_skip_verify = true
 action = "drop"
 source_labels = ["__name__"]
 regex = "go_.*"
+[[probe]]
+component = "API gateway"
+http = "https://api.example.com/health"
+method = "POST"
+headers = { X-Key = "${KEY}" }
+tls.ca_file = "/probe-ca"
+expect = { status = 204, body = "ok" }
+interval = "1s"
+timeout = "500ms"
+critical = true
+for = "10s"
+[[probe]]
+component = "db"
+tcp = "[::1]:5432"
 [rollout]
 version = "2.0"
 previous_version = "1.9"
@@ -211,6 +225,28 @@ path = "/var/lib/gated/gated.db"
         Password::File(_)
     ));
     assert_eq!((scrape.headers.len(), scrape.metric_relabel.len()), (1, 1));
+    let [gateway, db] = &config.probes[..] else {
+        panic!("{:?}", config.probes);
+    };
+    assert_eq!(
+        (gateway.critical, gateway.hold),
+        (true, Duration::from_secs(10))
+    );
+    let pace = |it: &Probe| {
+        (
+            it.config.interval.as_millis(),
+            it.config.timeout.as_millis(),
+        )
+    };
+    assert_eq!((pace(gateway), pace(db)), ((1000, 500), (5000, 2000)));
+    let Ask::Http(http) = &gateway.config.ask else {
+        panic!("{gateway:?}");
+    };
+    assert_eq!((http.status, http.body.as_deref()), (Some(204), Some("ok")));
+    assert_eq!((http.method.as_str(), http.headers.len()), ("POST", 1));
+    let (host, port) = ("::1".to_owned(), 5432);
+    assert_eq!(db.config.ask, Ask::Tcp { host, port });
+    assert_eq!((db.critical, db.hold), (false, Duration::from_secs(30)));
     let told = config.rollout.told.as_ref().unwrap();
     assert_eq!(told.started_at, config.rollout.go_live);
     assert!((config.judging.coverage - 0.75).abs() < 1e-9 && config.judging.settle.is_zero());
@@ -242,12 +278,19 @@ path = "/var/lib/gated/gated.db"
     );
     config.store_in(Path::new("data"));
     assert_eq!(config.storage, Path::new("data/gated.db"));
-    assert_eq!(config.unreadable().len(), 7, "{:?}", config.unreadable());
+    assert_eq!(config.unreadable().len(), 8, "{:?}", config.unreadable());
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
 }
 
 #[test]
 fn defaults_are_the_documented_ones() {
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    assert_eq!(loaded(BASE).alerts_repeat, minutes(240));
+    // One that posts here need not be posted to.
+    let urls = "urls = [\"http://127.0.0.1:9093\"]";
+    let receiving = loaded(&BASE.replace(urls, "repeat = \"5m\""));
+    assert_eq!(receiving.alerts_repeat, minutes(5));
+    assert!(receiving.alertmanager.is_none());
     let config = loaded(BASE);
     assert_eq!(config.server.listen, "127.0.0.1:9755");
     assert_eq!(config.interval(), Some(Duration::from_secs(5)));
@@ -281,8 +324,8 @@ hook = "deployr"
 [[webhook]]
 name = "deployer"
 url = "${ROLLBACK_URL}"
-[[probe]]
-component = "db"
+[[report]]
+kind = "day"
 "#,
         &expect![[r#"
             error: `9755` is no address to listen on
@@ -337,11 +380,11 @@ component = "db"
                |
                = help: set ROLLBACK_URL, or write "${ROLLBACK_URL:-default}"
 
-            error: `[[probe]]` is not in this version
+            error: `[[report]]` is not in this version
               --> gated.toml:17:3
                |
-            17 | [[probe]]
-               |   ^^^^^
+            17 | [[report]]
+               |   ^^^^^^
                |
                = help: remove it; a later version will understand it"#]],
     );
@@ -384,6 +427,35 @@ const WRONG: &[(&str, &str)] = &[
         "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
     ),
     ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
+    ("[alertmanager]", "[[probe]]\n[alertmanager]"),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\nhttp = \"a:80\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \" \"\ntcp = \"a\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ntcp = \"a:1\"\nexpect = { status = 200 }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ntcp = \"a:1\"\nhttp = \"http://a\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\nhttp = \"http://a\"\nexpect = { status = 20, text = \"\" }\nmethod = \"PUT\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ncommand = [\"pytest\"]\n[[probe]]\ncomponent = \"b\"\ntcp = \"b:1\"\ntimeout = \"5s\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ntcp = \"a:1\"\n[[probe]]\ncomponent = \"a\"\ntcp = \"b:1\"\n[alertmanager]",
+    ),
     ("http://127.0.0.1:8080/metrics", "ftp://x"),
     (
         "targets = [\"http://127.0.0.1:8080/metrics\"]",
@@ -483,6 +555,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     ("[alertmanager]", "[alertmanger]"),
     ("urls = [\"http://127.0.0.1:9093\"]", ""),
+    ("urls = [\"http://127.0.0.1:9093\"]", "repeat = \"0s\""),
     (
         "urls = [\"http://127.0.0.1:9093\"]",
         "urls = [\"127.0.0.1:9093\"]",
@@ -905,4 +978,68 @@ fn a_query_that_is_built_is_warned_of_unless_every_series_is_kept() {
         let told = report.text.contains("[window] retain");
         assert_eq!((report.code, told), (0, warned), "{}", report.text);
     }
+}
+
+/// A component's signal is there because its probe is: by its name, with blanks too.
+#[test]
+fn rules_may_name_the_components_that_are_probed_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let rules = |when: &str| {
+        let text = format!(
+            "[[phase]]\nname = \"p\"\n[phase.targets]\n\"component:db\" = \"== 1\"\n[[phase.trigger]]\nname = \"t\"\nwhen = '{when}'\ndo = \"notify\"\n"
+        );
+        [file("r.toml", &text)]
+    };
+    let probes = "[[probe]]\ncomponent = \"db\"\ntcp = \"db:1\"\n[[probe]]\ncomponent = \"API gateway\"\ntcp = \"api:1\"\n";
+    let config = file("gated.toml", &format!("{BASE}{probes}"));
+    let known = rules("component:db == 0 or \"component:API gateway\" == 0");
+    let report = check::config(&config, &known, &no_env, false);
+    assert_eq!(report.code, 0, "{}", report.text);
+    // Without a configuration any component may be meant.
+    let alone = check::rules(&known, None, None, &no_env, false);
+    assert_eq!(alone.code, 0, "{}", alone.text);
+    let report = check::config(&config, &rules("component:api == 0"), &no_env, false);
+    assert_eq!(report.code, 1, "{}", report.text);
+    for said in [
+        "there is no signal `component:api`",
+        "write [[probe]] with component = \"api\"",
+    ] {
+        assert!(report.text.contains(said), "{}", report.text);
+    }
+    // What the configuration adds to them: a signal for each, a trigger for each critical one and each phase.
+    let critical = BASE.to_owned() + probes + "critical = true\n";
+    let source = |text: &str| Source {
+        path: "r.toml".into(),
+        text: text.into(),
+    };
+    let text = "[[phase]]\nname = \"a\"\n[[phase]]\nname = \"b\"\n[[phase.trigger]]\nname = \"component:API gateway\"\nwhen = '\"component:API gateway\" == 0'\ndo = \"notify\"\n";
+    let settings = loaded(&critical).settings(Arc::new(load(&[source(text)]).unwrap()));
+    let names: Vec<&str> = settings
+        .rules
+        .signals
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(names, ["component:API gateway", "component:db"]);
+    let [a, b] = &settings.rules.phases[..] else {
+        panic!("{:?}", settings.rules);
+    };
+    let [made] = &a.triggers[..] else {
+        panic!("{:?}", a.triggers);
+    };
+    assert_eq!(
+        (made.action, made.severity),
+        (Action::Rollback, Severity::P1)
+    );
+    assert_eq!(b.triggers.len(), 1);
+    assert_eq!(
+        b.triggers[0].action,
+        Action::Notify,
+        "a phase keeps its own"
+    );
 }

@@ -172,6 +172,7 @@ enum Record {
     A(Vec<Ipv4Addr>),
     Srv(Vec<(u16, String)>),
     NoSuchName,
+    ServerFails,
 }
 
 type Zone = Arc<Mutex<BTreeMap<String, Record>>>;
@@ -204,6 +205,7 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
     let asked = question[at + 2];
     let (code, data): (u8, Vec<(u8, Vec<u8>)>) = match record {
         Record::NoSuchName => (3, Vec::new()),
+        Record::ServerFails => (2, Vec::new()),
         Record::A(list) if asked == 1 => {
             (0, list.iter().map(|ip| (1, ip.octets().to_vec())).collect())
         }
@@ -243,6 +245,16 @@ fn answer(question: &[u8], zone: &Zone) -> Option<Vec<u8>> {
         reply.extend(data);
     }
     Some(reply)
+}
+
+/// A server of names that says of `db.example` that it cannot tell.
+pub fn failing_name_server() -> SocketAddr {
+    name_server(zone([("db.example", Record::ServerFails)]))
+}
+
+/// Names by a server that knows for sure that there is no `db.example`.
+pub fn knowing_nothing() -> Tuning {
+    resolving(&zone([("db.example", Record::NoSuchName)]))
 }
 
 fn resolving(zone: &Zone) -> Tuning {

@@ -54,6 +54,7 @@ struct Fake {
     answer: Mutex<Result<Answer, ActError>>,
     calls: Mutex<Vec<Call>>,
     broken: Mutex<Option<String>>,
+    posts: Mutex<Vec<gated::engine::AlertPost>>,
 }
 
 impl Desk for Fake {
@@ -70,6 +71,17 @@ impl Desk for Fake {
     ) -> BoxFuture<'_, Result<Answered, AskFailure>> {
         let told = Told::Text(gated::model::Timestamp::EPOCH, format!("{question:?}"));
         Box::pin(async { Ok(told.into()) })
+    }
+
+    fn receive(&self, post: gated::engine::AlertPost) -> BoxFuture<'_, Result<(), ActError>> {
+        let broken = self.broken.lock().unwrap().is_some();
+        self.posts.lock().unwrap().push(post);
+        let answer = if broken {
+            Err(ActError::Unavailable)
+        } else {
+            Ok(())
+        };
+        Box::pin(async { answer })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
@@ -99,6 +111,7 @@ async fn house() -> House {
         answer: Mutex::new(answer),
         calls: Mutex::default(),
         broken: Mutex::default(),
+        posts: Mutex::default(),
     });
     let snapshot = Arc::new(ArcSwap::from_pointee(sample()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -518,6 +531,31 @@ async fn writers_need_the_token() {
         assert_eq!(foreign.error(), error(403, "forbidden"));
     }
     assert_eq!(*house.desk.calls.lock().unwrap(), []);
+}
+
+#[tokio::test]
+async fn alertmanagers_posts_are_taken_with_the_token_alone_and_only_garbage_is_refused_for_good() {
+    let house = house().await;
+    let path = "/api/v1/alerts/receive";
+    let body = r#"{"groupKey":"g","alerts":[{"labels":{"alertname":"A"},"status":"firing","fingerprint":"f"}]}"#;
+    assert_eq!(house.ask("POST", path, &[], body).await.code, 401);
+    assert!(house.desk.posts.lock().unwrap().is_empty());
+    assert_eq!(house.write("POST", path, body).await.code, 200);
+    // The content type is Alertmanager's business.
+    let token = format!("Authorization: Bearer {TOKEN}");
+    assert_eq!(house.ask("POST", path, &[&token], body).await.code, 200);
+    let posts = house.desk.posts.lock().unwrap().clone();
+    assert_eq!(
+        (posts.len(), posts[0].alerts[0].fingerprint.as_str()),
+        (2, "f")
+    );
+    assert_eq!(house.write("POST", path, "[1").await.code, 400);
+    // More than any other writer may send.
+    let long = body.replace("\"A\"", &format!("\"{}\"", "x".repeat(1 << 20)));
+    assert_eq!(house.write("POST", path, &long).await.code, 200);
+    *house.desk.broken.lock().unwrap() = Some("stopping".into());
+    assert_eq!(house.write("POST", path, body).await.code, 503);
+    assert_eq!(house.get(path).await.code, 405);
 }
 
 #[tokio::test]

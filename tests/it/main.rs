@@ -19,6 +19,7 @@
 )]
 
 mod alert_generator;
+mod alert_receiver;
 mod alertmanager;
 mod binary;
 mod body;
@@ -40,6 +41,7 @@ mod layering;
 mod ledger;
 mod notation;
 mod peers;
+mod probe;
 mod prometheus_api;
 mod prometheus_rules;
 mod promql;

@@ -26,9 +26,13 @@ pub struct Peer {
 impl Peer {
     /// An Alertmanager without receivers or neighbours.
     pub fn alertmanager() -> Self {
+        Self::alertmanager_with("route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n")
+    }
+
+    /// One with this configuration and without neighbours.
+    pub fn alertmanager_with(text: &str) -> Self {
         Self::start("prometheus-alertmanager", "/-/ready", |folder, address| {
             let config = folder.join("alertmanager.yml");
-            let text = "route: { receiver: nobody }\nreceivers: [{ name: nobody }]\n";
             fs::write(&config, text).unwrap();
             vec![
                 format!("--config.file={}", config.display()),

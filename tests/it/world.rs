@@ -119,6 +119,7 @@ pub fn settings(rules: &str) -> Settings {
         }),
         external_url: Some("http://gated.example".into()),
         retain: None,
+        alerts_repeat: Duration::from_secs(240),
         preview: None,
     }
 }

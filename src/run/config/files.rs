@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use crate::runbook::{Faults, Source, is_about_keeping, is_rule_file};
-use crate::source::{BasicAuth, Password};
+use crate::source::{Ask, BasicAuth, Password};
 
 /// A file of rules is far smaller; a larger one is something else.
 const BYTES_MAX: u64 = 4 << 20;
@@ -162,6 +162,20 @@ impl Config {
         for hook in &self.webhooks {
             if let Some(file) = &hook.secret_file {
                 named.push((format!("secret_file of webhook `{}`", hook.name), file));
+            }
+        }
+        for probe in &self.probes {
+            let Ask::Http(http) = &probe.config.ask else {
+                continue;
+            };
+            let tls = &http.tls;
+            for (key, file) in [
+                ("ca_file", &tls.ca_file),
+                ("cert_file", &tls.cert_file),
+                ("key_file", &tls.key_file),
+            ] {
+                let what = format!("{key} of the probe of `{}`", probe.config.component);
+                named.extend(file.as_deref().map(|it| (what, it)));
             }
         }
         for scrape in &self.scrapes {

@@ -14,6 +14,9 @@ use crate::sink::{Secret, SecretUrl, WebhookConfig};
 /// Kinds of later versions that a file may name already.
 const LATER_EVENTS: [&str; 2] = ["gated.report.ready", "gated.test"];
 
+/// Alertmanager's own default.
+const REPEAT_DEFAULT: Duration = Duration::from_secs(4 * 3600);
+
 /// Headers that every attempt has already.
 const RESERVED: [&str; 7] = [
     "webhook-id",
@@ -220,10 +223,25 @@ pub(super) fn headers(section: &mut Section) -> Vec<(HeaderName, Place, String)>
     headers
 }
 
-pub(super) fn alertmanager(root: &mut Section) -> Option<Alertmanager> {
-    let mut section = root.section("alertmanager")?;
+/// Who is posted to, and how often one that posts to gated repeats itself.
+pub(super) fn alertmanager(root: &mut Section) -> (Option<Alertmanager>, Duration) {
+    let Some(mut section) = root.section("alertmanager") else {
+        return (None, REPEAT_DEFAULT);
+    };
+    let repeat_place = section.key_place("repeat");
+    let given = section.duration("repeat");
+    let repeat = given.unwrap_or(REPEAT_DEFAULT);
+    if repeat < Duration::from_secs(1) {
+        let message = "an Alertmanager repeats nothing more than once a second";
+        let help = "write the `repeat_interval` of its route to gated: \"5m\"";
+        section.reader.fault(&repeat_place, message, help);
+    }
     let place = section.place.clone();
     let urls = section.texts("urls");
+    if urls.is_empty() && given.is_some() {
+        // It posts here, and nothing is posted there.
+        return (None, repeat);
+    }
     if urls.is_empty() {
         let help = "write urls = [\"http://127.0.0.1:9093\"], or remove [alertmanager]";
         section
@@ -244,10 +262,11 @@ pub(super) fn alertmanager(root: &mut Section) -> Option<Alertmanager> {
     let urls = urls
         .into_iter()
         .map(|it| it.value.trim_end_matches('/').to_owned());
-    Some(Alertmanager {
+    let alertmanager = Alertmanager {
         urls: urls.collect(),
         resend,
-    })
+    };
+    (Some(alertmanager), repeat)
 }
 
 /// A whole URL, unlike a target's address: scheme and host must stand there.

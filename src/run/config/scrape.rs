@@ -10,17 +10,18 @@ use super::notify::headers;
 use super::{label_name, path};
 use crate::runbook::{Item, Place, Reader, Section, Text};
 use crate::source::{
-    Action, Anchored, BasicAuth, DnsKind, DnsName, Password, Relabel, ScrapeConfig, Secret, Tls,
-    target_url,
+    Action, Anchored, BasicAuth, DnsKind, DnsName, HeaderMap, Password, Relabel, ScrapeConfig,
+    Secret, Tls, target_url,
 };
 
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
 const COUNT_MAX: u64 = 1 << 32;
 
-pub(super) fn scrapes(root: &mut Section) -> Vec<ScrapeConfig> {
+/// `alone`: nothing else is asked for samples.
+pub(super) fn scrapes(root: &mut Section, alone: bool) -> Vec<ScrapeConfig> {
     let mut seen = BTreeMap::new();
     let sections = root.sections("scrape");
-    if sections.is_empty() {
+    if sections.is_empty() && alone {
         let message = "nothing is scraped: there is no [[scrape]]";
         let help =
             "write [[scrape]] with job = \"api\" and targets = [\"http://127.0.0.1:8080/metrics\"]";
@@ -71,7 +72,8 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
     if let Some(path) = section.told("metrics_path") {
         config.metrics_path = path.value;
     }
-    pace(&mut section, &mut config);
+    (config.interval, config.timeout) =
+        pace(&mut section, (config.interval, config.timeout), "a scrape");
     limits(&mut section, &mut config);
     for (name, value) in section.pairs("labels") {
         label_name(reader, &name.value, &name.place);
@@ -84,16 +86,23 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
     config.basic_auth = section.section("basic_auth").and_then(basic_auth);
     config.bearer_token_file = path(&mut section, "bearer_token_file");
     config.tls = section.section("tls").map(tls).unwrap_or_default();
-    for (name, _, value) in headers(&mut section) {
-        // Checked just above by the reader of headers.
-        if let Ok(mut value) = HeaderValue::try_from(value) {
-            value.set_sensitive(true);
-            config.headers.append(name, value);
-        }
-    }
+    config.headers = secret_headers(&mut section);
     let rules = section.sections("metric_relabel").into_iter();
     config.metric_relabel = rules.filter_map(relabel).collect();
     job.map(|_| config)
+}
+
+/// What every request carries; no value is printed.
+pub(super) fn secret_headers(section: &mut Section) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, _, value) in headers(section) {
+        // Checked just above by the reader of headers.
+        if let Ok(mut value) = HeaderValue::try_from(value) {
+            value.set_sensitive(true);
+            map.append(name, value);
+        }
+    }
+    map
 }
 
 /// A target scraped twice counts twice in every sum.
@@ -162,23 +171,28 @@ fn dns(reader: &Reader, item: Item) -> Option<DnsName> {
     }
 }
 
-fn pace(section: &mut Section, config: &mut ScrapeConfig) {
+/// `interval` and `timeout`, or what they are by `default`, of what is done again and again.
+pub(super) fn pace(
+    section: &mut Section,
+    default: (Duration, Duration),
+    what: &str,
+) -> (Duration, Duration) {
     let reader = section.reader;
     let (interval_place, timeout_place) =
         (section.key_place("interval"), section.key_place("timeout"));
-    let interval = section.duration("interval");
-    let timeout = section.duration("timeout");
-    config.interval = interval.unwrap_or(config.interval);
-    if config.interval < INTERVAL_MIN {
+    let given = section.duration("interval");
+    let given_timeout = section.duration("timeout");
+    let interval = given.unwrap_or(default.0);
+    if interval < INTERVAL_MIN {
         let message = "an interval below 100 ms is not supported";
         reader.fault(&interval_place, message, "write \"100ms\" or more");
     }
     // Four fifths leave an ended scrape time to be judged before the next begins.
-    config.timeout = timeout.unwrap_or(config.timeout.min(config.interval * 4 / 5));
-    if timeout.is_some_and(|it| it.is_zero() || it >= config.interval) {
-        let message = "a scrape's timeout lies between nothing and its interval".to_owned();
+    let timeout = given_timeout.unwrap_or(default.1.min(interval * 4 / 5));
+    if given_timeout.is_some_and(|it| it.is_zero() || it >= interval) {
+        let message = format!("{what}'s timeout lies between nothing and its interval");
         let help = "write a shorter timeout, or a longer interval";
-        if interval.is_some() {
+        if given.is_some() {
             reader.clash(
                 &timeout_place,
                 message,
@@ -194,6 +208,7 @@ fn pace(section: &mut Section, config: &mut ScrapeConfig) {
             );
         }
     }
+    (interval, timeout)
 }
 
 fn limits(section: &mut Section, config: &mut ScrapeConfig) {
@@ -264,7 +279,7 @@ fn basic_auth(mut section: Section) -> Option<BasicAuth> {
     })
 }
 
-fn tls(mut section: Section) -> Tls {
+pub(super) fn tls(mut section: Section) -> Tls {
     let tls = Tls {
         ca_file: path(&mut section, "ca_file"),
         cert_file: path(&mut section, "cert_file"),

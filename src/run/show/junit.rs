@@ -7,7 +7,6 @@ use super::reading;
 use super::scrape;
 use super::title;
 use crate::engine::Outcome;
-use crate::engine::Role;
 use crate::engine::Snapshot;
 use crate::model::Verdict;
 
@@ -78,10 +77,7 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
             format!("{line}; {}", check.reason)
         };
         Case {
-            class: match check.role {
-                Role::Target => "target",
-                Role::Trigger => "trigger",
-            },
+            class: check.role.word(),
             name: title(check),
             seconds: 0.0,
             wrong: match check.outcome {

@@ -12,7 +12,7 @@ use crate::source::exposition::PageError;
 /// A text for people has this many bytes at most.
 const TEXT_BYTES_MAX: usize = 200;
 
-pub(super) fn fault(fault: ScrapeFault, text: impl AsRef<str>) -> ScrapeError {
+pub(in crate::source) fn fault(fault: ScrapeFault, text: impl AsRef<str>) -> ScrapeError {
     ScrapeError {
         fault,
         text: one_line(text.as_ref()),
@@ -39,7 +39,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Which kind a failed request is, by the causes behind the error.
-pub(super) fn of_request(error: &reqwest::Error) -> ScrapeError {
+pub(in crate::source) fn of_request(error: &reqwest::Error) -> ScrapeError {
     let mut kind = if error.is_connect() {
         ScrapeFault::Connect
     } else {

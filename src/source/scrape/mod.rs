@@ -2,7 +2,7 @@
 
 mod body;
 pub mod config;
-mod fault;
+pub(super) mod fault;
 mod fetch;
 mod labelling;
 mod page;
@@ -10,7 +10,7 @@ pub mod relabel;
 pub(super) mod resolve;
 mod roster;
 mod target;
-mod tls;
+pub(super) mod tls;
 mod watch;
 
 use std::net::SocketAddr;

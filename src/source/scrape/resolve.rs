@@ -7,6 +7,8 @@ use std::time::Duration;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
 use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::proto::ProtoErrorKind;
+use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::xfer::Protocol;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tracing::warn;
@@ -28,10 +30,21 @@ pub(in crate::source) struct Resolver(Arc<TokioResolver>);
 pub(in crate::source) struct LookupFailed {
     name: String,
     cause: String,
+    /// The servers answered, and know no address.
+    answer: bool,
 }
 
 impl LookupFailed {
     fn new(name: &str, cause: &hickory_resolver::ResolveError) -> Self {
+        // A server that fails or refuses has no records either, by this crate's word, and knows nothing of the name.
+        let kind = cause.proto().map(hickory_resolver::proto::ProtoError::kind);
+        let answer = matches!(
+            kind,
+            Some(ProtoErrorKind::NoRecordsFound {
+                response_code: ResponseCode::NXDomain | ResponseCode::NoError,
+                ..
+            })
+        );
         let cause = if cause.is_nx_domain() {
             "there is no such name".to_owned()
         } else if cause.is_no_records_found() {
@@ -42,12 +55,17 @@ impl LookupFailed {
         Self {
             name: name.to_owned(),
             cause,
+            answer,
         }
+    }
+
+    pub(in crate::source) const fn is_answer(&self) -> bool {
+        self.answer
     }
 }
 
 impl Resolver {
-    pub(super) fn new(servers: &[SocketAddr]) -> Self {
+    pub(in crate::source) fn new(servers: &[SocketAddr]) -> Self {
         let provider = TokioConnectionProvider::default();
         let mut builder = if servers.is_empty() {
             TokioResolver::builder_tokio().unwrap_or_else(|error| {
@@ -69,7 +87,10 @@ impl Resolver {
         Self(Arc::new(builder.build()))
     }
 
-    async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupFailed> {
+    pub(in crate::source) async fn addresses(
+        &self,
+        name: &str,
+    ) -> Result<Vec<IpAddr>, LookupFailed> {
         let found = self.0.lookup_ip(name).await;
         found
             .map(|found| found.iter().collect())
@@ -107,9 +128,9 @@ impl Resolver {
 }
 
 /// What a client resolves with: every name, or (under another `server_name`) always the same host.
-pub(super) struct ResolveFor {
-    pub(super) resolver: Resolver,
-    pub(super) host: Option<String>,
+pub(in crate::source) struct ResolveFor {
+    pub(in crate::source) resolver: Resolver,
+    pub(in crate::source) host: Option<String>,
 }
 
 impl Resolve for ResolveFor {

@@ -15,7 +15,7 @@ use super::config::Tls;
 
 /// Shared by the targets of one configuration.
 #[derive(Debug)]
-pub(super) struct TlsFiles {
+pub(in crate::source) struct TlsFiles {
     tls: Tls,
     read: Mutex<Option<Read>>,
 }
@@ -31,7 +31,7 @@ struct Read {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
+pub(in crate::source) enum TlsError {
     #[error("{path}: {cause}")]
     File { path: PathBuf, cause: String },
     #[error("cert_file needs key_file, and key_file cert_file")]
@@ -41,7 +41,7 @@ pub(super) enum TlsError {
 }
 
 impl TlsFiles {
-    pub(super) fn new(tls: Tls) -> Self {
+    pub(in crate::source) fn new(tls: Tls) -> Self {
         Self {
             tls,
             read: Mutex::new(None),
@@ -49,7 +49,7 @@ impl TlsFiles {
     }
 
     /// The configuration of the files as they are, with a number that changes when it does.
-    pub(super) async fn current(&self) -> Result<(u64, ClientConfig), TlsError> {
+    pub(in crate::source) async fn current(&self) -> Result<(u64, ClientConfig), TlsError> {
         let mut read = self.read.lock().await;
         let stamps = self.stamps().await;
         if let Some(read) = read.as_ref().filter(|read| read.stamps == stamps) {
@@ -83,7 +83,7 @@ impl TlsFiles {
 }
 
 /// For targets over plain HTTP: trusts nobody and is never asked.
-pub(super) fn none() -> ClientConfig {
+pub(in crate::source) fn none() -> ClientConfig {
     builder()
         .with_root_certificates(RootCertStore::empty())
         .with_no_client_auth()
