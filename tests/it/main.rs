@@ -33,6 +33,7 @@ mod dry_run;
 mod engine;
 mod exposition;
 mod fault_server;
+mod found;
 mod generator;
 mod http;
 mod layering;
@@ -50,6 +51,7 @@ mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
+
 mod template;
 mod webhook;
 mod window;
