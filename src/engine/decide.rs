@@ -270,10 +270,12 @@ impl Engine {
         }
         out.push(Effect::Record(Record::Decision(Box::new(decision.clone()))));
         out.push(Effect::Tell(Event::Decided(Box::new(decision.clone()))));
+        // Known before anything is owed: what ends at once calls people, who are told of the decision.
+        let decision = Arc::new(decision);
+        self.decisions.push(Arc::clone(&decision));
         if tell_people || decision.action == Action::Rollback {
             self.owe_for(&decision, at, out);
         }
-        self.decisions.push(Arc::new(decision));
         if self.decisions.len() > 2 * DECISIONS_SHOWN_MAX {
             self.decisions.drain(..DECISIONS_SHOWN_MAX);
         }

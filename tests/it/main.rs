@@ -34,6 +34,7 @@ mod dry_run;
 mod engine;
 mod exposition;
 mod fault_server;
+mod found;
 mod generator;
 mod http;
 mod incidents;
