@@ -408,18 +408,24 @@ impl Delivery {
         (self.created_at, &self.key) < (other.created_at, &other.key)
     }
 
-    /// Nothing more becomes of it.
+    /// When it was delivered, cancelled or given up; `None` while it is open.
     #[must_use]
-    pub fn is_settled(&self) -> bool {
+    pub const fn settled_at(&self) -> Option<Timestamp> {
         match self.state {
+            DeliveryState::Delivered { at, .. }
+            | DeliveryState::Cancelled { at, .. }
+            | DeliveryState::GivenUp { at, .. } => Some(at),
             DeliveryState::Owed { .. }
             | DeliveryState::UnderWay { .. }
             | DeliveryState::Unconfirmed { .. }
-            | DeliveryState::Held { .. } => false,
-            DeliveryState::Delivered { .. }
-            | DeliveryState::Cancelled { .. }
-            | DeliveryState::GivenUp { .. } => true,
+            | DeliveryState::Held { .. } => None,
         }
+    }
+
+    /// Nothing more becomes of it.
+    #[must_use]
+    pub const fn is_settled(&self) -> bool {
+        self.settled_at().is_some()
     }
 }
 

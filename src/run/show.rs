@@ -10,6 +10,7 @@ use crate::engine::ScrapeState;
 use crate::engine::Snapshot;
 use crate::model::Reading;
 use crate::model::Unit;
+use crate::serve::visible;
 use crate::serve::wire;
 
 /// The snapshot's verdict, ending with a newline. `colour` matters to the table only.
@@ -56,20 +57,5 @@ fn title(check: &Check) -> String {
         check.name.clone()
     } else {
         format!("{} ({})", check.name, check.signal)
-    }
-}
-
-/// Control characters made visible: texts of targets reach a person's terminal through here.
-fn visible(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        text.chars()
-            .flat_map(|c| {
-                let escape = c.is_control().then(|| c.escape_default());
-                let plain = escape.is_none().then_some(c);
-                escape.into_iter().flatten().chain(plain)
-            })
-            .collect()
-    } else {
-        text.to_owned()
     }
 }

@@ -73,13 +73,13 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts", get(rollouts).post(start_rollout))
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
-        .route("/api/v1/decisions/{id}", get(decision))
         .merge(super::acts::routes())
         .merge(super::incidents::routes())
         .route(
             "/api/v1/alerts/receive",
             post(receive_alerts).layer(DefaultBodyLimit::max(alerts::BODY_BYTES_MAX)),
         )
+        .merge(super::explain::routes())
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -306,19 +306,6 @@ async fn decisions(State(service): Shared) -> Response {
         .map(|(it, owed)| wire::DecisionLine::new(it, owed))
         .collect();
     success(StatusCode::OK, Decisions { decisions })
-}
-
-async fn decision(State(service): Shared, Piece(id): Piece) -> Result<Response, Failure> {
-    let snapshot = service.snapshot.load_full();
-    let (decision, deliveries) = snapshot
-        .decisions
-        .iter()
-        .find(|(decision, _)| decision.id.as_str() == id)
-        .ok_or_else(|| Failure::not_found(format!("there is no decision `{id}`")))?;
-    Ok(success(
-        StatusCode::OK,
-        wire::DecisionLine::new(decision, deliveries),
-    ))
 }
 
 async fn own_metrics(

@@ -9,6 +9,8 @@ mod acts;
 mod alerts;
 mod answer;
 mod api;
+mod escape;
+pub mod explain;
 mod extract;
 mod incidents;
 mod listen;
@@ -34,6 +36,7 @@ use crate::engine::Snapshot;
 use crate::model::Timestamp;
 
 pub use access::{Token, WeakToken};
+pub use escape::visible;
 pub use listen::{Server, start};
 
 /// What a request needs beyond the snapshot.
@@ -101,4 +104,13 @@ impl std::fmt::Debug for Service {
             .field("hosts", &self.hosts)
             .finish_non_exhaustive()
     }
+}
+
+/// In whole seconds; below one, in milliseconds.
+fn for_people(duration: Duration) -> String {
+    let whole = match duration.as_secs() {
+        0 => Duration::from_millis(u64::from(duration.subsec_millis())),
+        seconds => Duration::from_secs(seconds),
+    };
+    humantime::format_duration(whole).to_string()
 }

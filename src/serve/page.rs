@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use super::escape::Html;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 
@@ -167,23 +168,4 @@ fn row(page: &mut String, cells: &[&str]) -> fmt::Result {
     }
     page.push_str("</tr>");
     Ok(())
-}
-
-/// Text that cannot become markup, in content and in quoted attributes.
-struct Html<'a>(&'a str);
-
-impl fmt::Display for Html<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -20,6 +20,7 @@ use crate::model::Incident;
 use crate::model::Rollout;
 use crate::model::Timestamp;
 use crate::model::Verdict as Word;
+use crate::model::Verification;
 
 /// The verdict as `/gate`, `/api/v1/verdict` and `--dry-run --format json` write it.
 #[derive(Debug, Serialize)]
@@ -155,6 +156,15 @@ pub struct RolloutLine<'a> {
     baseline: BTreeMap<&'a str, Option<f64>>,
     ended_at: Option<String>,
     end: Option<&'static str>,
+    vetoed: Option<SaidCell<'a>>,
+}
+
+/// What a person said.
+#[derive(Debug, Serialize)]
+struct SaidCell<'a> {
+    at: String,
+    by: &'a str,
+    reason: &'a str,
 }
 
 impl<'a> RolloutLine<'a> {
@@ -178,6 +188,11 @@ impl<'a> RolloutLine<'a> {
                 .collect(),
             ended_at: rollout.end.map(|(at, _)| time(at)),
             end: rollout.end.map(|(_, end)| end.word()),
+            vetoed: rollout.vetoed.as_ref().map(|said| SaidCell {
+                at: time(said.at),
+                by: &said.by,
+                reason: &said.reason,
+            }),
         }
     }
 }
@@ -208,7 +223,7 @@ pub struct DecisionLine<'a> {
 
 impl<'a> DecisionLine<'a> {
     #[must_use]
-    pub fn new(decision: &'a Decision, deliveries: &'a [Delivery]) -> Self {
+    pub fn new(decision: &'a Decision, deliveries: impl IntoIterator<Item = &'a Delivery>) -> Self {
         Self {
             id: decision.id.as_str(),
             at: time(decision.at),
@@ -230,7 +245,7 @@ impl<'a> DecisionLine<'a> {
             held_for_seconds: decision.held_for.as_secs_f64(),
             reason: &decision.reason,
             guards: decision.guards.iter().map(GuardLine::new).collect(),
-            deliveries: deliveries.iter().map(DeliveryLine::new).collect(),
+            deliveries: deliveries.into_iter().map(DeliveryLine::new).collect(),
         }
     }
 }
@@ -303,6 +318,27 @@ impl<'a> AuditLine<'a> {
             reason: &audit.said.reason,
             subject: Some(audit.subject.as_str()).filter(|it| !it.is_empty()),
             until: audit.until.map(time),
+        }
+    }
+}
+
+/// Whether a delivered rollback helped.
+#[derive(Debug, Serialize)]
+pub struct VerificationLine {
+    /// When it was delivered.
+    since: String,
+    /// Null while it is watched.
+    outcome: Option<&'static str>,
+    at: Option<String>,
+}
+
+impl VerificationLine {
+    #[must_use]
+    pub fn new(verification: &Verification) -> Self {
+        Self {
+            since: time(verification.since),
+            outcome: verification.outcome.map(|(_, helped)| helped.word()),
+            at: verification.outcome.map(|(at, _)| time(at)),
         }
     }
 }

@@ -99,7 +99,7 @@ pub fn render(notice: &Notice) -> Vec<u8> {
             reason: cut(&decision.reason, TEXT_BYTES_MAX),
             links: notice.external_url.as_ref().map(|url| Links {
                 status: url.clone(),
-                explain: format!("{url}/api/v1/decisions/{}", decision.id),
+                explain: format!("{url}/explain/{}", decision.id),
             }),
             asked: (decision.asked != decision.action).then(|| decision.asked.word()),
             refused_by: decision.refused_by.map(Guard::word),

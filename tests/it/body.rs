@@ -46,7 +46,7 @@ fn a_rollback_request_says_what_why_and_until_when() {
               "owner": "team-api"
             },
             "links": {
-              "explain": "http://gated.example/api/v1/decisions/dec_e8faf215e69c8f0d2b16443dd2155a0a",
+              "explain": "http://gated.example/explain/dec_e8faf215e69c8f0d2b16443dd2155a0a",
               "status": "http://gated.example"
             },
             "phase": "watch",
@@ -68,7 +68,8 @@ fn a_rollback_request_says_what_why_and_until_when() {
           "id": "dec_e8faf215e69c8f0d2b16443dd2155a0a",
           "timestamp": "2026-01-01T00:02:00.004Z",
           "type": "gated.rollback.requested"
-        }"#]].assert_eq(&serde_json::to_string_pretty(&body).unwrap());
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&body).unwrap());
 }
 
 #[test]

@@ -58,7 +58,7 @@ const IMPURE_STD: &[&str] = &["fs", "net", "env", "thread", "process"];
 /// Parser and storage crates, and where each is at home. An entry ending in `/` is a folder.
 const HOMES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["runbook/fault.rs"]),
-    ("clap", &["run/cli.rs"]),
+    ("clap", &["run/cli.rs", "run/cli/"]),
     ("prometheus_parse", &["source/exposition/"]),
     ("promql_parser", &["promql/parse.rs", "promql/parse/"]),
     ("rusqlite", &["sink/ledger/"]),

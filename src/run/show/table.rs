@@ -21,11 +21,11 @@ struct Cell(String, Option<&'static str>);
 
 impl Cell {
     fn plain(text: impl AsRef<str>) -> Self {
-        Self(visible(text.as_ref()), None)
+        Self(visible(text.as_ref()).into_owned(), None)
     }
 
     fn painted(text: impl AsRef<str>, colour: &'static str) -> Self {
-        Self(visible(text.as_ref()), Some(colour))
+        Self(visible(text.as_ref()).into_owned(), Some(colour))
     }
 }
 
