@@ -24,7 +24,7 @@
 //! - [`template`]: Go's templates, as Prometheus fills in labels and annotations.
 //! - [`runbook`]: what the rules files say, gated's own and Prometheus', typed, with every fault and its line.
 //! - [`rules`]: readings (why there is no value), trigger states (inactive, pending, firing), Prometheus' rule groups.
-//! - [`incident`]: a delivery's retries.
+//! - [`incident`]: an incident's life, who is called when, a delivery's retries.
 //! - [`gate`]: rollouts, the guards of a rollback, the verdict.
 //! - [`engine`]: puts them together: [`engine::Input`] in, [`engine::Effect`] out, [`engine::Snapshot`] beside.
 //!

@@ -1,5 +1,5 @@
 //! Incidents as the engine keeps them: opened and joined by decisions, called for level by level, acknowledged, resolved.
-//! `incident` says what is due when; `people` says who is told.
+//! `incident` says what is due when, `people` who is told, `causes` when an incident is over.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -13,14 +13,12 @@ use super::IncidentState;
 use super::Record;
 use super::Refusal;
 use super::Word;
-use super::decide::BLIND;
 use super::decide::whole;
 use super::deliver::Owing;
 use super::engine::Engine;
 use super::people::Told;
 use crate::incident;
 use crate::incident::Joined;
-use crate::incident::Left;
 use crate::incident::Path;
 use crate::incident::Report;
 use crate::incident::Step;
@@ -45,13 +43,13 @@ const RESOLVED_SHOWN_MAX: usize = 200;
 /// Every open incident and the newest resolved ones, in the order in which they opened.
 #[derive(Debug, Default)]
 pub(super) struct IncidentBook {
-    all: Vec<Held>,
+    pub all: Vec<Held>,
     counts: IncidentCounts,
 }
 
 #[derive(Debug)]
-struct Held {
-    incident: Incident,
+pub(super) struct Held {
+    pub incident: Incident,
     /// The first decision: what notices are about.
     decision: Arc<Decision>,
     /// The last decision that joined and what was before it, for when that cannot be recorded.
@@ -98,7 +96,11 @@ impl IncidentBook {
         book
     }
 
-    fn forget_oldest(&mut self) {
+    /// Now and then, so that not every resolved one moves all others.
+    pub fn forget_oldest(&mut self) {
+        if self.all.len() <= 2 * RESOLVED_SHOWN_MAX {
+            return;
+        }
         let resolved = self.all.iter().filter(|it| !it.incident.is_open()).count();
         let mut surplus = resolved.saturating_sub(RESOLVED_SHOWN_MAX);
         self.all.retain(|it| {
@@ -140,7 +142,7 @@ impl IncidentBook {
     }
 
     /// The open one that a decision belongs to.
-    fn of(&self, decision: &DecisionId) -> Option<usize> {
+    pub fn of(&self, decision: &DecisionId) -> Option<usize> {
         self.all
             .iter()
             .position(|it| it.incident.is_open() && it.incident.decisions.contains(decision))
@@ -353,7 +355,7 @@ impl Engine {
     }
 
     /// Tells whoever was told of an incident what became of it.
-    fn tell_end(
+    pub(super) fn tell_end(
         &mut self,
         place: usize,
         kind: NoticeKind,
@@ -379,7 +381,7 @@ impl Engine {
         self.tell_incident(place, to, &telling, at, out);
     }
 
-    fn record_incident(&self, place: usize, out: &mut Vec<Effect>) {
+    pub(super) fn record_incident(&self, place: usize, out: &mut Vec<Effect>) {
         let it = self.incidents.all[place].incident.clone();
         out.push(Effect::Record(Record::Incident(Box::new(it))));
     }
@@ -479,33 +481,6 @@ impl Engine {
         Ok(Answer::Incident(Box::new(it)))
     }
 
-    /// The incident of a delivered rollback stays open until it is known whether it helped.
-    pub(super) fn await_verification(&mut self, decision: &DecisionId, out: &mut Vec<Effect>) {
-        if let Some(place) = self.incidents.of(decision) {
-            let it = &mut self.incidents.all[place].incident;
-            if it.causes.insert(Cause::Verification) {
-                self.record_incident(place, out);
-            }
-        }
-    }
-
-    /// It is known, or what tripped has calmed at last.
-    pub(super) fn end_await(
-        &mut self,
-        decision: &DecisionId,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(place) = self.incidents.of(decision) else {
-            return;
-        };
-        let it = &mut self.incidents.all[place].incident;
-        if it.causes.remove(&Cause::Verification) {
-            self.record_incident(place, out);
-            self.resolve_incidents(at, out);
-        }
-    }
-
     /// Tells whoever was told of the rollback's incident what became of the rollback.
     pub(super) fn tell_of_rollback(
         &mut self,
@@ -525,92 +500,6 @@ impl Engine {
             role: None,
         };
         self.tell_incident(place, to, &telling, at, out);
-    }
-
-    /// Resolves what is over, and tells whoever was told of it.
-    pub(super) fn resolve_incidents(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        let active = self.active_phases(at);
-        let mut resolved = false;
-        for place in 0..self.incidents.all.len() {
-            let it = &self.incidents.all[place].incident;
-            if !it.is_open() {
-                continue;
-            }
-            let causes = it.causes.iter();
-            let over: BTreeSet<Cause> = causes
-                .filter(|cause| self.is_over(cause, &active))
-                .cloned()
-                .collect();
-            let it = &mut self.incidents.all[place].incident;
-            match incident::settle(it, |cause| over.contains(cause), at) {
-                Left::Unchanged => {}
-                Left::Fewer => self.record_incident(place, out),
-                Left::Resolved => {
-                    let how = it.resolved.clone().map_or(String::new(), |(_, how)| how);
-                    let (id, said) = (it.id.clone(), format!("resolved, {how}"));
-                    out.push(Effect::Tell(Event::IncidentResolved { id, how }));
-                    self.tell_end(place, NoticeKind::IncidentResolved, &said, at, out);
-                    self.record_incident(place, out);
-                    resolved = true;
-                }
-            }
-        }
-        if resolved {
-            self.attempt_due(at, out);
-        }
-        if self.incidents.all.len() > 2 * RESOLVED_SHOWN_MAX {
-            self.incidents.forget_oldest();
-        }
-    }
-
-    /// Why the decision was made, as far as gated sees when it ends.
-    fn cause_of(&self, decision: &Decision) -> Cause {
-        let blind = decision.trigger.strip_prefix(BLIND);
-        if let Some(signal) = blind.and_then(|it| it.strip_prefix(':'))
-            && decision.signal.as_deref() == Some(signal)
-        {
-            let signal = signal.to_owned();
-            return Cause::Blind { signal };
-        }
-        for watch in &self.triggers {
-            for (series, it) in &watch.series {
-                let handled = it.handled.as_ref();
-                if handled.is_some_and(|it| it.decision == decision.id) {
-                    let (name, series) = (watch.name.clone(), series.clone());
-                    return Cause::Trigger { name, series };
-                }
-            }
-        }
-        let alert = self.groups.iter().find_map(|it| it.decided(&decision.id));
-        match alert {
-            Some(labels) => Cause::Alert { labels },
-            None => Cause::Unseen {
-                what: decision.trigger.clone(),
-            },
-        }
-    }
-
-    /// Whether what a machine sees is no longer so.
-    fn is_over(&self, cause: &Cause, active: &[usize]) -> bool {
-        match cause {
-            Cause::Trigger { name, series } => !self.triggers.iter().any(|watch| {
-                let it = watch.series.get(series);
-                watch.name == *name && it.is_some_and(|it| it.firing().is_some())
-            }),
-            // After a start nobody knows before the groups were evaluated.
-            Cause::Alert { labels } => self.groups.iter().all(|it| it.is_calm(labels)),
-            Cause::Blind { signal } => {
-                let signals = &self.settings.rules.signals;
-                let Some(s) = signals.iter().position(|it| it.name == *signal) else {
-                    return true;
-                };
-                let mut triggers = self.triggers.iter().enumerate();
-                let is_read =
-                    triggers.any(|(t, it)| it.signals.contains(&s) && self.place(t, active).1);
-                self.signals[s].reading().value().is_some() || !is_read
-            }
-            Cause::Verification | Cause::Unseen { .. } => false,
-        }
     }
 
     /// What the snapshot says of incidents.

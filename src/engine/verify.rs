@@ -93,7 +93,7 @@ impl Engine {
         };
         out.push(Effect::Record(Record::Verification(verification.clone())));
         self.watched.push(Watched::new(verification, decision));
-        self.await_verification(id, out);
+        self.verifying(id, true, at, out);
     }
 
     /// When the next watched rollback has had its time, or has been calm for long enough.
@@ -209,7 +209,7 @@ impl Engine {
                 if calm.is_some_and(|calm| calm <= at) {
                     let id = it.decision.id.clone();
                     self.watched[w].is_over = true;
-                    self.end_await(&id, at, out);
+                    self.verifying(&id, false, at, out);
                 }
                 continue;
             }
@@ -288,7 +288,7 @@ impl Engine {
         match helped {
             Helped::Verified => {
                 self.tell_of_rollback(said, NoticeKind::RollbackVerified, at, out);
-                self.end_await(&said.id, at, out);
+                self.verifying(&said.id, false, at, out);
             }
             Helped::Ineffective => {
                 let raise = raise(NoticeKind::RollbackIneffective, Cause::Verification);
@@ -298,7 +298,7 @@ impl Engine {
                 let what = "unverified".to_owned();
                 let raise = raise(NoticeKind::RollbackUnverified, Cause::Unseen { what });
                 self.raise(raise, at, out);
-                self.end_await(&said.id, at, out);
+                self.verifying(&said.id, false, at, out);
             }
         }
         self.attempt_due(at, out);

@@ -627,6 +627,59 @@ fn where_nobody_would_be_told_a_warning_says_so() {
     assert!(told.warnings.is_empty());
 }
 
+/// The README's example, as it stands there.
+#[test]
+fn who_is_called_is_read_said_and_warned_of() {
+    let readme = include_str!("../../README.md");
+    let from = readme.split("### Who is called").nth(1).unwrap();
+    let example = from
+        .split("```")
+        .nth(1)
+        .unwrap()
+        .strip_prefix("toml")
+        .unwrap();
+    let config = loaded(&format!("{BASE}{example}"));
+    assert!(config.warnings.faults.is_empty(), "{:?}", config.warnings);
+    let words = "P1 calls on-call engineer (Ada) at once by pager, operations manager (Bob) after 5m by chat; \
+                 again every 15m; to be acknowledged within 15m";
+    assert_eq!(config.calls_in_words(), [words]);
+    let p3 = config.people.paths.of(gated::model::Severity::P3);
+    assert!(p3.quiet.is_some());
+    let four_hours = std::time::Duration::from_secs(4 * 3600);
+    assert_eq!((p3.acknowledge_within, p3.repeat), (four_hours, None));
+    let unnamed = example.replace("[contacts.\"operations manager\"]\nname = \"Bob\"", "");
+    let warnings = messages(&loaded(&format!("{BASE}{unnamed}")).warnings);
+    assert!(
+        warnings[0].contains("nobody is named as `operations manager`"),
+        "{warnings:?}"
+    );
+}
+
+/// A webhook that hears of endings alone calls nobody.
+#[test]
+fn a_severity_that_would_call_nobody_is_said() {
+    let base = BASE.split("[alertmanager]").next().unwrap().to_owned();
+    let hook = "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\n";
+    let source = Source {
+        path: "rules.toml".into(),
+        text: crate::world::RULES.into(),
+    };
+    let rules = gated::runbook::load(&[source]).unwrap();
+    for (more, lacks) in [
+        (hook.to_owned(), 0),
+        (format!("{hook}events = [\"gated.incident.resolved\"]\n"), 1),
+        ("[alertmanager]\nurls = [\"http://a\"]\n".into(), 0),
+    ] {
+        let lacking = loaded(&(base.clone() + &more)).lacks(&rules);
+        assert_eq!(lacking.len(), lacks, "{lacking:?}");
+        assert!(
+            lacking
+                .iter()
+                .all(|it| it.starts_with("a P1 would call nobody"))
+        );
+    }
+}
+
 #[test]
 fn the_guards_of_a_rollback_load() {
     let policy = |text: &str| loaded(&format!("{BASE}[rollback]\n{text}\n")).rollback;

@@ -208,7 +208,12 @@ fn writers_need_the_token_and_the_command_line_finds_it() {
     let json = "content-type: application/json\r\n";
     let wrong = format!("{json}authorization: Bearer 0123456789abcdef0123456789abcdef\r\n");
     for head in [json, wrong.as_str()] {
-        for path in ["/api/v1/rollouts", "/api/v1/rollouts/x/finish", "/-/reload"] {
+        for path in [
+            "/api/v1/rollouts",
+            "/api/v1/rollouts/x/finish",
+            "/api/v1/incidents/x/ack",
+            "/-/reload",
+        ] {
             let reply = daemon.ask("POST", path, head, r#"{"version":"9"}"#);
             assert_eq!(reply.status, 401, "{path}: {reply:?}");
         }
@@ -399,4 +404,54 @@ fn a_pause_rolls_nothing_back() {
     });
     assert_eq!(daemon.decisions(), Vec::<Value>::new());
     assert_eq!(receiver.taken(), 0);
+}
+
+#[test]
+fn an_incident_is_listed_taken_and_stays_taken_after_a_kill() {
+    let exporter = Exporter::start(true);
+    let receiver = Receiver::start(|_, _| Said::Status(200));
+    let hook = receiver.url();
+    let people = format!(
+        "[[webhook]]\nname = \"pager\"\nurl = {hook:?}\n[[webhook]]\nname = \"phone\"\nurl = {hook:?}\n\
+         [severity.P1]\nlevels = [{{ role = \"on-call\", hooks = [\"pager\"] }}, \
+         {{ role = \"CTO\", hooks = [\"phone\"], after = \"1h\" }}]\n"
+    );
+    let config = config(&[&exporter.url()], &hook, &told("2"));
+    let house = House::new(&(config + &people), RULES);
+    let mut daemon = house.start();
+    let run = |address: &str, arguments: &[&str]| {
+        let all = [arguments, &["--listen", address]].concat();
+        let output = house.run(&all);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    let address = daemon.address().to_string();
+    eventually("the incident", || {
+        run(&address, &["incidents"]).1.contains("called   on-call")
+    });
+    let (code, said) = run(&address, &["ack", "inc_", "--by", "ada", "--note", "on it"]);
+    assert!(code == Some(0) && said.contains("by ada: on it"), "{said}");
+    eventually("its word", || {
+        let bodies = receiver.posted().into_iter();
+        bodies
+            .filter(|it| it.body.contains("\"acknowledged_by\":\"ada\""))
+            .count()
+            == 1
+    });
+    daemon.kill();
+    let (code, said) = run(&address, &["incidents"]);
+    assert!(
+        code == Some(1) && said.contains("no gated answers at"),
+        "{said}"
+    );
+    let daemon = house.start();
+    let address = daemon.address().to_string();
+    let (code, said) = run(&address, &["incidents"]);
+    assert!(code == Some(0) && said.contains("taken"), "{said}");
+    exporter.set(false);
+    eventually("its end", || {
+        run(&address, &["incidents"]).1 == "no incident is open\n"
+    });
+    let (_, said) = run(&address, &["incidents", "--all"]);
+    assert!(said.contains("what opened it is over"), "{said}");
 }
