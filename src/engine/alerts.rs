@@ -1,4 +1,4 @@
-//! What Alertmanager should know: firing triggers of active phases, blind signals, and a Watchdog whose absence says
+//! What Alertmanager should know: firing triggers of active phases, what was decided of late, blind signals, and a Watchdog whose absence says
 //! that gated died. Sent when something changes and again every `resend`; Alertmanager forgets over a restart.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,9 @@ use super::Alert;
 use super::Alerting;
 use super::Effect;
 use super::engine::Engine;
+use crate::model::Action;
+use crate::model::Decision;
+use crate::model::DecisionId;
 use crate::model::Severity;
 use crate::model::Timestamp;
 use crate::model::Unit;
@@ -16,6 +19,11 @@ use crate::model::Unit;
 const RESOLVED_KEPT: Duration = Duration::from_secs(15 * 60);
 /// A firing alert is valid for this many resend intervals: fewer and a late post resolves it.
 const RESENDS_VALID: u32 = 4;
+/// … and for this long at least: a post that waits behind a slow peer must not resolve what fires.
+const VALID_MIN: Duration = Duration::from_secs(3 * 60);
+/// What was decided about a rollback is an alert for this long, however soon the trigger calms: an Alertmanager that
+/// waits to group would tell nobody otherwise.
+const DECISION_HELD: Duration = Duration::from_secs(5 * 60);
 
 type Key = BTreeMap<String, String>;
 
@@ -88,7 +96,7 @@ impl Engine {
             return;
         };
         self.alerts.sent_at = Some(at);
-        let ends_at = at + alerting.resend * RESENDS_VALID;
+        let ends_at = at + VALID_MIN.max(alerting.resend * RESENDS_VALID);
         let firing = self.alerts.firing.values().map(|alert| Alert {
             ends_at,
             ..alert.clone()
@@ -129,7 +137,12 @@ impl Engine {
                     .labels
                     .iter()
                     .filter(|(name, _)| *name != crate::model::labels::NAME);
-                add(self.alert(&watch.name, trigger.severity, series, summary, fired_at));
+                let mut alert =
+                    self.alert(&watch.name, trigger.severity, series, summary, fired_at);
+                if let Some(handled) = &it.handled {
+                    alert.generator_url = self.explanation(&handled.decision);
+                }
+                add(alert);
             }
         }
         for (s, watch) in self
@@ -144,7 +157,69 @@ impl Engine {
             let labels = [("signal", signal.name.as_str())];
             add(self.alert("SignalBlind", Severity::P2, labels, summary, since));
         }
+        for alert in self.decided_lately(at) {
+            let known = firing.get(&alert.labels);
+            let starts_at = known.map_or(alert.starts_at, |it: &Alert| it.starts_at);
+            firing.insert(alert.labels.clone(), Alert { starts_at, ..alert });
+        }
         firing
+    }
+
+    /// What was decided about rollbacks in the last minutes, oldest first. The ledger remembers it, so a restart ends no
+    /// alert early.
+    fn decided_lately(&self, at: Timestamp) -> Vec<Alert> {
+        let lately = self.decisions.iter().rev();
+        let lately = lately.take_while(|it| at.since(it.at) < DECISION_HELD);
+        let asked = lately.filter(|it| it.asked == Action::Rollback && !self.is_shadow_rule(it));
+        let mut alerts: Vec<Alert> = asked.map(|it| self.alert_of(it)).collect();
+        alerts.reverse();
+        alerts
+    }
+
+    /// A rule that is only tried calls nobody.
+    fn is_shadow_rule(&self, decision: &Decision) -> bool {
+        let phases = self.settings.rules.phases.iter();
+        let phase = phases.filter(|it| it.name == decision.phase);
+        let mut triggers = phase.flat_map(|it| &it.triggers);
+        triggers.any(|it| it.name == decision.trigger && it.shadow)
+    }
+
+    fn alert_of(&self, decision: &Decision) -> Alert {
+        let name = match decision.action {
+            Action::Rollback => "RollbackDecided",
+            Action::Escalate | Action::Notify => "RollbackRefused",
+        };
+        let rollout = decision.rollout.as_ref();
+        let rollout = rollout.and_then(|id| self.rollouts.all().iter().find(|it| it.id == *id));
+        let labels = [
+            ("trigger", decision.trigger.as_str()),
+            ("rollout", rollout.map_or("", |it| it.id.as_str())),
+            ("version", rollout.map_or("", |it| it.version.as_str())),
+        ];
+        let reason = decision.reason.clone();
+        let mut alert = self.alert(name, decision.severity, labels, reason, decision.at);
+        let mut say = |key: &str, text: String| alert.annotations.insert(key.to_owned(), text);
+        say("decision", decision.id.0.clone());
+        say("condition", decision.condition.clone());
+        if let Some(value) = decision.value {
+            say("value", decision.unit.show(value));
+        }
+        if let Some(guard) = decision.refused_by {
+            say("refused_by", guard.to_string());
+        }
+        alert.generator_url = self.explanation(&decision.id);
+        alert
+    }
+
+    /// The page that explains a decision.
+    fn explanation(&self, decision: &DecisionId) -> String {
+        format!("{}/explain/{decision}", self.page())
+    }
+
+    /// Where people reach gated: an absolute URI even where nobody said, since peers refuse alerts without one.
+    fn page(&self) -> &str {
+        let url = self.settings.external_url.as_deref();
+        url.unwrap_or("http://localhost")
     }
 
     fn watchdog(&self, at: Timestamp) -> Alert {
@@ -183,17 +258,12 @@ impl Engine {
         all.insert("environment".into(), self.settings.environment.clone());
         all.insert("source".into(), "gated".into());
         all.retain(|_, value| !value.is_empty());
-        let url = self
-            .settings
-            .external_url
-            .as_deref()
-            .unwrap_or("http://localhost");
         Alert {
             labels: all,
             annotations: BTreeMap::from([("summary".to_owned(), summary)]),
             starts_at,
             ends_at: starts_at,
-            generator_url: format!("{url}/"),
+            generator_url: format!("{}/", self.page()),
         }
     }
 }

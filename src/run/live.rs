@@ -133,7 +133,11 @@ impl Loaded {
         let mut alertmanagers = None;
         if let Some(configured) = &self.config.alertmanager {
             match Alertmanagers::new(&configured.urls, ALERTMANAGER_TIMEOUT) {
-                Ok(peers) => alertmanagers = Some(Arc::new(peers)),
+                Ok(peers) => {
+                    let peers = peers.labelled(configured.labels.clone());
+                    let peers = peers.authorized(configured.credentials.clone());
+                    alertmanagers = Some(Arc::new(peers));
+                }
                 Err(error) => faults.push(super::chain(&error)),
             }
         }

@@ -1,23 +1,33 @@
 //! Posting alerts to every Alertmanager (API v2): each peer by itself, in chunks, with one bad alert found and left
 //! out rather than losing the rest. Deliberately absent: what is firing and when it is posted again (the engine's).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::future::join_all;
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Url};
 use serde::Serialize;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::http;
 use super::metrics::{ALERTMANAGER_FAILURES, ALERTMANAGER_POSTS, ALERTMANAGER_QUARANTINED};
+use super::secret::Secret;
 use crate::engine::Alert;
 
 /// Alerts in one request.
 const CHUNK: usize = 64;
+/// A refused alert is tried again after this long: a rule may have been mended, or the peer.
+const QUARANTINE: Duration = Duration::from_secs(3600);
+/// Tokens and passwords are short; a file that is not is the wrong one.
+const SECRET_BYTES_MAX: u64 = 64 << 10;
 /// Refused alerts remembered per peer; past that they are refused again each time.
 const QUARANTINE_MAX: usize = 1000;
 /// Of a refusal's text this much is read and logged.
@@ -38,14 +48,28 @@ pub struct Alertmanagers {
     peers: Vec<Peer>,
     client: Client,
     latest: AtomicU64,
+    /// Of every alert that has none of that name, as `external_labels` in Prometheus.
+    labels: BTreeMap<String, String>,
+    credentials: Option<Credentials>,
+    quarantine: Duration,
 }
+
+/// How gated shows every peer who it is. Files are read before each post: they may be rotated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    BearerFile(PathBuf),
+    Basic { username: String, password: Secret },
+    BasicFile { username: String, password: PathBuf },
+}
+
+type Quarantine = BTreeMap<BTreeMap<String, String>, Instant>;
 
 struct Peer {
     /// Its place in the configuration: what metrics and logs call it.
     index: String,
     alerts: Url,
-    /// Labels of alerts that it refuses, kept for this process.
-    refused: Mutex<BTreeSet<BTreeMap<String, String>>>,
+    /// Labels of alerts that it refuses, and since when.
+    refused: Mutex<Quarantine>,
 }
 
 /// What became of one post, peer by peer in the order of the configuration.
@@ -99,19 +123,59 @@ impl Alertmanagers {
             peers: peers.collect::<Result<_, _>>()?,
             client: http::client(timeout).map_err(AlertmanagerError::Client)?,
             latest: AtomicU64::new(0),
+            labels: BTreeMap::new(),
+            credentials: None,
+            quarantine: QUARANTINE,
         })
+    }
+
+    /// The same with labels for every alert; those that an alert has win.
+    #[must_use]
+    pub fn labelled(self, labels: BTreeMap<String, String>) -> Self {
+        Self { labels, ..self }
+    }
+
+    /// The same with what every peer is shown.
+    #[must_use]
+    pub fn authorized(self, credentials: Option<Credentials>) -> Self {
+        Self {
+            credentials,
+            ..self
+        }
+    }
+
+    /// The same where a refused alert is tried again after `quarantine`; an hour unless said otherwise.
+    #[must_use]
+    pub fn retrying_after(self, quarantine: Duration) -> Self {
+        Self { quarantine, ..self }
     }
 
     /// Posts all alerts to all peers at the same time. A peer that is dead or slow delays no other.
     pub async fn post(&self, alerts: &[Alert]) -> Posted {
         let turn = self.latest.fetch_add(1, Ordering::Relaxed) + 1;
-        let alerts: Vec<WireAlert> = alerts.iter().map(WireAlert::new).collect();
+        let alerts = alerts.iter().map(|it| WireAlert::new(it, &self.labels));
+        let alerts: Vec<WireAlert> = alerts.collect();
+        let shown = match &self.credentials {
+            None => Ok(None),
+            Some(credentials) => credentials.header().await.map(Some),
+        };
+        let shown = shown.map_err(PeerFault::NoAnswer);
         let posts = self.peers.iter().map(|peer| async {
             let mut refused = peer.refused.lock().await;
             if self.latest.load(Ordering::Relaxed) > turn {
                 return Err(PeerFault::Overtaken);
             }
-            let outcome = peer.take(&self.client, &alerts, &mut refused).await;
+            let outcome = match &shown {
+                Err(unread) => Err(unread.clone()),
+                Ok(shown) => {
+                    let ask = Ask {
+                        client: &self.client,
+                        authorization: shown.as_ref(),
+                    };
+                    refused.retain(|_, since| since.elapsed() < self.quarantine);
+                    peer.take(&ask, &alerts, &mut refused).await
+                }
+            };
             if let Err(error) = &outcome {
                 warn!(peer = %peer.index, %error, "alertmanager did not take the alerts");
                 metrics::counter!(ALERTMANAGER_FAILURES, "peer" => peer.index.clone()).increment(1);
@@ -129,19 +193,19 @@ impl Peer {
     /// rest would only wait for the same.
     async fn take(
         &self,
-        client: &Client,
+        ask: &Ask<'_>,
         alerts: &[WireAlert],
-        refused: &mut BTreeSet<BTreeMap<String, String>>,
+        refused: &mut Quarantine,
     ) -> Result<Taken, PeerFault> {
         let wanted: Vec<&WireAlert> = alerts
             .iter()
-            .filter(|alert| !refused.contains(&alert.labels))
+            .filter(|alert| !refused.contains_key(&alert.labels))
             .collect();
         let mut taken = 0;
         let mut bad: Vec<(&WireAlert, u16, String)> = Vec::new();
         let mut waiting: Vec<&[&WireAlert]> = wanted.chunks(CHUNK).rev().collect();
         while let Some(chunk) = waiting.pop() {
-            match self.request(client, chunk).await? {
+            match self.request(ask, chunk).await? {
                 Reply::Taken => taken += chunk.len(),
                 Reply::Refused(status, why) => {
                     if let [alert] = chunk {
@@ -164,7 +228,7 @@ impl Peer {
             warn!(peer = %self.index, alert = name, status, why, "alertmanager refuses an alert");
             metrics::counter!(ALERTMANAGER_QUARANTINED, "peer" => self.index.clone()).increment(1);
             if refused.len() < QUARANTINE_MAX {
-                refused.insert(alert.labels.clone());
+                refused.insert(alert.labels.clone(), Instant::now());
             }
         }
         Ok(Taken {
@@ -173,9 +237,18 @@ impl Peer {
         })
     }
 
-    async fn request(&self, client: &Client, chunk: &[&WireAlert]) -> Result<Reply, PeerFault> {
-        let response = client
-            .post(self.alerts.clone())
+    async fn request(&self, ask: &Ask<'_>, chunk: &[&WireAlert]) -> Result<Reply, PeerFault> {
+        let mut url = self.alerts.clone();
+        if ask.authorization.is_some() {
+            // Those of the URL, which would be sent otherwise. Fails only on URLs that cannot have any.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+        }
+        let shown = ask.authorization.map(|it| (AUTHORIZATION, it.clone()));
+        let response = ask
+            .client
+            .post(url)
+            .headers(shown.into_iter().collect())
             .json(chunk)
             .send()
             .await
@@ -203,6 +276,45 @@ impl fmt::Debug for Peer {
             .field("host", &self.alerts.host_str())
             .finish_non_exhaustive()
     }
+}
+
+/// With what a request is made.
+struct Ask<'a> {
+    client: &'a Client,
+    authorization: Option<&'a HeaderValue>,
+}
+
+impl Credentials {
+    /// The header, or why it cannot be made.
+    async fn header(&self) -> Result<HeaderValue, String> {
+        let basic = |username: &str, password: &str| {
+            let pair = format!("{username}:{password}");
+            format!("Basic {}", STANDARD.encode(pair))
+        };
+        let text = match self {
+            Self::BearerFile(path) => format!("Bearer {}", read_secret(path).await?),
+            Self::Basic { username, password } => basic(username, password.expose()),
+            Self::BasicFile { username, password } => {
+                basic(username, &read_secret(password).await?)
+            }
+        };
+        let mut value = HeaderValue::try_from(text)
+            .map_err(|_| "the token holds characters that cannot be sent".to_owned())?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+async fn read_secret(path: &Path) -> Result<String, String> {
+    let refused = |why: String| format!("{} cannot be read: {why}", path.display());
+    let meta = tokio::fs::metadata(path).await;
+    let bytes = meta.map_err(|error| refused(error.to_string()))?.len();
+    if bytes > SECRET_BYTES_MAX {
+        return Err(refused(format!("{bytes} bytes are no token")));
+    }
+    let text = tokio::fs::read_to_string(path).await;
+    let text = text.map_err(|error| refused(error.to_string()))?;
+    Ok(text.trim().to_owned())
 }
 
 /// What a peer said to one request.
@@ -239,9 +351,13 @@ struct WireAlert {
 }
 
 impl WireAlert {
-    fn new(alert: &Alert) -> Self {
+    fn new(alert: &Alert, external: &BTreeMap<String, String>) -> Self {
+        let mut labels = names_of_old(&alert.labels);
+        for (name, value) in names_of_old(external) {
+            labels.entry(name).or_insert(value);
+        }
         Self {
-            labels: names_of_old(&alert.labels),
+            labels,
             annotations: names_of_old(&alert.annotations),
             starts_at: alert.starts_at.to_string(),
             ends_at: alert.ends_at.to_string(),

@@ -9,7 +9,7 @@ pub mod metrics;
 mod secret;
 pub mod webhook;
 
-pub use alertmanager::{AlertmanagerError, Alertmanagers, PeerFault, Posted, Taken};
+pub use alertmanager::{AlertmanagerError, Alertmanagers, Credentials, PeerFault, Posted, Taken};
 pub use body::render;
 pub use ledger::{CommitError, Ledger, LedgerError, Quarantine, StoredBody};
 pub use secret::{Secret, SecretUrl};

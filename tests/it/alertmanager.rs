@@ -132,10 +132,98 @@ async fn one_bad_alert_among_many_is_found_and_left_out() {
 
     assert_eq!(only(managers.post(&alerts).await), taken(150, 1));
     assert_eq!(listed(&peer).into_keys().collect::<BTreeSet<_>>(), good);
-    // Mended or not, its labels stay out for as long as this process lives, and the others are not split again.
+    // Mended or not, its labels stay out for an hour, and the others are not split again.
     alerts[70] = alert("Poison");
     assert_eq!(only(managers.post(&alerts).await), taken(150, 1));
     assert_eq!(listed(&peer).into_keys().collect::<BTreeSet<_>>(), good);
+}
+
+/// A rule may be mended, or the peer: what was refused once is not lost for ever.
+#[tokio::test]
+async fn a4_what_was_refused_is_tried_again_later() {
+    let peer = Peer::alertmanager();
+    let managers = peers(&[&peer.url]).retrying_after(Duration::from_secs(2));
+    let alerts = [alert("Good"), poison("Poison")];
+    assert_eq!(only(managers.post(&alerts).await), taken(1, 1));
+    let mended = [alert("Good"), alert("Poison")];
+    assert_eq!(only(managers.post(&mended).await), taken(1, 1));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(only(managers.post(&mended).await), taken(2, 0));
+    assert_eq!(listed(&peer).len(), 2);
+}
+
+/// A8.
+#[tokio::test]
+async fn a8_three_thousand_alerts_are_taken_in_chunks() {
+    let peer = Peer::alertmanager();
+    let managers = peers(&[&peer.url]);
+    let alerts: Vec<Alert> = (0..3000).map(|n| alert(&format!("A{n}"))).collect();
+    let began = std::time::Instant::now();
+    assert_eq!(only(managers.post(&alerts).await), taken(3000, 0));
+    assert!(
+        began.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(listed(&peer).len(), 3000);
+    let page = peer.get("/metrics");
+    let line = "alertmanager_alerts_received_total{status=\"firing\",version=\"v2\"} 3000";
+    assert!(page.contains(line), "{page}");
+    let reply: String = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into();
+    let replies = vec![reply; 47].into_iter().map(Into::into).collect();
+    let recorder = crate::webhook::Recorder::answering(replies).await;
+    let managers = peers(&[&recorder.url("")]);
+    assert_eq!(only(managers.post(&alerts).await), taken(3000, 0));
+    assert_eq!(recorder.requests().await.len(), 47, "64 in each");
+}
+
+#[tokio::test]
+async fn labels_of_the_configuration_and_what_peers_are_shown_go_with_every_post() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "abc\n").unwrap();
+    let basic = |name: &str| gated::sink::Credentials::Basic {
+        username: name.to_owned(),
+        password: gated::sink::Secret::new("pass"),
+    };
+    for (shown, header) in [
+        (None, None),
+        (
+            Some(gated::sink::Credentials::BearerFile(token.clone())),
+            Some("authorization: bearer abc"),
+        ),
+        (
+            Some(basic("user")),
+            Some("authorization: basic dxnlcjpwyxnz"),
+        ),
+    ] {
+        let recorder = crate::webhook::Recorder::answering(vec![
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".into(),
+        ])
+        .await;
+        let labels = [("region", "eu"), ("service", "other"), ("bad-name", "x")];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let managers = peers(&[&recorder.url("")]).labelled(labels.into());
+        let managers = managers.authorized(shown);
+        assert_eq!(only(managers.post(&[alert("A")]).await), taken(1, 0));
+        let request = &recorder.requests().await[0];
+        let head = request.head.to_lowercase();
+        let found = head.lines().find(|it| it.starts_with("authorization"));
+        assert_eq!(found, header, "{head}");
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let labels = &body[0]["labels"];
+        assert_eq!(
+            (&labels["region"], &labels["service"], &labels["bad_name"]),
+            (&"eu".into(), &"api".into(), &"x".into())
+        );
+    }
+    let managers = peers(&["http://127.0.0.1:9"]);
+    let gone = gated::sink::Credentials::BearerFile(folder.path().join("gone"));
+    let outcome = only(managers.authorized(Some(gone)).post(&[alert("A")]).await);
+    assert!(
+        matches!(&outcome, Err(PeerFault::NoAnswer(why)) if why.contains("cannot be read")),
+        "{outcome:?}"
+    );
 }
 
 /// A peer that refuses everything may be the wrong server: nothing is held against the alerts.

@@ -168,6 +168,9 @@ url = "http://127.0.0.1:9/people"
 [alertmanager]
 urls = ["http://127.0.0.1:9093/"]
 resend = "30s"
+repeat = "5m"
+labels = { region = "eu" }
+bearer_token_file = "/am-token"
 [window]
 retain = "15m"
 [storage]
@@ -278,7 +281,10 @@ path = "/var/lib/gated/gated.db"
     );
     config.store_in(Path::new("data"));
     assert_eq!(config.storage, Path::new("data/gated.db"));
-    assert_eq!(config.unreadable().len(), 8, "{:?}", config.unreadable());
+    let alertmanager = config.alertmanager.as_ref().unwrap();
+    assert_eq!(alertmanager.labels["region"], "eu");
+    assert_eq!(settings.alerts_repeat, Duration::from_secs(300));
+    assert_eq!(config.unreadable().len(), 9, "{:?}", config.unreadable());
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
 }
 

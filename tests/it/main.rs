@@ -21,6 +21,8 @@
 mod alert_generator;
 mod alert_receiver;
 mod alertmanager;
+mod alertmanager_faults;
+mod alerts;
 mod binary;
 mod body;
 mod config;

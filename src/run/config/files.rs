@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 use crate::runbook::{Faults, Source, is_about_keeping, is_rule_file};
+use crate::sink::Credentials;
 use crate::source::{Ask, BasicAuth, Password};
 
 /// A file of rules is far smaller; a larger one is something else.
@@ -163,6 +164,13 @@ impl Config {
             if let Some(file) = &hook.secret_file {
                 named.push((format!("secret_file of webhook `{}`", hook.name), file));
             }
+        }
+        let shown = self.alertmanager.as_ref();
+        let shown = shown.and_then(|it| it.credentials.as_ref());
+        if let Some(Credentials::BearerFile(file) | Credentials::BasicFile { password: file, .. }) =
+            shown
+        {
+            named.push(("a secret of [alertmanager]".to_owned(), file));
         }
         for probe in &self.probes {
             let Ask::Http(http) = &probe.config.ask else {

@@ -1,15 +1,18 @@
 //! `[[webhook]]` and `[alertmanager]`: who is told.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::{HeaderName, HeaderValue};
 
-use super::{nearest, path};
+use super::scrape::basic_auth;
+use super::{label_name, nearest, path};
 use crate::engine::{Alerting, OnDoubt, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
-use crate::sink::{Secret, SecretUrl, WebhookConfig};
+use crate::sink::{Credentials, Secret, SecretUrl, WebhookConfig};
+use crate::source::{BasicAuth, Password};
 
 /// Kinds of later versions that a file may name already.
 const LATER_EVENTS: [&str; 2] = ["gated.report.ready", "gated.test"];
@@ -78,6 +81,9 @@ pub struct Alertmanager {
     /// Without a slash at the end.
     pub urls: Vec<String>,
     pub resend: Duration,
+    /// Of every alert that has none of that name.
+    pub labels: BTreeMap<String, String>,
+    pub credentials: Option<Credentials>,
 }
 
 impl Alertmanager {
@@ -237,6 +243,12 @@ pub(super) fn alertmanager(root: &mut Section) -> (Option<Alertmanager>, Duratio
         section.reader.fault(&repeat_place, message, help);
     }
     let place = section.place.clone();
+    let mut labels = BTreeMap::new();
+    for (name, value) in section.pairs("labels") {
+        label_name(section.reader, &name.value, &name.place);
+        labels.insert(name.value, value.value);
+    }
+    let credentials = credentials(&mut section);
     let urls = section.texts("urls");
     if urls.is_empty() && given.is_some() {
         // It posts here, and nothing is posted there.
@@ -265,8 +277,29 @@ pub(super) fn alertmanager(root: &mut Section) -> (Option<Alertmanager>, Duratio
     let alertmanager = Alertmanager {
         urls: urls.collect(),
         resend,
+        labels,
+        credentials,
     };
     (Some(alertmanager), repeat)
+}
+
+/// How gated shows every peer who it is.
+fn credentials(section: &mut Section) -> Option<Credentials> {
+    let place = section.key_place("bearer_token_file");
+    let bearer = path(section, "bearer_token_file");
+    let basic = section.section("basic_auth").and_then(basic_auth);
+    if bearer.is_some() && basic.is_some() {
+        let message = "either `bearer_token_file` or `basic_auth`, not both";
+        section.reader.fault(&place, message, "remove one");
+    }
+    let basic = basic.map(|BasicAuth { username, password }| match password {
+        Password::Here(secret) => Credentials::Basic {
+            username,
+            password: Secret::new(secret.expose()),
+        },
+        Password::File(password) => Credentials::BasicFile { username, password },
+    });
+    bearer.map(Credentials::BearerFile).or(basic)
 }
 
 /// A whole URL, unlike a target's address: scheme and host must stand there.

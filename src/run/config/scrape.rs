@@ -244,7 +244,7 @@ fn limits(section: &mut Section, config: &mut ScrapeConfig) {
     }
 }
 
-fn basic_auth(mut section: Section) -> Option<BasicAuth> {
+pub(super) fn basic_auth(mut section: Section) -> Option<BasicAuth> {
     let reader = section.reader;
     let username = section.required("username", "\"gated\"");
     let here = section.text("password");
