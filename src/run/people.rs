@@ -138,9 +138,24 @@ impl Reach {
                 print(&text);
                 return Ok(());
             }
-            Err(error @ (RemoteError::NoDaemon { .. } | RemoteError::Answer { .. })) => error,
-            Err(error) => return Err(error.into()),
+            Err(error) => error,
         };
+        match &error {
+            RemoteError::NoDaemon { .. } | RemoteError::Answer { .. } => {}
+            // The daemon shows the newest; the ledger goes further back.
+            RemoteError::Refused { status: 404, .. } if self.storage.exists() => {
+                let older = self.recorded(explain).ok();
+                let (note, text) = older.ok_or(error)?;
+                let _ = std::io::stderr().write_all(note.as_bytes());
+                print(&text);
+                return Ok(());
+            }
+            RemoteError::Refused { .. }
+            | RemoteError::Token { .. }
+            | RemoteError::NoToken(_)
+            | RemoteError::NoRollout
+            | RemoteError::Client(_) => return Err(error.into()),
+        }
         if !self.storage.exists() {
             let path = self.storage.display();
             let error = anyhow::Error::from(error);
@@ -148,17 +163,25 @@ impl Reach {
                 "there is neither a running gated nor a ledger at {path}"
             )));
         }
+        // Said first: a ledger that cannot be read is then no riddle.
+        let _ = writeln!(std::io::stderr(), "note: {error}");
+        let (note, text) = self.recorded(explain)?;
+        let _ = std::io::stderr().write_all(note.as_bytes());
+        print(&text);
+        Ok(())
+    }
+
+    /// The explanation as the ledger has it, and a note that says so.
+    fn recorded(&self, explain: &Explain) -> anyhow::Result<(String, String)> {
         let recorded = ledger::read(&self.storage)?;
-        let path = self.storage.display();
-        let said = format!("note: {error}\nnote: read from the ledger at {path}\n");
-        let _ = std::io::stderr().write_all(said.as_bytes());
         let known = Known::recorded(&recorded);
         let explanation = known.explain(explain.id.as_deref())?;
-        print(&match explain.format {
+        let note = format!("note: read from the ledger at {}\n", self.storage.display());
+        let text = match explain.format {
             ExplainFormat::Text => explanation.text(),
             ExplainFormat::Json => serde_json::to_string_pretty(&explanation.json())? + "\n",
-        });
-        Ok(())
+        };
+        Ok((note, text))
     }
 
     async fn status(&self, status: &Status) -> anyhow::Result<()> {

@@ -42,8 +42,8 @@ Examples:
 
 What was asked and what was done, expression, reading and threshold, the
 rollout, every guard's answer, every delivery with its attempts, and what came
-afterwards. Without a running gated it is read from the ledger beside --config
-or in --data, which is not changed.";
+afterwards. What a running gated does not know (any more), and everything where
+none runs, is read from the ledger that --config or --data names, unchanged.";
 
 pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:

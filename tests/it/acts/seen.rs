@@ -4,6 +4,8 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use expect_test::expect;
 use gated::engine::{self, Call, Snapshot, Word};
@@ -325,14 +327,20 @@ fn status_is_watched_and_has_no_colour_off_a_terminal() {
     let address = daemon.address().to_string();
     let mut watch = house.command(&["status", "--watch", "--listen", &address]);
     let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
-    assert!(lines.next().unwrap().unwrap().contains("GO (green)"));
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let seen: Arc<Mutex<String>> = Arc::default();
+    let sees = Arc::clone(&seen);
+    let reader = thread::spawn(move || {
+        lines.for_each(|line| *sees.lock().unwrap() += &(line.unwrap() + "\n"));
+    });
+    let seen = |text: &str| seen.lock().unwrap().contains(text);
+    eventually("the first look", || seen("GO (green)\n"));
     exporter.set(true);
-    let red = lines.find(|line| line.as_ref().unwrap().contains("NO GO (red)"));
-    let red = red.unwrap().unwrap();
+    eventually("the next", || seen("NO GO (red)\n"));
     watch.kill().unwrap();
     watch.wait().unwrap();
-    assert!(!red.contains('\u{1b}'), "{red:?}");
+    reader.join().unwrap();
+    assert!(!seen("\u{1b}"));
     // No go is an answer, not a failure.
     good(&say(&house, &daemon, &["status"]));
 }
