@@ -1,4 +1,8 @@
-//! The command line: a typed value for `run` to match on. Deliberately absent: commands that do not exist yet.
+//! The command line: a typed value for `run` to match on.
+
+mod people;
+#[cfg(test)]
+mod tests;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -14,6 +18,18 @@ use clap::ValueEnum;
 use clap::error::ErrorKind;
 
 use crate::model::Timestamp;
+
+pub use people::Deliveries;
+pub use people::DeliveryWord;
+pub use people::Explain;
+pub use people::ExplainFormat;
+pub use people::Freeze;
+pub use people::Said;
+pub use people::Settle;
+pub use people::Speaker;
+pub use people::Status;
+pub use people::Thaw;
+pub use people::Veto;
 
 /// Judges a release against its runbook from Prometheus metrics, and asks for
 /// the rollback: once, with the reason written down.
@@ -64,6 +80,9 @@ Examples:
   gated --config /etc/gated/gated.toml --rules /etc/gated/rules
   gated rollout start --version 1.4.2  tell a running gated of a release
   gated ack 3f2a                       take the incident that calls you
+  gated status                         what it sees
+  gated explain                        why it decided what it decided last
+  gated freeze --for 1h --reason …     no rollbacks for a while
   curl -f http://127.0.0.1:9755/gate   ask it whether the release may stay
 
 Nothing is rolled back until the configuration says [rollback] mode = \"armed\".";
@@ -203,6 +222,24 @@ pub enum Command {
     /// Take an incident: nobody else is called for it
     #[command(after_help = ACK_EXAMPLES)]
     Ack(Ack),
+    /// What a running gated sees and has done
+    #[command(after_help = people::STATUS_EXAMPLES)]
+    Status(Status),
+    /// Why something was decided, or why not, and what came of it
+    #[command(after_help = people::EXPLAIN_EXAMPLES)]
+    Explain(Explain),
+    /// No rollbacks for a while
+    #[command(after_help = people::FREEZE_EXAMPLES)]
+    Freeze(Freeze),
+    /// Rollbacks are decided again
+    #[command(after_help = people::THAW_EXAMPLES)]
+    Thaw(Thaw),
+    /// This rollout is not to be rolled back
+    #[command(after_help = people::VETO_EXAMPLES)]
+    Veto(Veto),
+    /// What is owed to receivers; what became of one that is held
+    #[command(after_help = people::DELIVERIES_EXAMPLES)]
+    Deliveries(Deliveries),
     /// A simulated service, a bad version, a rollback; needs no set-up
     Demo(Demo),
 }
@@ -320,9 +357,8 @@ pub struct Ack {
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
 
-    /// Who you are
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
-    pub by: Option<String>,
+    #[command(flatten)]
+    pub speaker: Speaker,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -440,6 +476,3 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse()
         .map_err(|_| "write an address and a port, such as 127.0.0.1:9755 or [::1]:9755".to_owned())
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,14 +26,15 @@ use super::live::Files;
 use super::live::Live;
 use super::live::StartError;
 use super::logging;
-use super::remote::Daemon;
+use super::people;
+use super::reach::Reach;
 use super::remote::RemoteError;
 use super::rule_test;
 use super::show;
-use super::token;
 use super::watch::Watch;
 use crate::model::Verdict;
 use crate::sink::ledger;
+use crate::sink::ledger::LedgerError;
 use crate::source::exposition::Format;
 
 const NO_GO: u8 = 1;
@@ -86,10 +86,18 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
     match &cli.command {
         Some(Command::Check(which)) => Ok(checked(cli, which)),
         Some(Command::Test(test)) => tested(test),
-        Some(Command::Rollout(command)) => runtime.block_on(rollout(cli, command)),
-        Some(Command::Incidents(asked)) => runtime.block_on(incidents(cli, asked)),
-        Some(Command::Ack(ack)) => runtime.block_on(acknowledge(cli, ack)),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
+        Some(
+            command @ (Command::Rollout(_)
+            | Command::Incidents(_)
+            | Command::Ack(_)
+            | Command::Status(_)
+            | Command::Explain(_)
+            | Command::Freeze(_)
+            | Command::Thaw(_)
+            | Command::Veto(_)
+            | Command::Deliveries(_)),
+        ) => runtime.block_on(remote(cli, command)),
         None if cli.look.dry_run => runtime.block_on(dry(cli, clock)),
         None => runtime.block_on(daemon(cli, clock)),
     }
@@ -109,7 +117,7 @@ fn files(cli: &Cli) -> Files {
 }
 
 /// Prints, and does not mind that whoever reads has gone (`gated … | head`).
-fn print(text: &str) {
+pub(super) fn print(text: &str) {
     let mut out = std::io::stdout();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
@@ -201,66 +209,25 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
     report.code
 }
 
-/// The daemon that the command line means, and where its token is.
-async fn reach(cli: &Cli) -> anyhow::Result<(Daemon, Option<PathBuf>, PathBuf)> {
-    // The configuration says where the daemon listens and where its token is; without one the flags do.
-    let loaded = super::config::read_config(&cli.global.config).ok();
-    let config = loaded.and_then(|source| super::config::Config::load(source, &environment).ok());
-    let listen = match (cli.global.listen, &config) {
-        (Some(listen), _) => listen,
-        (None, Some(config)) => tokio::net::lookup_host(&config.server.listen)
-            .await
-            .ok()
-            .and_then(|mut found| found.next())
-            .context("[server] listen is no address")?,
-        (None, None) => std::net::SocketAddr::from(([127, 0, 0, 1], 9755)),
-    };
-    let mut storage = config
-        .as_ref()
-        .map_or_else(|| "gated.db".into(), |config| config.storage.clone());
-    if let Some(folder) = &cli.global.data {
-        storage = folder.join(super::config::DATABASE);
-    }
-    let token_file = config.and_then(|config| config.server.token_file);
-    Ok((Daemon::new(listen)?, token_file, storage))
-}
-
-async fn rollout(cli: &Cli, command: &super::cli::Rollout) -> anyhow::Result<u8> {
-    let (daemon, token_file, storage) = reach(cli).await?;
-    let token = || token::find(token_file.as_deref(), &storage);
-    answered(daemon.rollout(command, token).await)
-}
-
-async fn incidents(cli: &Cli, asked: &super::cli::Incidents) -> anyhow::Result<u8> {
-    let (daemon, ..) = reach(cli).await?;
-    answered(daemon.incidents(asked).await)
-}
-
-async fn acknowledge(cli: &Cli, ack: &super::cli::Ack) -> anyhow::Result<u8> {
-    let by = ack.by.as_deref().filter(|by| !by.trim().is_empty());
-    let Some(by) = by else {
-        let text = "say who you are: --by NAME (there is no $USER here)";
-        let _ = writeln!(std::io::stderr(), "error: {text}");
-        return Ok(USAGE);
-    };
-    let (daemon, token_file, storage) = reach(cli).await?;
-    let token = || token::find(token_file.as_deref(), &storage);
-    answered(daemon.acknowledge(ack, by, token).await)
-}
-
-/// Prints what a daemon answered and gives the exit code.
-fn answered(answer: Result<String, RemoteError>) -> anyhow::Result<u8> {
-    match answer {
-        Ok(text) => {
-            print(&text);
-            Ok(0)
-        }
-        Err(error) if error.is_store() => {
-            let _ = writeln!(std::io::stderr(), "error: {}", super::chain(&error));
+/// What talks to a running daemon.
+async fn remote(cli: &Cli, command: &Command) -> anyhow::Result<u8> {
+    let reach = Reach::new(&cli.global).await?;
+    match people::carry_out(&reach, command).await {
+        Ok(()) => Ok(0),
+        Err(error) if is_store(&error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             Ok(STORE)
         }
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
     }
+}
+
+/// Whether the store could not be used, here or at the daemon.
+fn is_store(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<RemoteError>()
+        .is_some_and(RemoteError::is_store)
+        || error.downcast_ref::<LedgerError>().is_some()
 }
 
 async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {

@@ -12,11 +12,14 @@ use std::time::Duration;
 use reqwest::Client;
 use reqwest::Method;
 use reqwest::RequestBuilder;
+use reqwest::Response;
+use reqwest::header::ACCEPT;
 use serde_json::Value;
 use serde_json::json;
 
 use super::cli::Rollout;
 use super::token::TokenError;
+use crate::serve::visible;
 
 /// How long a command waits for the daemon, which answers from memory or after one commit.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -44,7 +47,9 @@ pub enum RemoteError {
     },
     #[error("gated at {address} does not accept the token; give --data or --config of that gated")]
     Token { address: SocketAddr },
-    #[error(transparent)]
+    #[error(
+        "this needs the token of gated: run it where gated runs and as its user, or say with --config or --data where its files are"
+    )]
     NoToken(#[from] TokenError),
     #[error("there is no rollout in progress")]
     NoRollout,
@@ -150,9 +155,33 @@ impl Daemon {
         }
     }
 
-    /// A request below `/api/v1`; ids may hold anything and are escaped.
-    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        let mut url = reqwest::Url::parse(&format!("http://{}/api/v1", self.address))
+    /// The explanation of a decision, or of the newest, as the daemon draws it for a terminal.
+    pub(super) async fn explanation(&self, id: Option<&str>) -> Result<String, RemoteError> {
+        let response = self.answer(self.explain(id, "text/plain")).await?;
+        let address = self.address;
+        let text = response.text().await;
+        text.map_err(|source| RemoteError::Answer { address, source })
+    }
+
+    /// The same as JSON.
+    pub(super) async fn explanation_json(&self, id: Option<&str>) -> Result<Value, RemoteError> {
+        self.send(self.explain(id, "application/json")).await
+    }
+
+    fn explain(&self, id: Option<&str>, accept: &str) -> RequestBuilder {
+        let path = ["explain"].into_iter().chain(id);
+        self.ask(Method::GET, path).header(ACCEPT, accept)
+    }
+
+    /// A request below `/api/v1`.
+    pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let below = ["api", "v1"].into_iter().chain(path.iter().copied());
+        self.ask(method, below)
+    }
+
+    /// A request; ids in its path may hold anything and are escaped.
+    fn ask<'a>(&self, method: Method, path: impl Iterator<Item = &'a str>) -> RequestBuilder {
+        let mut url = reqwest::Url::parse(&format!("http://{}", self.address))
             .expect("an address and a fixed path make a URL");
         url.path_segments_mut()
             .expect("http URLs have segments")
@@ -161,7 +190,19 @@ impl Daemon {
     }
 
     /// The `data` of a success.
-    async fn send(&self, request: RequestBuilder) -> Result<Value, RemoteError> {
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Value, RemoteError> {
+        let address = self.address;
+        let mut body: Value = self
+            .answer(request)
+            .await?
+            .json()
+            .await
+            .map_err(|source| RemoteError::Answer { address, source })?;
+        Ok(body["data"].take())
+    }
+
+    /// A success, or what the daemon says against it.
+    async fn answer(&self, request: RequestBuilder) -> Result<Response, RemoteError> {
         let address = self.address;
         let response = request.send().await.map_err(|source| {
             if source.is_connect() {
@@ -171,13 +212,13 @@ impl Daemon {
             }
         })?;
         let status = response.status();
-        let mut body: Value = response
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body: Value = response
             .json()
             .await
             .map_err(|source| RemoteError::Answer { address, source })?;
-        if status.is_success() {
-            return Ok(body["data"].take());
-        }
         if status == reqwest::StatusCode::UNAUTHORIZED {
             return Err(RemoteError::Token { address });
         }
@@ -192,12 +233,17 @@ impl Daemon {
 
 /// One rollout for people.
 fn describe(rollout: &Value) -> String {
-    let text = |key: &str| rollout[key].as_str();
-    let mut out = format!("rollout  {}\n", text("id").unwrap_or("?"));
+    // What was inferred is a target's word.
+    let text = |key: &str| rollout[key].as_str().map(visible);
+    let mut out = format!("rollout  {}\n", text("id").unwrap_or("?".into()));
     let previous = text("previous_version").map_or_else(String::new, |it| format!(" (after {it})"));
-    let _ = writeln!(out, "version  {}{previous}", text("version").unwrap_or("?"));
-    let _ = writeln!(out, "service  {}", text("service").unwrap_or("?"));
-    let _ = writeln!(out, "began    {}", text("started_at").unwrap_or("?"));
+    let _ = writeln!(
+        out,
+        "version  {}{previous}",
+        text("version").unwrap_or("?".into())
+    );
+    let _ = writeln!(out, "service  {}", text("service").unwrap_or("?".into()));
+    let _ = writeln!(out, "began    {}", text("started_at").unwrap_or("?".into()));
     if rollout["irreversible"] == true {
         out.push_str("undo     not possible: gated escalates instead of rolling back\n");
     }

@@ -13,6 +13,11 @@ use crate::model::Unit;
 use crate::serve::visible;
 use crate::serve::wire;
 
+pub(super) const RED: &str = "31";
+pub(super) const GREEN: &str = "32";
+pub(super) const YELLOW: &str = "33";
+pub(super) const BOLD: &str = "1";
+
 /// The snapshot's verdict, ending with a newline. `colour` matters to the table only.
 #[must_use]
 pub fn render(snapshot: &Snapshot, format: Format, colour: bool) -> String {
@@ -57,5 +62,14 @@ fn title(check: &Check) -> String {
         check.name.clone()
     } else {
         format!("{} ({})", check.name, check.signal)
+    }
+}
+
+/// `text` in a colour, where there is colour.
+pub(super) fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
     }
 }

@@ -80,6 +80,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
             post(receive_alerts).layer(DefaultBodyLimit::max(alerts::BODY_BYTES_MAX)),
         )
         .merge(super::explain::routes())
+        .merge(super::status::routes())
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {
@@ -132,7 +133,7 @@ async fn reload(State(service): Shared, request: Request) -> Result<Response, Fa
 }
 
 /// The verdict to show at `now`: the snapshot's, unless nothing was evaluated yet or it is too old to stand for anything.
-fn current(snapshot: &Snapshot, service: &Service) -> Arc<VerdictState> {
+pub(super) fn current(snapshot: &Snapshot, service: &Service) -> Arc<VerdictState> {
     let now = (service.now)();
     let why = match snapshot.verdict.evaluated_at {
         None => "nothing has been evaluated yet".to_owned(),

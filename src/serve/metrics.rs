@@ -13,6 +13,7 @@ use crate::engine::Check;
 use crate::engine::Outcome;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
+use crate::model::Helped;
 use crate::model::Reading;
 use crate::model::Severity;
 use crate::model::Status;
@@ -35,6 +36,7 @@ pub fn render(snapshot: &Snapshot, state: &VerdictState, tally: &mut Tally) -> S
     tally.take(snapshot);
     decisions(&mut page, snapshot, tally);
     incidents(&mut page, snapshot);
+    rollbacks(&mut page, snapshot);
     totals(&mut page, snapshot);
     process::write(&mut page);
     page.finish()
@@ -214,26 +216,65 @@ fn decisions(page: &mut Page, snapshot: &Snapshot, tally: &Tally) {
         "Decisions by what was done and which guard refused more.",
         samples,
     );
-    let mut states = BTreeMap::from([
-        ("cancelled", 0),
-        ("delivered", 0),
-        ("given_up", 0),
-        ("owed", 0),
-    ]);
-    for delivery in snapshot
-        .decisions
-        .iter()
-        .flat_map(|(_, deliveries)| deliveries)
-    {
+    deliveries(page, snapshot);
+}
+
+/// Every state of a delivery, so that the first of its kind is a step and not a line that appears.
+const SETTLED: [&str; 3] = ["cancelled", "delivered", "given_up"];
+const OPEN: [&str; 4] = ["held", "owed", "unconfirmed", "under_way"];
+
+fn deliveries(page: &mut Page, snapshot: &Snapshot) {
+    let mut states: BTreeMap<&str, u32> = SETTLED.iter().chain(&OPEN).map(|it| (*it, 0)).collect();
+    for delivery in snapshot.decisions.iter().flat_map(|(_, owed)| owed) {
         *states.entry(delivery.state.word()).or_default() += 1;
     }
-    let samples = states
-        .into_iter()
-        .map(|(state, count)| ([("state", state)], f64::from(count)));
+    let sample = |(state, count): (&&'static str, &u32)| ([("state", *state)], f64::from(*count));
     page.family(
         Gauge,
         "gated_deliveries",
         "Deliveries of the decisions shown, by state.",
+        states.iter().map(sample),
+    );
+    let open = states.iter().filter(|(state, _)| !SETTLED.contains(*state));
+    page.family(
+        Gauge,
+        "gated_deliveries_open",
+        "Deliveries that are not settled, by state; held ones wait for a person.",
+        open.map(sample),
+    );
+}
+
+/// What people and a damaged ledger hold back, and whether rollbacks helped.
+fn rollbacks(page: &mut Page, snapshot: &Snapshot) {
+    for (name, help, on) in [
+        (
+            "gated_rollback_armed",
+            "Whether rollback requests are sent (1) or only recorded (0).",
+            snapshot.rollback_armed,
+        ),
+        (
+            "gated_rollbacks_frozen",
+            "Whether a person has frozen rollbacks (1).",
+            snapshot.frozen.is_some(),
+        ),
+        (
+            "gated_rollbacks_held",
+            "Whether rollbacks wait for a person because the ledger was damaged (1).",
+            snapshot.held.is_some(),
+        ),
+    ] {
+        page.single(Gauge, name, help, flag(on));
+    }
+    let outcomes = snapshot.verifications.iter().filter_map(|it| it.outcome);
+    let samples = Helped::ALL.iter().map(|helped| {
+        let count = outcomes.clone().filter(|(_, it)| it == helped).count();
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        ([("outcome", helped.word())], f64::from(count))
+    });
+    page.family(
+        Counter,
+        "gated_rollback_verifications_total",
+        "Delivered rollbacks by whether they helped, as far back as the ledger goes.",
         samples,
     );
 }
@@ -312,13 +353,6 @@ fn totals(page: &mut Page, snapshot: &Snapshot) {
         "gated_series",
         "Series in the window.",
         snapshot.series as f64,
-    );
-    let help = "Whether rollback requests are sent (1) or only recorded (0).";
-    page.single(
-        Gauge,
-        "gated_rollback_armed",
-        help,
-        flag(snapshot.rollback_armed),
     );
 }
 

@@ -17,6 +17,7 @@ mod listen;
 pub mod metrics;
 mod page;
 mod prometheus;
+mod status;
 pub mod wire;
 
 use std::sync::Arc;

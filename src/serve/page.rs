@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::escape::Html;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
+use crate::model::DeliveryState;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #ddd;vertical-align:top}\
@@ -44,7 +45,11 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
     for reason in &state.reasons {
         write!(page, "<li>{}</li>", Html(reason))?;
     }
-    page.push_str("</ul><h2>Checks</h2><table><tr><th>check<th>reading<th>condition<th>outcome<th>reason</tr>");
+    page.push_str("</ul>");
+    stopped(page, snapshot)?;
+    page.push_str(
+        "<h2>Checks</h2><table><tr><th>check<th>reading<th>condition<th>outcome<th>reason</tr>",
+    );
     for check in &state.checks {
         let value = check.reading.value();
         let reading = value.map_or_else(
@@ -81,30 +86,17 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
             ],
         )?;
     }
-    page.push_str(
-        "</table><h2>Decisions</h2><table><tr><th>at<th>done<th>asked<th>refused by<th>reason</tr>",
-    );
-    for (decision, _) in snapshot.decisions.iter().rev() {
-        let refused = decision.refused_by.map_or("", crate::model::Guard::word);
-        let at = decision.at.to_string();
-        row(
-            page,
-            &[
-                &at,
-                decision.action.word(),
-                decision.asked.word(),
-                refused,
-                &decision.reason,
-            ],
-        )?;
-    }
-    page.push_str("</table><p>");
+    page.push_str("</table>");
+    decisions(page, snapshot)?;
+    deliveries(page, snapshot)?;
+    page.push_str("<p>");
     for path in [
         "gate",
         "api/v1/verdict",
         "api/v1/rollouts",
         "api/v1/decisions",
         "api/v1/incidents",
+        "api/v1/audit",
         "api/v1/targets",
         "metrics",
     ] {
@@ -161,10 +153,88 @@ fn incidents(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
     page.write_str("</table><p>Take one with <code>gated ack ID</code>.</p>")
 }
 
-fn row(page: &mut String, cells: &[&str]) -> fmt::Result {
+/// Who or what keeps rollbacks from being decided.
+fn stopped(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    if let Some(frozen) = &snapshot.frozen {
+        write!(
+            page,
+            "<p class=\"unknown\"><strong>Rollbacks are {}.</strong> <code>gated thaw</code> ends it.</p>",
+            Html(frozen)
+        )?;
+    }
+    if let Some(held) = &snapshot.held {
+        write!(
+            page,
+            "<p class=\"no_go\"><strong>Rollbacks are held: {}.</strong> Look at what was rolled back before; \
+             <code>gated thaw</code> then lets them be decided again.</p>",
+            Html(held)
+        )?;
+    }
+    Ok(())
+}
+
+/// Newest first, each with the way to its explanation.
+fn decisions(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    page.push_str(
+        "<h2>Decisions</h2><table><tr><th>at<th>done<th>asked<th>refused by<th>reason</tr>",
+    );
+    for (decision, _) in snapshot.decisions.iter().rev() {
+        let refused = decision.refused_by.map_or("", crate::model::Guard::word);
+        let (at, id) = (decision.at, Html(decision.id.as_str()));
+        write!(page, "<tr><td><a href=\"explain/{id}\">{at}</a>")?;
+        let (action, asked) = (decision.action.word(), decision.asked.word());
+        cells(page, &[action, asked, refused, &decision.reason])?;
+    }
+    page.push_str("</table>");
+    Ok(())
+}
+
+/// What is not settled yet, oldest first; nothing where there is nothing.
+fn deliveries(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let owed = snapshot.decisions.iter().flat_map(|(_, owed)| owed);
+    let mut open = owed.filter(|it| !it.is_settled()).peekable();
+    if open.peek().is_none() {
+        return Ok(());
+    }
+    page.push_str(
+        "<h2>Open deliveries</h2><table><tr><th>decision<th>receiver<th>type<th>state<th>attempts<th>next or why</tr>",
+    );
+    for delivery in open {
+        let next = match &delivery.state {
+            DeliveryState::Owed { next } => next.to_string(),
+            DeliveryState::UnderWay { since } => format!("since {since}"),
+            DeliveryState::Unconfirmed { until, .. } => format!("until {until}"),
+            DeliveryState::Held { why, .. } => format!(
+                "{why}; gated deliveries ack {key} if it arrived, else gated deliveries resend {key}",
+                key = delivery.key
+            ),
+            DeliveryState::Delivered { .. }
+            | DeliveryState::Cancelled { .. }
+            | DeliveryState::GivenUp { .. } => String::new(),
+        };
+        let error = delivery.last_error.as_deref();
+        let attempts = match error {
+            Some(error) => format!("{}, the last: {error}", delivery.attempts),
+            None => delivery.attempts.to_string(),
+        };
+        let id = Html(delivery.decision.as_str());
+        write!(page, "<tr><td><a href=\"explain/{id}\">{id}</a>")?;
+        let (kind, state) = (delivery.kind.word(), delivery.state.word());
+        cells(page, &[&delivery.receiver, kind, state, &attempts, &next])?;
+    }
+    page.push_str("</table>");
+    Ok(())
+}
+
+fn row(page: &mut String, texts: &[&str]) -> fmt::Result {
     page.push_str("<tr>");
-    for cell in cells {
-        write!(page, "<td>{}", Html(cell))?;
+    cells(page, texts)
+}
+
+/// The rest of a row.
+fn cells(page: &mut String, texts: &[&str]) -> fmt::Result {
+    for text in texts {
+        write!(page, "<td>{}", Html(text))?;
     }
     page.push_str("</tr>");
     Ok(())

@@ -47,12 +47,12 @@ use crate::show::decision;
 use crate::show::rollout;
 use crate::show::sample;
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Answers as told and remembers what it was asked.
-struct Fake {
-    answer: Mutex<Result<Answer, ActError>>,
-    calls: Mutex<Vec<Call>>,
+pub struct Fake {
+    pub answer: Mutex<Result<Answer, ActError>>,
+    pub calls: Mutex<Vec<Call>>,
     broken: Mutex<Option<String>>,
     posts: Mutex<Vec<gated::engine::AlertPost>>,
 }
@@ -94,14 +94,14 @@ impl Desk for Fake {
     }
 }
 
-struct House {
-    address: SocketAddr,
+pub struct House {
+    pub address: SocketAddr,
     server: serve::Server,
-    desk: Arc<Fake>,
-    snapshot: Arc<ArcSwap<Snapshot>>,
+    pub desk: Arc<Fake>,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
 }
 
-async fn house() -> House {
+pub async fn house() -> House {
     let created = true;
     let answer = Ok(Answer::Rollout {
         rollout: Box::new(rollout("r/2", None)),
@@ -133,17 +133,17 @@ async fn house() -> House {
 }
 
 impl House {
-    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+    pub fn change(&self, change: impl FnOnce(&mut Snapshot)) {
         let mut snapshot = sample();
         change(&mut snapshot);
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub async fn get(&self, path: &str) -> Reply {
         self.ask("GET", path, &[], "").await
     }
 
-    async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Reply {
+    pub async fn ask(&self, method: &str, path: &str, headers: &[&str], body: &str) -> Reply {
         let host = headers
             .iter()
             .any(|header| header.to_lowercase().starts_with("host:"));
@@ -159,7 +159,7 @@ impl House {
     }
 
     /// A write with the right token.
-    async fn write(&self, method: &str, path: &str, body: &str) -> Reply {
+    pub async fn write(&self, method: &str, path: &str, body: &str) -> Reply {
         let token = format!("Authorization: Bearer {TOKEN}");
         self.ask(
             method,
@@ -202,12 +202,12 @@ async fn read(mut stream: TcpStream) -> Reply {
 }
 
 #[derive(Debug)]
-struct Reply {
+pub struct Reply {
     /// 0 when the server closed without an answer.
-    code: u16,
+    pub code: u16,
     /// In lower case.
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Reply {

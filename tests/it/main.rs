@@ -18,6 +18,7 @@
     reason = "a test's text is read once, by who wonders why it is red"
 )]
 
+mod acts;
 mod alert_generator;
 mod alert_receiver;
 mod alertmanager;

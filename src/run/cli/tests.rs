@@ -33,8 +33,7 @@ fn help_fits_eighty_columns_and_teaches_by_example() {
     command.build();
     let mut seen = Vec::new();
     walk(&mut command, &mut seen);
-    let expected =
-        "gated check config rules metrics test rollout start finish list incidents ack demo";
+    let expected = "gated check config rules metrics test rollout start finish list incidents ack status explain freeze thaw veto deliveries ack resend demo";
     assert_eq!(seen.join(" "), expected);
     let test = command.find_subcommand_mut("test").unwrap();
     let help = test.render_long_help().to_string();
@@ -103,7 +102,7 @@ fn rollouts_and_the_rest() {
     let Some(Command::Ack(ack)) = read(line).unwrap().command else {
         panic!("{line}");
     };
-    assert_eq!((&*ack.id, ack.by.as_deref()), ("3f2a", Some("ada")));
+    assert_eq!((&*ack.id, ack.speaker.by.as_deref()), ("3f2a", Some("ada")));
     assert_eq!(ack.note.as_deref(), Some("looking"));
     let listed = read("gated incidents --all --format json").unwrap().command;
     assert!(matches!(listed, Some(Command::Incidents(it)) if it.all));
@@ -137,11 +136,53 @@ fn misuse_is_refused() {
         ("gated incidents --format yaml", InvalidValue),
         ("gated rollout start --version 1 --started-at soon", Invalid),
         ("gated --nonsense", Unknown),
-        ("gated freeze", ErrorKind::InvalidSubcommand),
+        ("gated incident", ErrorKind::InvalidSubcommand),
+        ("gated freeze", Missing),
+        ("gated freeze --for 1h", Missing),
+        ("gated freeze --reason x", Missing),
+        ("gated freeze --for soon --reason x", Invalid),
+        ("gated veto --reason x", Missing),
+        ("gated veto dec_1", Missing),
+        ("gated explain --format yaml", InvalidValue),
+        ("gated deliveries ack --reason x", Missing),
+        ("gated deliveries --open ack x --reason y", Conflict),
     ] {
         assert_eq!(read(line).map(|_| ()), Err(kind), "{line}");
     }
     let code = Cli::read(["gated", "--nonsense"]).unwrap_err().exit_code();
     assert_eq!(code, 2);
     assert_eq!(Cli::read(["gated", "--help"]).unwrap_err().exit_code(), 0);
+}
+
+#[test]
+fn what_people_say() {
+    let line = "gated freeze --for 1h30m --reason failover --by ada --listen [::1]:1";
+    let cli = read(line).unwrap();
+    let Some(Command::Freeze(freeze)) = cli.command else {
+        panic!("{line}");
+    };
+    assert_eq!(freeze.hold, Duration::from_secs(5400));
+    assert_eq!(freeze.said.reason, "failover");
+    assert_eq!(freeze.said.speaker.by.as_deref(), Some("ada"));
+    let Some(Command::Thaw(thaw)) = read("gated thaw").unwrap().command else {
+        panic!("thaw");
+    };
+    assert_eq!(
+        (thaw.reason.as_str(), thaw.speaker.by),
+        ("no reason given", None)
+    );
+    let Some(Command::Explain(explain)) = read("gated explain --format json").unwrap().command
+    else {
+        panic!("explain");
+    };
+    assert_eq!((explain.id, explain.format), (None, ExplainFormat::Json));
+    let line = "gated deliveries resend msg_1 --reason lost";
+    let Some(Command::Deliveries(Deliveries {
+        open: false,
+        word: Some(DeliveryWord::Resend(settle)),
+    })) = read(line).unwrap().command
+    else {
+        panic!("{line}");
+    };
+    assert_eq!(settle.id, "msg_1");
 }

@@ -2,6 +2,11 @@
 
 use std::fmt::Write as _;
 
+use super::BOLD;
+use super::GREEN;
+use super::RED;
+use super::YELLOW;
+use super::paint;
 use super::reading;
 use super::scrape;
 use super::title;
@@ -10,11 +15,6 @@ use crate::engine::Outcome;
 use crate::engine::Snapshot;
 use crate::model::Status;
 use crate::model::Verdict;
-
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const BOLD: &str = "1";
 
 /// A piece of a line, with the colour it takes when there is colour.
 struct Cell(String, Option<&'static str>);
@@ -113,14 +113,6 @@ const fn shade(outcome: Outcome) -> &'static str {
         Outcome::Met | Outcome::Quiet => GREEN,
         Outcome::Missed | Outcome::Pending | Outcome::Unknown => YELLOW,
         Outcome::Firing => RED,
-    }
-}
-
-fn paint(text: &str, code: &str, colour: bool) -> String {
-    if colour {
-        format!("\u{1b}[{code}m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
     }
 }
 

@@ -87,13 +87,13 @@ fn section(title: &str, rows: Vec<Row>) -> Section {
     Section { title, rows }
 }
 
-/// `no rollback: refused by frozen, so people were called`.
+/// `no rollback: refused by frozen; escalated instead`.
 fn headline(it: &Explanation<'_>) -> String {
     let decision = it.decision;
     let instead = match decision.action {
-        Action::Rollback => "nothing else was done",
-        Action::Escalate => "people were called",
-        Action::Notify => "people were told",
+        Action::Rollback => "nothing was done instead",
+        Action::Escalate => "escalated instead",
+        Action::Notify => "notified instead",
     };
     match (decision.asked, decision.refused_by) {
         (Action::Rollback, Some(Guard::Shadow)) => {
@@ -110,7 +110,8 @@ fn headline(it: &Explanation<'_>) -> String {
                     |it| format!("rollback decided; {}", requested(it)),
                 )
             }
-            Action::Escalate | Action::Notify => instead.to_owned(),
+            Action::Escalate => "escalated".to_owned(),
+            Action::Notify => "notified".to_owned(),
         },
     }
 }
@@ -127,7 +128,7 @@ fn requested(delivery: &Delivery) -> String {
         DeliveryState::Held { .. } => {
             format!("the request to {receiver} is held: a person must say")
         }
-        DeliveryState::Delivered { .. } => format!("{receiver} was asked for it"),
+        DeliveryState::Delivered { .. } => format!("the request was delivered to {receiver}"),
         DeliveryState::Cancelled { why, .. } => format!("the request was cancelled: {why}"),
         DeliveryState::GivenUp { why, .. } => format!("the request was given up: {why}"),
     }
