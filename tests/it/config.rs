@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use gated::engine::RollbackMode;
+use gated::engine::{OnDoubt, RollbackMode};
 use gated::model::NoticeKind;
 use gated::run::check;
-use gated::run::config::Config;
+use gated::run::config::{Config, Held};
 use gated::runbook::{Faults, Rules, Source};
 use gated::source::exposition::Format;
 use gated::source::{DnsKind, Password};
@@ -159,7 +159,10 @@ health = "http://127.0.0.1:9/healthz"
 accepts_test = true
 events = ["gated.rollback.requested", "gated.test"]
 template = "generic"
-on_doubt = "resend"
+on_doubt = "hold"
+confirm = "5m"
+ca_file = "/c"
+deny_cidr = ["10.0.0.0/8"]
 [[webhook]]
 name = "people"
 url = "http://127.0.0.1:9/people"
@@ -232,7 +235,7 @@ path = "/var/lib/gated/gated.db"
         (hook.headers[0].0.as_str(), hook.headers[0].1.expose()),
         ("authorization", "Bearer canary")
     );
-    let sender = hook.sender(None);
+    let sender = hook.sender(Held::default());
     assert_eq!(
         (sender.name.as_str(), sender.timeout),
         ("deployer", Duration::from_secs(1))
@@ -245,6 +248,13 @@ path = "/var/lib/gated/gated.db"
     assert_eq!(
         settings.receivers[0].events,
         [NoticeKind::RollbackRequested]
+    );
+    assert_eq!(
+        (
+            settings.receivers[0].on_doubt,
+            settings.receivers[0].confirm_within
+        ),
+        (OnDoubt::Hold, Some(Duration::from_secs(300)))
     );
     assert_eq!(settings.alerting.unwrap().resend, Duration::from_secs(30));
     assert_eq!(settings.retain, Some(Duration::from_secs(900)));
@@ -435,7 +445,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[alertmanager]",
-        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slak\"\n[alertmanager]",
     ),
     (
         "[alertmanager]",
