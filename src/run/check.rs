@@ -63,6 +63,12 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
         Ok(checked) => checked,
         Err(faults) => return Report::refused(&faults, colour),
     };
+    if let Err(text) = checked.templates(colour) {
+        return Report {
+            text: format!("{text}\n"),
+            code: 1,
+        };
+    }
     let mut text = warnings(&checked.warnings, colour);
     let mut found = checked.warnings.faults.len();
     let mut judged = "no rules beside it".to_owned();
@@ -93,7 +99,10 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
         let _ = writeln!(text, "{line}");
     }
     let jobs = counted(checked.scrapes.len(), "job");
-    let hooks = counted(checked.webhooks.len(), "webhook");
+    let mut hooks = counted(checked.webhooks.len(), "webhook");
+    if !checked.commands.is_empty() {
+        let _ = write!(hooks, ", {}", counted(checked.commands.len(), "command"));
+    }
     let _ = writeln!(
         text,
         "{name}: ok: {jobs}, {hooks}; {judged}; {}",

@@ -2,23 +2,27 @@
 //!
 //! Paths are relative to the working directory. Secrets come from files or the environment and are never printed.
 
+mod command;
 mod files;
 mod notify;
 mod people;
 mod policy;
 mod probe;
 mod scrape;
+mod service;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use command::Command;
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
-pub use notify::{Alertmanager, Webhook};
+pub use notify::{Alertmanager, Held, Webhook};
 pub use probe::Probe;
+pub use service::Form;
 
-use crate::engine::{Judging, People, RollbackPolicy, RolloutPolicy, Settings};
+use crate::engine::{Judging, People, Receiver, RollbackPolicy, RolloutPolicy, Settings};
 use crate::model::{Action, NoticeKind, Severity};
 use crate::runbook::{
     Clock, Component, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source,
@@ -42,6 +46,8 @@ pub struct Config {
     pub rollback: RollbackPolicy,
     /// In the order of the file.
     pub webhooks: Vec<Webhook>,
+    /// In the order of the file.
+    pub commands: Vec<Command>,
     pub people: People,
     pub alertmanager: Option<Alertmanager>,
     /// `[alertmanager] repeat`: how often one that posts to gated repeats what fires.
@@ -115,7 +121,11 @@ impl Config {
             rollback: self.rollback.clone(),
             rollout: self.rollout.clone(),
             people: self.people.clone(),
-            receivers: self.webhooks.iter().map(Webhook::receiver).collect(),
+            receivers: {
+                let webhooks = self.webhooks.iter().map(Webhook::receiver);
+                let commands = self.commands.iter().map(Command::receiver);
+                webhooks.chain(commands).collect()
+            },
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             external_url: self.server.external_url.clone(),
             retain: self.retain,
@@ -225,14 +235,24 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let rollout = policy::rollout(&mut root);
     let judging = policy::judging(&mut root);
     let rollback = policy::rollback(&mut root);
-    let hooks = notify::webhooks(&mut root);
+    let hook = rollback.as_ref().and_then(policy::Written::hook);
+    let hooks = notify::webhooks(&mut root, hook);
+    let commands = command::commands(&mut root);
     let (alertmanager, alerts_repeat) = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
     let (storage, retention) = storage(&mut root);
-    let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &hooks);
+    let allowed = rollback
+        .as_ref()
+        .map_or(Vec::new(), |it| it.allowed.clone());
+    let mut receivers: Vec<Receiver> = hooks.iter().map(|(it, _)| it.receiver()).collect();
+    receivers.extend(commands.iter().map(|(it, _)| it.receiver()));
+    let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &receivers);
+    let hook = rollback.hook.as_deref();
+    command::who_may_undo(reader, hook, &allowed, &hooks, &commands);
     let webhooks: Vec<Webhook> = hooks.into_iter().map(|(hook, _)| hook).collect();
+    let commands = commands.into_iter().map(|(it, _)| it).collect();
     let known = people::Hooks {
-        all: &webhooks,
+        all: &receivers,
         rollback: rollback.hook.as_deref(),
         timezone: &service.timezone,
     };
@@ -253,6 +273,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         judging,
         rollback,
         webhooks,
+        commands,
         people,
         alertmanager,
         alerts_repeat,
@@ -364,6 +385,23 @@ fn retain(root: &mut Section) -> Option<Duration> {
 /// A path that is not empty.
 fn path(section: &mut Section, key: &'static str) -> Option<PathBuf> {
     section.told(key).map(|it| PathBuf::from(it.value))
+}
+
+/// `targets = { VERSION = "target" }`.
+fn targets(section: &mut Section) -> Vec<(String, String)> {
+    let pairs = section.pairs("targets").into_iter();
+    let told = pairs.filter(|(version, target)| {
+        let bare = |text: &Text| text.value.trim().is_empty() || text.value.starts_with('-');
+        let bad = bare(version) || bare(target) || target.value.contains(char::is_control);
+        if bad {
+            let message = format!("`{}` cannot be a target", target.shown());
+            let help = "write a revision or an id: { \"1.9.0\" = \"41\" }";
+            section.reader.fault(&target.place, message, help);
+        }
+        !bad
+    });
+    told.map(|(version, target)| (version.value, target.value))
+        .collect()
 }
 
 /// A label of everything sent: as Prometheus has names, and none that it keeps for itself.

@@ -41,12 +41,13 @@ use crate::engine::Snapshot;
 use crate::engine::Stop;
 use crate::engine::View;
 use crate::model::DeliveryKey;
+use crate::model::Notice;
 use crate::model::Timestamp;
 use crate::serve::ActError;
 use crate::serve::AskFailure;
 use crate::sink::Alertmanagers;
+use crate::sink::Hook;
 use crate::sink::Ledger;
-use crate::sink::Webhook;
 
 /// Expressions recurse; the parser has no depth guard of its own beyond our bound on tokens.
 const STACK_BYTES: usize = 16 << 20;
@@ -71,7 +72,7 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(50);
 
 /// Where effects go; a reload makes another.
 pub(super) struct Receivers {
-    pub webhooks: BTreeMap<String, Arc<Webhook>>,
+    pub hooks: BTreeMap<String, Arc<Hook>>,
     pub alertmanagers: Option<Arc<Alertmanagers>>,
 }
 
@@ -450,7 +451,12 @@ fn keep(
 ) {
     let mut swept_at: Option<Timestamp> = None;
     while let Ok(Batch { at, records, rest }) = batches.recv() {
-        match ledger.commit(&records, crate::sink::render) {
+        let receivers = hands.receivers.load();
+        let render = |receiver: &str, notice: &Notice| match receivers.hooks.get(receiver) {
+            Some(hook) => hook.render(notice),
+            None => crate::sink::render(notice),
+        };
+        match ledger.commit(&records, render) {
             Ok(()) => {
                 metrics::counter!(super::metrics::LEDGER_COMMITS).increment(1);
                 hands.carry_out(rest, at, Some(&ledger));
@@ -538,10 +544,11 @@ impl Hands {
 
     /// One attempt, on the runtime; its outcome comes back as an input.
     fn send(&self, key: DeliveryKey, receiver: &str, ledger: Option<&Ledger>) {
-        let webhook = self.receivers.load().webhooks.get(receiver).cloned();
+        let hook = self.receivers.load().hooks.get(receiver).cloned();
         let stored = ledger.and_then(|ledger| ledger.body(&key).ok().flatten());
-        let (Some(webhook), Some(stored)) = (webhook, stored) else {
-            let reason = format!("no webhook `{receiver}`, or the body is missing from the ledger");
+        let (Some(hook), Some(stored)) = (hook, stored) else {
+            let reason =
+                format!("no receiver `{receiver}`, or the body is missing from the ledger");
             error!(%key, reason, "a delivery cannot be attempted");
             let outcome = Attempted::NoAnswer {
                 reason,
@@ -561,9 +568,7 @@ impl Hands {
                 return;
             };
             let body = Bytes::from(stored.bytes);
-            let outcome = webhook
-                .attempt(&key, &stored.decision, body, now.now())
-                .await;
+            let outcome = hook.attempt(&key, &stored.decision, body, now.now()).await;
             let _ = inputs.send(Input::Attempted { key, outcome }).await;
         });
     }

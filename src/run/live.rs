@@ -1,5 +1,6 @@
 //! The daemon: source, engine, sink and serve wired together, reloaded and stopped in order.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tracing::warn;
 
 use super::clock::Clock;
 use super::config::Config;
+use super::config::Held;
 use super::config::environment;
 use super::config::read_config;
 use super::config::read_rules;
@@ -42,7 +44,10 @@ use crate::serve::Server;
 use crate::serve::Service;
 use crate::serve::Token;
 use crate::sink::Alertmanagers;
+use crate::sink::Command;
+use crate::sink::Hook;
 use crate::sink::Ledger;
+use crate::sink::Own;
 use crate::sink::Secret;
 use crate::sink::Webhook;
 use crate::source::AlertInbox;
@@ -86,6 +91,7 @@ impl Files {
         })?;
         let mut config =
             Config::load(source, &environment).map_err(|faults| faults.render(colour))?;
+        config.templates(colour)?;
         if let Some(folder) = &self.data {
             config.store_in(folder);
         }
@@ -121,13 +127,25 @@ impl Loaded {
     /// What posts to whom; every webhook and Alertmanager that cannot be used is named.
     fn receivers(&self) -> Result<Receivers, String> {
         let mut faults = Vec::new();
-        let mut webhooks = std::collections::BTreeMap::new();
+        let mut hooks = BTreeMap::new();
+        let mut templates = self.config.templates(false)?;
         for hook in &self.config.webhooks {
-            match connect(hook) {
+            match connect(hook, templates.remove(&hook.name)) {
                 Ok(webhook) => {
-                    webhooks.insert(hook.name.clone(), Arc::new(webhook));
+                    hooks.insert(
+                        hook.name.clone(),
+                        Arc::new(Hook::Webhook(Box::new(webhook))),
+                    );
                 }
                 Err(fault) => faults.push(fault),
+            }
+        }
+        for command in &self.config.commands {
+            match Command::new(&command.config) {
+                Ok(it) => {
+                    hooks.insert(it.name().to_owned(), Arc::new(Hook::Command(it)));
+                }
+                Err(error) => faults.push(super::chain(&error)),
             }
         }
         let mut alertmanagers = None;
@@ -143,7 +161,7 @@ impl Loaded {
         }
         if faults.is_empty() {
             Ok(Receivers {
-                webhooks,
+                hooks,
                 alertmanagers,
             })
         } else {
@@ -378,17 +396,34 @@ impl Desk for Front {
     }
 }
 
-/// What posts to a `[[webhook]]`. Reads the secret's file.
-fn connect(hook: &super::config::Webhook) -> Result<Webhook, String> {
-    let read = |path: &PathBuf| {
-        std::fs::read_to_string(path).map_err(|error| {
+/// What posts to a `[[webhook]]`. Reads the files that it names.
+fn connect(hook: &super::config::Webhook, own: Option<Own>) -> Result<Webhook, String> {
+    let read = |what: &str, path: &PathBuf| {
+        std::fs::read(path).map_err(|error| {
             let (name, path) = (&hook.name, path.display());
-            format!("the secret of webhook `{name}` cannot be read: {path}: {error}")
+            format!("the {what} of webhook `{name}` cannot be read: {path}: {error}")
         })
     };
-    let secret = hook.secret_file.as_ref().map(read).transpose()?;
-    let secret = secret.map(|text| Secret::new(text.trim()));
-    Webhook::new(&hook.sender(secret)).map_err(|error| super::chain(&error))
+    let secret = |what: &str, path: &Option<PathBuf>| {
+        let bytes = path.as_ref().map(|path| read(what, path)).transpose()?;
+        let text = |bytes| {
+            String::from_utf8(bytes)
+                .map_err(|_| format!("the {what} of webhook `{}` is no text", hook.name))
+        };
+        let text = bytes.map(text).transpose()?;
+        Ok::<_, String>(text.map(|text| Secret::new(text.trim())))
+    };
+    let held = Held {
+        secret: secret("secret", &hook.secret_file)?,
+        url: secret("url", &hook.url_file)?,
+        ca: hook
+            .ca_file
+            .as_ref()
+            .map(|path| read("ca_file", path))
+            .transpose()?,
+        own,
+    };
+    Webhook::new(&hook.sender(held)).map_err(|error| super::chain(&error))
 }
 
 async fn resolve(configured: &str, said: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {

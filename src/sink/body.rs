@@ -1,5 +1,6 @@
 //! The default webhook body, as documented: rendered once per delivery, stored, and sent as it is. What there is
-//! nothing to say about is left out; no key is ever null. Deliberately absent: templates for particular receivers.
+//! nothing to say about is left out; no key is ever null. Deliberately absent: bodies of particular
+//! receivers (`template`).
 
 use std::collections::BTreeMap;
 
@@ -76,9 +77,18 @@ struct Links {
 
 /// The bytes that tell a receiver of `notice`: one line of JSON, keys in the documented order.
 pub fn render(notice: &Notice) -> Vec<u8> {
+    serde_json::to_vec(&body(notice)).expect("keys are words and numbers are finite")
+}
+
+/// The same, to be read.
+pub(super) fn value(notice: &Notice) -> serde_json::Value {
+    serde_json::to_value(body(notice)).expect("keys are words and numbers are finite")
+}
+
+fn body(notice: &Notice) -> Body {
     let decision = &notice.decision;
     let incident = notice.incident.as_ref();
-    let body = Body {
+    Body {
         r#type: notice.kind.word(),
         timestamp: notice.at.to_string(),
         id: decision.id.to_string(),
@@ -110,8 +120,7 @@ pub fn render(notice: &Notice) -> Vec<u8> {
                 .and_then(|it| it.acknowledged_by.as_deref())
                 .map(name),
         },
-    };
-    serde_json::to_vec(&body).expect("keys are words and numbers are finite")
+    }
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -133,7 +142,7 @@ fn name(text: &str) -> String {
 }
 
 /// At most `bytes_max` bytes and a mark where something is missing.
-fn cut(text: &str, bytes_max: usize) -> String {
+pub(super) fn cut(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }

@@ -1,24 +1,47 @@
 //! How the sinks speak HTTP: no redirects, no proxy from the environment, no retries, TLS by ring.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Response, redirect, retry};
+use reqwest::dns::Resolve;
+use reqwest::{Certificate, Client, ClientBuilder, Response, redirect, retry};
 use rustls::RootCertStore;
 use tracing::warn;
 
 /// A client whose requests end after `timeout`, connecting included. Half of it may go into connecting: a connection
 /// that never came about is then told from an answer that was lost.
 pub(super) fn client(timeout: Duration) -> reqwest::Result<Client> {
+    built(|| builder(timeout))
+}
+
+/// The same, with names resolved by `resolver`, and trusting `ca` (PEM) instead of the system's authorities.
+pub(super) fn guarded(
+    timeout: Duration,
+    resolver: &Arc<dyn Resolve>,
+    ca: Option<&[u8]>,
+) -> reqwest::Result<Client> {
+    let begun = || builder(timeout).dns_resolver(Arc::clone(resolver));
+    match ca {
+        Some(pem) => {
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let ca = Certificate::from_pem_bundle(pem)?;
+            begun().tls_certs_only(ca).build()
+        }
+        None => built(begun),
+    }
+}
+
+fn built(begun: impl Fn() -> ClientBuilder) -> reqwest::Result<Client> {
     // A provider that somebody chose before stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    builder(timeout).build().or_else(|error| {
+    begun().build().or_else(|error| {
         // An image made `FROM scratch` has no certificates of its own.
         warn!(%error, "no usable system certificates; using the built-in ones");
         let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
         let tls = rustls::ClientConfig::builder()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        builder(timeout).tls_backend_preconfigured(tls).build()
+        begun().tls_backend_preconfigured(tls).build()
     })
 }
 

@@ -4,8 +4,10 @@ use metrics::Unit;
 use metrics::describe_counter;
 use metrics::describe_gauge;
 
-/// Attempts to deliver, by `receiver` and `outcome` (a status class such as `2xx`, or `no_answer`).
+/// Attempts to deliver, by `receiver` and `outcome` (a status class such as `2xx`, `no_answer`, a command's `exit_1`).
 pub const WEBHOOK_ATTEMPTS: &str = "gated_webhook_attempts_total";
+/// Notices whose template failed and that carry the generic body instead, by `receiver`.
+pub const TEMPLATE_FAILURES: &str = "gated_template_failures_total";
 /// The receiver's clock (its `Date` header) minus gated's, by `receiver`. Signed timestamps are refused when it is large.
 pub const WEBHOOK_CLOCK_SKEW: &str = "gated_webhook_clock_skew_seconds";
 /// Requests that an Alertmanager took, by `peer`.
@@ -21,6 +23,10 @@ pub fn describe() {
         (
             WEBHOOK_ATTEMPTS,
             "Attempts to deliver, by receiver and outcome.",
+        ),
+        (
+            TEMPLATE_FAILURES,
+            "Notices whose template failed and that carry the generic body instead.",
         ),
         (ALERTMANAGER_POSTS, "Requests that an Alertmanager took."),
         (

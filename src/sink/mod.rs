@@ -1,16 +1,24 @@
-//! Where effects go: the `SQLite` ledger, webhooks, Alertmanager. Deliberately absent: when to retry (the engine's
+//! Where effects go: the `SQLite` ledger, webhooks, commands, Alertmanager. Deliberately absent: when to retry (the engine's
 //! decision) and any clock (moments are passed in).
 
 pub mod alertmanager;
 pub mod body;
+pub mod command;
+mod deny;
+mod hook;
 mod http;
 pub mod ledger;
 pub mod metrics;
 mod secret;
+pub mod template;
 pub mod webhook;
 
 pub use alertmanager::{AlertmanagerError, Alertmanagers, Credentials, PeerFault, Posted, Taken};
 pub use body::render;
+pub use command::{Command, CommandConfig, CommandError};
+pub use deny::{Cidr, Denied, DenyList};
+pub use hook::Hook;
 pub use ledger::{CommitError, Ledger, LedgerError, Quarantine, StoredBody};
 pub use secret::{Secret, SecretUrl};
+pub use template::{Own, Targets, Template, TemplateFault};
 pub use webhook::{Webhook, WebhookConfig, WebhookError};

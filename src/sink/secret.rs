@@ -40,6 +40,16 @@ impl SecretUrl {
     pub fn expose(&self) -> &Url {
         &self.0
     }
+
+    /// With `path` (percent-encoded, from its slash on) after its own.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        if !path.is_empty() {
+            let whole = format!("{}{path}", self.0.path().trim_end_matches('/'));
+            self.0.set_path(&whole);
+        }
+        self
+    }
 }
 
 impl fmt::Display for SecretUrl {

@@ -1,21 +1,28 @@
 //! One attempt to deliver one body to one webhook, signed as Standard Webhooks says. Deliberately absent: whether
-//! and when to try again (the engine's decision), and what is sent (stored bytes).
+//! and when to try again (the engine's decision), and what is sent (stored bytes, but for a token that a service wants
+//! in them).
 
 use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use reqwest::dns::Resolve;
 use reqwest::header::{
-    CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER,
 };
-use reqwest::{Client, Response};
+use reqwest::{Client, Method, Response, Url};
 use ring::hmac;
 
+use super::deny::{Denied, DenyList};
 use super::http;
-use super::metrics::{WEBHOOK_ATTEMPTS, WEBHOOK_CLOCK_SKEW};
+use super::metrics::WEBHOOK_CLOCK_SKEW;
 use super::secret::{Secret, SecretUrl};
+use super::template::Template;
 use crate::engine::Attempted;
 use crate::model::{DecisionId, DeliveryKey, Timestamp};
 
@@ -23,6 +30,7 @@ const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const GITHUB_VERSION: HeaderName = HeaderName::from_static("x-github-api-version");
 
 /// Of a reply this much is read, so that a well-behaved receiver sees its answer taken.
 const REPLY_BYTES_MAX: usize = 4096;
@@ -43,6 +51,30 @@ pub struct WebhookConfig {
     pub headers: Vec<(String, Secret)>,
     /// Of one attempt, connecting included.
     pub timeout: Duration,
+    pub template: Template,
+    /// Holds what the receiver knows gated by: a bearer token, or the field of the body that a service wants. Read
+    /// before every attempt, since such files are replaced.
+    pub token_file: Option<PathBuf>,
+    /// The receiver's certificate authorities, in PEM, instead of the system's.
+    pub ca: Option<Vec<u8>>,
+    pub deny: DenyList,
+}
+
+impl WebhookConfig {
+    /// The generic body to this URL, within five seconds, and nothing else.
+    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            url: Secret::new(url),
+            secret: None,
+            headers: Vec::new(),
+            timeout: Duration::from_secs(5),
+            template: Template::Generic,
+            token_file: None,
+            ca: None,
+            deny: DenyList::default(),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +89,10 @@ pub enum WebhookError {
     Header { webhook: String, header: String },
     #[error("webhook `{webhook}` sets the header `{header}`, which is gated's own")]
     Reserved { webhook: String, header: String },
+    #[error("webhook `{webhook}`: {denied}")]
+    Denied { webhook: String, denied: Denied },
+    #[error("the token of webhook `{webhook}` cannot be used: {reason}")]
+    Token { webhook: String, reason: String },
     #[error("no HTTP client for webhook `{webhook}`")]
     Client {
         webhook: String,
@@ -71,14 +107,41 @@ pub struct Webhook {
     url: SecretUrl,
     keys: Vec<hmac::Key>,
     headers: HeaderMap,
+    template: Template,
+    token_file: Option<PathBuf>,
     client: Client,
 }
 
 impl Webhook {
+    /// Names are resolved as the system does.
     pub fn new(config: &WebhookConfig) -> Result<Self, WebhookError> {
+        Self::resolving(config, None)
+    }
+
+    /// Names are resolved by `resolver`; what `deny` forbids is not connected to, whatever it says.
+    pub fn resolving(
+        config: &WebhookConfig,
+        resolver: Option<Arc<dyn Resolve>>,
+    ) -> Result<Self, WebhookError> {
         let name = &config.name;
         let url =
             SecretUrl::parse(config.url.expose()).ok_or_else(|| WebhookError::Url(name.clone()))?;
+        if let Some(denied) = config.deny.literal(url.expose()) {
+            return Err(WebhookError::Denied {
+                webhook: name.clone(),
+                denied,
+            });
+        }
+        if let Some(file) = &config.token_file {
+            let token = std::fs::read_to_string(file);
+            let token = token
+                .map_err(|error| unread(file, &error))
+                .and_then(|it| token_of(&it, file));
+            token.map_err(|reason| WebhookError::Token {
+                webhook: name.clone(),
+                reason,
+            })?;
+        }
         let keys = match &config.secret {
             Some(secret) => keys(name, secret.expose())?,
             None => Vec::new(),
@@ -88,11 +151,22 @@ impl Webhook {
             url,
             keys,
             headers: headers(name, &config.headers)?,
-            client: http::client(config.timeout).map_err(|source| WebhookError::Client {
+            template: config.template.clone(),
+            token_file: config.token_file.clone(),
+            client: http::guarded(
+                config.timeout,
+                &config.deny.resolver(resolver),
+                config.ca.as_deref(),
+            )
+            .map_err(|source| WebhookError::Client {
                 webhook: name.clone(),
                 source,
             })?,
         })
+    }
+
+    pub fn template(&self) -> &Template {
+        &self.template
     }
 
     pub fn name(&self) -> &str {
@@ -104,7 +178,7 @@ impl Webhook {
         &self.url
     }
 
-    /// Posts `body` once. `key` names the delivery and `decision` what it is about, both alike on every attempt;
+    /// Sends `body` once. `key` names the delivery and `decision` what it is about, both alike on every attempt;
     /// timestamp and signature are made afresh from `now`. Every status is an answer, redirects included.
     pub async fn attempt(
         &self,
@@ -113,54 +187,93 @@ impl Webhook {
         body: Bytes,
         now: Timestamp,
     ) -> Attempted {
-        let outcome = match self.request(key, decision, body, now) {
-            Ok(request) => match self.client.execute(request).await {
-                Ok(response) => self.answered(response, now).await,
-                Err(error) => Attempted::NoAnswer {
-                    reached: !error.is_connect(),
-                    reason: http::reason(error),
+        let (body, headers) = match self.prepare(key, decision, body, now).await {
+            Ok(prepared) => prepared,
+            Err(reason) => return unsent(reason),
+        };
+        let url = self.url.expose();
+        match self.exchange(url, &headers, &body).await {
+            // A rollout whose resource has no status of its own is patched whole.
+            Ok(response) if response.status() == 404 => match whole_resource(&self.template, url) {
+                Some(url) => match self.exchange(&url, &headers, &body).await {
+                    Ok(response) => self.answered(response, now).await,
+                    Err(lost) => lost,
                 },
+                None => self.answered(response, now).await,
             },
-            Err(reason) => Attempted::NoAnswer {
-                reason,
-                reached: false,
-            },
-        };
-        let class = match &outcome {
-            Attempted::Answered { status, .. } => format!("{}xx", status / 100),
-            Attempted::NoAnswer { .. } => "no_answer".to_owned(),
-            Attempted::Ran { code, .. } => format!("exit_{code}"),
-        };
-        metrics::counter!(WEBHOOK_ATTEMPTS, "receiver" => self.name.clone(), "outcome" => class)
-            .increment(1);
-        outcome
+            Ok(response) => self.answered(response, now).await,
+            Err(lost) => lost,
+        }
     }
 
-    fn request(
+    async fn exchange(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Response, Attempted> {
+        let method = match self.template {
+            Template::ArgoRollouts => Method::PATCH,
+            _ => Method::POST,
+        };
+        let request = self.client.request(method, url.clone());
+        let request = request.headers(headers.clone()).body(body.clone()).build();
+        let request = request.map_err(|error| unsent(http::reason(error)))?;
+        let answer = self.client.execute(request).await;
+        answer.map_err(|error| Attempted::NoAnswer {
+            reached: !error.is_connect(),
+            reason: http::reason(error),
+        })
+    }
+
+    /// The bytes and headers of one attempt, or why there is none.
+    async fn prepare(
         &self,
         key: &DeliveryKey,
         decision: &DecisionId,
-        body: Bytes,
+        stored: Bytes,
         now: Timestamp,
-    ) -> Result<reqwest::Request, String> {
+    ) -> Result<(Bytes, HeaderMap), String> {
+        if let Some(refused) = self.template.refuses(&stored) {
+            return Err(format!("not sent: {refused}"));
+        }
         let value = |text: &str| {
             HeaderValue::from_str(text).map_err(|_| "its id cannot stand in a header".to_owned())
         };
         let seconds = now.millis().div_euclid(1000);
         let mut headers = self.headers.clone();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut body = stored;
+        if let Some(file) = &self.token_file {
+            let read = tokio::fs::read_to_string(file).await;
+            let token = token_of(&read.map_err(|error| unread(file, &error))?, file)?;
+            if let Some(field) = token_field(&self.template) {
+                body = with_field(&body, field, &token)?;
+            } else {
+                let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+                let mut bearer = bearer.map_err(|_| unfit(file))?;
+                bearer.set_sensitive(true);
+                headers.insert(AUTHORIZATION, bearer);
+            }
+        }
+        let kind = match self.template {
+            Template::ArgoRollouts => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        if let Template::GithubDispatch { .. } | Template::GithubWorkflow { .. } = self.template {
+            headers.insert(
+                ACCEPT,
+                HeaderValue::from_static("application/vnd.github+json"),
+            );
+            headers.insert(GITHUB_VERSION, HeaderValue::from_static("2022-11-28"));
+        }
         headers.insert(ID, value(key.as_str())?);
         headers.insert(TIMESTAMP, HeaderValue::from(seconds));
         headers.insert(IDEMPOTENCY_KEY, value(decision.as_str())?);
         if !self.keys.is_empty() {
             headers.insert(SIGNATURE, value(&self.signatures(key, seconds, &body))?);
         }
-        self.client
-            .post(self.url.expose().clone())
-            .headers(headers)
-            .body(body)
-            .build()
-            .map_err(http::reason)
+        Ok((body, headers))
     }
 
     /// `v1,<base64>` per key over `id.timestamp.body`, separated by spaces.
@@ -199,6 +312,72 @@ impl fmt::Debug for Webhook {
             .field("keys", &self.keys.len())
             .finish_non_exhaustive()
     }
+}
+
+fn unsent(reason: String) -> Attempted {
+    Attempted::NoAnswer {
+        reason,
+        reached: false,
+    }
+}
+
+fn unread(file: &Path, error: &std::io::Error) -> String {
+    format!("{} cannot be read: {error}", file.display())
+}
+
+fn unfit(file: &Path) -> String {
+    format!(
+        "{} does not hold one line of printable text",
+        file.display()
+    )
+}
+
+fn token_of(text: &str, file: &Path) -> Result<Secret, String> {
+    let token = text.trim();
+    let good = !token.is_empty() && !token.chars().any(char::is_control);
+    good.then(|| Secret::new(token)).ok_or_else(|| unfit(file))
+}
+
+/// Where a service wants the token in the body; everybody else gets it as a header.
+fn token_field(template: &Template) -> Option<&'static str> {
+    match template {
+        Template::PagerDuty => Some("routing_key"),
+        Template::Gitlab { .. } => Some("token"),
+        Template::Generic
+        | Template::Slack
+        | Template::Teams
+        | Template::GithubDispatch { .. }
+        | Template::GithubWorkflow { .. }
+        | Template::ArgoCd { .. }
+        | Template::ArgoRollouts
+        | Template::Own(_) => None,
+    }
+}
+
+/// The JSON object with one more field, as its first: what is stored never holds it.
+fn with_field(body: &[u8], field: &str, token: &Secret) -> Result<Bytes, String> {
+    let rest = body
+        .strip_prefix(b"{")
+        .ok_or("the stored body is no JSON object")?;
+    let token = serde_json::to_string(token.expose()).expect("a string is JSON");
+    let comma = if rest.trim_ascii_start().starts_with(b"}") {
+        ""
+    } else {
+        ","
+    };
+    let mut whole = format!("{{\"{field}\":{token}{comma}").into_bytes();
+    whole.extend_from_slice(rest);
+    Ok(whole.into())
+}
+
+/// The resource of which `url` is the status.
+fn whole_resource(template: &Template, url: &Url) -> Option<Url> {
+    let Template::ArgoRollouts = template else {
+        return None;
+    };
+    let mut whole = url.clone();
+    whole.set_path(url.path().strip_suffix("/status")?);
+    Some(whole)
 }
 
 /// Takes the reply off the wire and forgets it: a receiver may echo what it was sent, secrets included.
@@ -310,13 +489,7 @@ mod tests {
     }
 
     fn config() -> WebhookConfig {
-        WebhookConfig {
-            name: "deployer".into(),
-            url: Secret::new("https://deploy.example.com/CANARY"),
-            secret: None,
-            headers: Vec::new(),
-            timeout: Duration::from_secs(1),
-        }
+        WebhookConfig::new("deployer", "https://deploy.example.com/CANARY")
     }
 
     /// Every way to be refused names the webhook and what is wrong, and no value.

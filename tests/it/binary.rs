@@ -337,6 +337,8 @@ impl Exporter {
 /// A request that a receiver read whole.
 #[derive(Clone, Debug)]
 pub struct Posted {
+    /// Request line and headers, as they came.
+    pub head: String,
     pub id: String,
     pub key: String,
     pub body: String,
@@ -428,7 +430,8 @@ fn receive(
             }
             head.push(byte[0]);
         }
-        let head = String::from_utf8_lossy(&head).to_lowercase();
+        let written = String::from_utf8_lossy(&head).into_owned();
+        let head = written.to_lowercase();
         let field = |name: &str| {
             let line = head
                 .lines()
@@ -438,6 +441,7 @@ fn receive(
         let mut body = vec![0; field("content-length").parse().unwrap_or(0)];
         stream.read_exact(&mut body)?;
         let request = Posted {
+            head: written,
             id: field("webhook-id"),
             key: field("idempotency-key"),
             body: String::from_utf8_lossy(&body).into_owned(),

@@ -20,7 +20,7 @@ fn owed(world: &World) -> Vec<Notice> {
     world.records().into_iter().filter_map(notice).collect()
 }
 
-fn rolled_back() -> Vec<Notice> {
+pub fn rolled_back() -> Vec<Notice> {
     let mut world = World::new(settings(RULES));
     world.rounds(60);
     world.deploy("2.0.0", 0.05);

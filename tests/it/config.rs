@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use gated::engine::{PredatesPolicy, RollbackMode, UnknownPast};
+use gated::engine::{OnDoubt, PredatesPolicy, RollbackMode, UnknownPast};
 use gated::model::{Action, NoticeKind, Severity};
 use gated::run::check;
-use gated::run::config::{Config, Probe};
+use gated::run::config::{Config, Held, Probe};
 use gated::runbook::{Faults, Rules, Source, load};
 use gated::source::exposition::Format;
 use gated::source::{Ask, DnsKind, Password};
@@ -161,7 +161,10 @@ health = "http://127.0.0.1:9/healthz"
 accepts_test = true
 events = ["gated.rollback.requested", "gated.test"]
 template = "generic"
-on_doubt = "resend"
+on_doubt = "hold"
+confirm = "5m"
+ca_file = "/c"
+deny_cidr = ["10.0.0.0/8"]
 [[webhook]]
 name = "people"
 url = "http://127.0.0.1:9/people"
@@ -259,7 +262,7 @@ path = "/var/lib/gated/gated.db"
         (hook.headers[0].0.as_str(), hook.headers[0].1.expose()),
         ("authorization", "Bearer canary")
     );
-    let sender = hook.sender(None);
+    let sender = hook.sender(Held::default());
     assert_eq!(
         (sender.name.as_str(), sender.timeout),
         ("deployer", Duration::from_secs(1))
@@ -272,6 +275,13 @@ path = "/var/lib/gated/gated.db"
     assert_eq!(
         settings.receivers[0].events,
         [NoticeKind::RollbackRequested]
+    );
+    assert_eq!(
+        (
+            settings.receivers[0].on_doubt,
+            settings.receivers[0].confirm_within
+        ),
+        (OnDoubt::Hold, Some(Duration::from_secs(300)))
     );
     assert_eq!(settings.alerting.unwrap().resend, Duration::from_secs(30));
     assert_eq!(settings.retain, Some(Duration::from_secs(900)));
@@ -501,7 +511,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[alertmanager]",
-        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slack\"\n[alertmanager]",
+        "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"slak\"\n[alertmanager]",
     ),
     (
         "[alertmanager]",

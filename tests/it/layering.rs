@@ -59,6 +59,7 @@ const IMPURE_STD: &[&str] = &["fs", "net", "env", "thread", "process"];
 const HOMES: &[(&str, &[&str])] = &[
     ("annotate_snippets", &["runbook/fault.rs"]),
     ("clap", &["run/cli.rs", "run/cli/"]),
+    ("minijinja", &["sink/template/own.rs"]),
     ("prometheus_parse", &["source/exposition/"]),
     ("promql_parser", &["promql/parse.rs", "promql/parse/"]),
     ("rusqlite", &["sink/ledger/"]),

@@ -91,7 +91,7 @@ fn pair(n: usize) -> [Record; 2] {
     ]
 }
 
-fn body(notice: &Notice) -> Vec<u8> {
+fn body(_: &str, notice: &Notice) -> Vec<u8> {
     format!("body of {}", notice.decision.id).into_bytes()
 }
 
@@ -431,7 +431,9 @@ fn the_first_row_of_a_decision_and_of_a_body_stays() {
             Box::new(notice(other)),
         ),
     ];
-    ledger.commit(&again, |_| b"other bytes".to_vec()).unwrap();
+    ledger
+        .commit(&again, |_, _| b"other bytes".to_vec())
+        .unwrap();
     let stored = ledger.body(&DeliveryKey("msg_1".into())).unwrap().unwrap();
     assert_eq!(
         (stored.decision.as_str(), &stored.bytes[..]),
@@ -536,7 +538,7 @@ fn killed_inside_a_transaction_leaves_nothing_of_it() {
         let (mut ledger, _) = open(Path::new(&path));
         ledger.commit(&pair(1), body).unwrap();
         // The body is rendered after the decision's row was written.
-        let _ = ledger.commit(&pair(2), |_| std::process::abort());
+        let _ = ledger.commit(&pair(2), |_, _| std::process::abort());
         unreachable!("the process is gone");
     }
     let folder = tempfile::tempdir().unwrap();
@@ -926,7 +928,7 @@ impl Drop for SmallDisk {
 /// Commits until one fails; how many did not.
 fn commit_until_full(ledger: &mut Ledger, from: usize) -> (usize, CommitError) {
     for n in from.. {
-        if let Err(error) = ledger.commit(&pair(n), |_| vec![b'x'; 2000]) {
+        if let Err(error) = ledger.commit(&pair(n), |_, _| vec![b'x'; 2000]) {
             return (n, error);
         }
         assert!(n < 100_000, "the disk never got full");
@@ -951,7 +953,11 @@ fn a_full_disk_fails_the_commit_whole_and_loses_nothing_before_it() {
         (kept, kept)
     );
     // The same ledger fails again and again without harm, and so does one that is opened on the full disk.
-    assert!(ledger.commit(&pair(kept), |_| vec![b'x'; 100_000]).is_err());
+    assert!(
+        ledger
+            .commit(&pair(kept), |_, _| vec![b'x'; 100_000])
+            .is_err()
+    );
     drop(ledger);
     let (ledger, restored) = open(&disk.path());
     assert!(ledger.quarantine().is_none());
@@ -970,7 +976,7 @@ fn the_ballast_takes_one_more_decision_on_a_full_disk() {
     assert_eq!(fs::metadata(&ballast).unwrap().len(), 1 << 20);
     disk.fill("other");
 
-    ledger.commit(&pair(1), |_| vec![b'x'; 50_000]).unwrap();
+    ledger.commit(&pair(1), |_, _| vec![b'x'; 50_000]).unwrap();
     assert!(!ballast.exists());
     let filler = disk.fill("more");
     let (kept, error) = commit_until_full(&mut ledger, 2);
@@ -1067,7 +1073,7 @@ fn d8_retention_lets_go_of_what_is_settled_and_of_nothing_else() {
                 Record::Decision(Box::new(decided)),
                 Record::Owed(Box::new(owed), Box::new(notice)),
             ];
-            ledger.commit(&records, |_| vec![b'x'; 20_000]).unwrap();
+            ledger.commit(&records, |_, _| vec![b'x'; 20_000]).unwrap();
         }
         ledger.sweep(at(n, 1439), keep).unwrap();
     }

@@ -1,5 +1,6 @@
 //! One attempt at a time against a raw recorder: what goes over the wire, and what every kind of answer becomes.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use gated::engine::Attempted;
 use gated::model::{DecisionId, DeliveryKey, Timestamp};
-use gated::sink::{Secret, Webhook, WebhookConfig};
+use gated::sink::{DenyList, Secret, Webhook, WebhookConfig};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -152,11 +154,8 @@ const ONE_KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 fn config(url: &str) -> WebhookConfig {
     WebhookConfig {
-        name: "deployer".into(),
-        url: Secret::new(url),
-        secret: None,
-        headers: Vec::new(),
         timeout: Duration::from_secs(30),
+        ..WebhookConfig::new("deployer", url)
     }
 }
 
@@ -418,4 +417,126 @@ fn the_environments_proxy_is_not_used() {
         output.status.success() && text.contains("1 passed"),
         "{text}"
     );
+}
+
+/// Answers each question with the next list of addresses, the last one for ever.
+struct Rebinding {
+    answers: Vec<Vec<&'static str>>,
+    asked: std::sync::atomic::AtomicUsize,
+    port: u16,
+}
+
+impl Resolve for Rebinding {
+    fn resolve(&self, _: Name) -> Resolving {
+        let turn = self.asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        let answer = self.answers[turn.min(self.answers.len() - 1)].clone();
+        let port = self.port;
+        Box::pin(async move {
+            let addresses = answer.into_iter();
+            let addresses = addresses.map(move |it| SocketAddr::new(it.parse().unwrap(), port));
+            Ok(Box::new(addresses) as Addrs)
+        })
+    }
+}
+
+/// Checked is what is connected to: a name that was harmless a moment ago is refused when it leads to the metadata
+/// service, and of several addresses only the allowed ones are used.
+#[tokio::test]
+async fn w14_a_name_that_rebinds_to_a_link_local_address_is_not_followed() {
+    let recorder = Recorder::answering(vec!["HTTP/1.1 200 OK\r\n\r\n".into()]).await;
+    let port = recorder.address.port();
+    let resolver = Rebinding {
+        answers: vec![
+            vec!["127.0.0.1"],
+            vec!["169.254.169.254"],
+            vec!["::ffff:169.254.169.254", "fe80::1"],
+            vec!["169.254.169.254", "127.0.0.1"],
+        ],
+        asked: 0.into(),
+        port,
+    };
+    let config = config(&format!("http://deploy.example.com:{port}/CANARY"));
+    let webhook = Webhook::resolving(&config, Some(Arc::new(resolver))).unwrap();
+    assert_eq!(attempt_at(&webhook, now()).await, answered(200));
+    for address in ["169.254.169.254", "fe80::1"] {
+        let outcome = attempt_at(&webhook, now()).await;
+        let Attempted::NoAnswer {
+            reason,
+            reached: false,
+        } = outcome
+        else {
+            panic!("{outcome:?}");
+        };
+        assert!(
+            reason.contains(address) && reason.contains("`deny_cidr` forbids"),
+            "{reason}"
+        );
+        assert!(!reason.contains("CANARY"), "{reason}");
+    }
+    assert_eq!(attempt_at(&webhook, now()).await, answered(200));
+    assert_eq!(recorder.requests().await.len(), 2);
+}
+
+#[test]
+fn w14_an_address_that_is_forbidden_is_refused_when_it_is_configured() {
+    for url in [
+        "http://169.254.169.254/CANARY",
+        "http://2852039166/CANARY",
+        "http://[fe80::1]/CANARY",
+    ] {
+        let error = Webhook::new(&config(url)).unwrap_err().to_string();
+        assert!(
+            error.contains("deny_cidr") && !error.contains("CANARY"),
+            "{error}"
+        );
+        let allowed = WebhookConfig {
+            deny: DenyList(Vec::new()),
+            ..config(url)
+        };
+        assert!(Webhook::new(&allowed).is_ok());
+    }
+}
+
+/// The specification's own example, and what a receiver with the old or the new key makes of it.
+#[tokio::test]
+async fn w16_signatures_are_those_of_the_specification_for_every_key() {
+    const BODY: &str = r#"{"test": 2432232314}"#;
+    let recorder = Recorder::answering(vec!["HTTP/1.1 200 OK\r\n\r\n".into()]).await;
+    let webhook = Webhook::new(&WebhookConfig {
+        secret: Some(Secret::new(format!(
+            "{ONE_KEY}\nwhsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n"
+        ))),
+        ..config(&recorder.url("/"))
+    });
+    let key = DeliveryKey("msg_p5jXN8AQM9LWM0D4loKWxJek".into());
+    let decision = DecisionId("dec_1".into());
+    let at = Timestamp::from_millis(1_614_265_330_000);
+    webhook
+        .unwrap()
+        .attempt(&key, &decision, Bytes::from_static(BODY.as_bytes()), at)
+        .await;
+    let signature = recorder.requests().await[0].header("webhook-signature");
+    let (first, second) = signature.split_once(' ').unwrap();
+    assert_eq!(first, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    let reference = standardwebhooks::Webhook::new("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+    let expected = reference
+        .unwrap()
+        .sign(key.as_str(), 1_614_265_330, BODY.as_bytes());
+    assert_eq!(second, expected.unwrap());
+}
+
+/// Ids are made by gated; one that held a line break would still reach no header.
+#[tokio::test]
+async fn w13_a_line_break_cannot_get_into_a_header() {
+    let recorder = Recorder::answering(vec!["HTTP/1.1 200 OK\r\n\r\n".into()]).await;
+    let webhook = Webhook::new(&config(&recorder.url("/"))).unwrap();
+    for (key, decision) in [("msg\r\nx: 1", "dec_1"), ("msg_1", "dec\nx: 1")] {
+        let (key, decision) = (DeliveryKey(key.into()), DecisionId(decision.into()));
+        let outcome = webhook.attempt(&key, &decision, Bytes::new(), now()).await;
+        assert!(
+            matches!(outcome, Attempted::NoAnswer { reached: false, .. }),
+            "{outcome:?}"
+        );
+    }
+    assert!(recorder.requests().await.is_empty());
 }

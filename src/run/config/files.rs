@@ -1,12 +1,14 @@
 //! Configuration and rules from the disk, as text.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Config;
-use crate::runbook::{Faults, Source, is_about_keeping, is_rule_file};
-use crate::sink::Credentials;
+use super::{Config, Form};
+use crate::model::NoticeKind;
+use crate::runbook::{Fault, Faults, Grade, Source, is_about_keeping, is_rule_file};
+use crate::sink::{Credentials, Own, Template, TemplateFault};
 use crate::source::{Ask, BasicAuth, Password};
 
 /// A file of rules is far smaller; a larger one is something else.
@@ -136,6 +138,39 @@ fn has_ending(path: &Path) -> bool {
     toml || is_rule_file(&path.to_string_lossy())
 }
 
+fn tried(source: &Source, takes: impl Fn(NoticeKind) -> bool) -> Result<Own, TemplateFault> {
+    let own = Own::new(&source.path, &source.text)?;
+    Template::Own(own.clone()).check(takes)?;
+    Ok(own)
+}
+
+/// The fault of a template, at its place in the file.
+fn shown(source: Source, fault: &TemplateFault) -> Faults {
+    let line = || {
+        let before = fault.line.unwrap_or(1).saturating_sub(1);
+        let start: usize = source
+            .text
+            .split_inclusive('\n')
+            .take(before)
+            .map(str::len)
+            .sum();
+        let length = source.text[start..].lines().next().map_or(0, str::len);
+        start..start + length
+    };
+    let fault = Fault {
+        grade: Grade::Error,
+        source: 0,
+        span: fault.span.clone().unwrap_or_else(line),
+        message: fault.reason.clone(),
+        help: fault.help.to_owned(),
+        also: None,
+    };
+    Faults {
+        sources: vec![source],
+        faults: vec![fault],
+    }
+}
+
 /// A variable of this process' environment.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
@@ -150,6 +185,42 @@ impl Config {
             lints.faults.retain(|it| !is_about_keeping(it));
         }
         lints
+    }
+
+    /// The templates of the user's, by webhook, each tried with every kind of notice that it may get; else every fault,
+    /// rendered.
+    ///
+    /// # Errors
+    /// A file that cannot be read, does not parse, names what is not there, or makes what is no JSON.
+    pub fn templates(&self, colour: bool) -> Result<BTreeMap<String, Own>, String> {
+        let mut templates = BTreeMap::new();
+        let mut faults = Vec::new();
+        for hook in &self.webhooks {
+            let Form::File(path) = &hook.form else {
+                continue;
+            };
+            // The rollback hook gets nothing else.
+            let is_hook = self.rollback.hook.as_ref() == Some(&hook.name);
+            let takes = |kind| {
+                if is_hook {
+                    kind == NoticeKind::RollbackRequested
+                } else {
+                    hook.receiver().takes(kind)
+                }
+            };
+            match read_config(path) {
+                Err(error) => faults.push(format!("error: {error}")),
+                Ok(source) => match tried(&source, takes) {
+                    Ok(own) => drop(templates.insert(hook.name.clone(), own)),
+                    Err(fault) => faults.push(shown(source, &fault).render(colour)),
+                },
+            }
+        }
+        if faults.is_empty() {
+            Ok(templates)
+        } else {
+            Err(faults.join("\n"))
+        }
     }
 
     /// Files that the configuration names and that cannot be opened, one sentence each. For the daemon: a check does

@@ -1,4 +1,4 @@
-//! `[[webhook]]` and `[alertmanager]`: who is told.
+//! `[[webhook]]` and `[alertmanager]`: who is told. What a service wants in particular is `service`'s.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,11 +7,12 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use super::scrape::basic_auth;
+use super::service::{self, Form, Service};
 use super::{label_name, nearest, path};
 use crate::engine::{Alerting, OnDoubt, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
-use crate::sink::{Credentials, Secret, SecretUrl, WebhookConfig};
+use crate::sink::{Cidr, Credentials, DenyList, Own, Secret, SecretUrl, Template, WebhookConfig};
 use crate::source::{BasicAuth, Password};
 
 /// Kinds of later versions that a file may name already.
@@ -35,8 +36,15 @@ const RESERVED: [&str; 7] = [
 #[derive(Clone, Debug)]
 pub struct Webhook {
     pub name: String,
-    /// A secret: the URLs of chat hooks hold one.
+    /// A secret: the URLs of chat hooks hold one. Empty where `url_file` holds it.
     pub url: Secret,
+    pub url_file: Option<PathBuf>,
+    /// What it is sent.
+    pub form: Form,
+    /// A bearer token, or a service's key: read before every attempt.
+    pub token_file: Option<PathBuf>,
+    /// Certificate authorities instead of the system's.
+    pub ca_file: Option<PathBuf>,
     /// Holds the key of the Standard Webhooks signature.
     pub secret_file: Option<PathBuf>,
     pub headers: Vec<(String, Secret)>,
@@ -49,6 +57,25 @@ pub struct Webhook {
     pub accepts_test: bool,
     /// What it is told of; empty: everything.
     pub events: Vec<NoticeKind>,
+    /// What becomes of a delivery whose answer was lost.
+    pub on_doubt: OnDoubt,
+    /// An answer of 2xx counts once the receiver has confirmed it.
+    pub confirm_within: Option<Duration>,
+    /// Where it must not be sent to, whatever its name resolves to.
+    pub deny: DenyList,
+}
+
+/// What the files hold that a [`Webhook`] names.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Of `secret_file`.
+    pub secret: Option<Secret>,
+    /// Of `url_file`.
+    pub url: Option<Secret>,
+    /// Of `ca_file`.
+    pub ca: Option<Vec<u8>>,
+    /// Of `template_file`.
+    pub own: Option<Own>,
 }
 
 impl Webhook {
@@ -57,20 +84,29 @@ impl Webhook {
             name: self.name.clone(),
             give_up_after: self.give_up_after,
             events: self.events.clone(),
-            on_doubt: OnDoubt::Resend,
-            confirm_within: None,
+            on_doubt: self.on_doubt,
+            confirm_within: self.confirm_within,
         }
     }
 
-    /// What an attempt needs; `secret` is what `secret_file` holds.
+    /// What an attempt needs.
     #[must_use]
-    pub fn sender(&self, secret: Option<Secret>) -> WebhookConfig {
+    pub fn sender(&self, held: Held) -> WebhookConfig {
+        let template = match (&self.form, held.own) {
+            (Form::Ready(template), _) => template.clone(),
+            (Form::File(_), Some(own)) => Template::Own(own),
+            (Form::File(_), None) => Template::Generic,
+        };
         WebhookConfig {
             name: self.name.clone(),
-            url: self.url.clone(),
-            secret,
+            url: held.url.unwrap_or_else(|| self.url.clone()),
+            secret: held.secret,
             headers: self.headers.clone(),
             timeout: self.timeout,
+            template,
+            token_file: self.token_file.clone(),
+            ca: held.ca,
+            deny: self.deny.clone(),
         }
     }
 }
@@ -94,11 +130,11 @@ impl Alertmanager {
     }
 }
 
-/// Every hook with the place of its name.
-pub(super) fn webhooks(root: &mut Section) -> Vec<(Webhook, Place)> {
+/// Every hook with the place of its name; `rollback` is `[rollback] hook`.
+pub(super) fn webhooks(root: &mut Section, rollback: Option<&str>) -> Vec<(Webhook, Place)> {
     let mut hooks: Vec<(Webhook, Place)> = Vec::new();
     for section in root.sections("webhook") {
-        let Some((hook, place)) = webhook(section) else {
+        let Some((hook, place)) = webhook(section, rollback) else {
             continue;
         };
         if let Some((_, first)) = hooks.iter().find(|(it, _)| it.name == hook.name) {
@@ -116,28 +152,31 @@ pub(super) fn webhooks(root: &mut Section) -> Vec<(Webhook, Place)> {
     hooks
 }
 
-fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
+fn webhook(mut section: Section, rollback: Option<&str>) -> Option<(Webhook, Place)> {
     let name = section.required("name", "\"deployer\"");
-    let url = section.required("url", "\"https://deploy.example.com/rollback\"");
-    if let Some(url) = &url {
-        http_url(section.reader, url);
+    let url_place = section.key_place("url");
+    let Service {
+        form,
+        url,
+        url_file,
+        token_file,
+        ca_file,
+    } = service::service(&mut section);
+    let deny = deny(&mut section);
+    if let Some(denied) = url.as_ref().and_then(|it| deny.literal(it.expose())) {
+        let help = "name another address, or write deny_cidr = []";
+        section.reader.fault(&url_place, denied.to_string(), help);
     }
     let secret_file = path(&mut section, "secret_file");
     let headers = headers(&mut section);
     for (name, place, _) in &headers {
-        if RESERVED.contains(&name.as_str()) {
+        let bearer = token_file.is_some() && name.as_str() == "authorization";
+        if RESERVED.contains(&name.as_str()) || bearer {
             let message = format!("the header `{name}` is gated's own");
             section.reader.fault(place, message, "remove it");
         }
     }
-    let place = section.key_place("timeout");
-    let timeout = section
-        .duration("timeout")
-        .unwrap_or(Duration::from_secs(5));
-    if timeout.is_zero() {
-        let message = "a timeout of nothing lets no attempt succeed";
-        section.reader.fault(&place, message, "write \"5s\"");
-    }
+    let timeout = timeout(&mut section, Duration::from_secs(5));
     let give_up_after = section
         .duration("give_up_after")
         .unwrap_or(Duration::from_secs(86_400));
@@ -146,15 +185,37 @@ fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
         Secret::new(it.value)
     });
     let accepts_test = section.flag("accepts_test").unwrap_or(false);
-    let events = events(&mut section);
-    only_now(&mut section, "template", "generic");
-    only_now(&mut section, "on_doubt", "resend");
+    let mut events = events(&mut section);
+    if events.is_empty()
+        && let Form::Ready(Template::PagerDuty) = form
+    {
+        events = service::PAGED.to_vec();
+    }
+    // Who reads a body of the user's making likely ignores gated's key.
+    let is_hook = name
+        .as_ref()
+        .is_some_and(|it| rollback == Some(it.value.as_str()));
+    let undoes = match &form {
+        Form::Ready(template) => template.undoes(),
+        Form::File(_) => is_hook,
+    };
+    let unsaid = if undoes {
+        OnDoubt::Hold
+    } else {
+        OnDoubt::Resend
+    };
+    let on_doubt = on_doubt(&mut section).unwrap_or(unsaid);
+    let confirm_within = section.duration("confirm");
     let name = name?;
     Some((
         Webhook {
             name: name.value,
             // A faulty URL is reported, and the hook stays known by its name.
-            url: Secret::new(url.map_or(String::new(), |it| it.value)),
+            url: Secret::new(url.map_or(String::new(), |it| it.expose().to_string())),
+            url_file,
+            form,
+            token_file,
+            ca_file,
             secret_file,
             headers: headers
                 .into_iter()
@@ -165,18 +226,46 @@ fn webhook(mut section: Section) -> Option<(Webhook, Place)> {
             health,
             accepts_test,
             events,
+            on_doubt,
+            confirm_within,
+            deny,
         },
         name.place,
     ))
 }
 
-/// A key of which this version knows one value only.
-fn only_now(section: &mut Section, key: &'static str, known: &str) {
-    if let Some(text) = section.text(key).filter(|it| it.value != known) {
-        let message = format!("`{key} = \"{}\"` comes with a later version", text.shown());
-        let help = format!("write {key} = \"{known}\", or leave it out");
-        section.reader.fault(&text.place, message, help);
+pub(super) fn timeout(section: &mut Section, unsaid: Duration) -> Duration {
+    let place = section.key_place("timeout");
+    let timeout = section.duration("timeout").unwrap_or(unsaid);
+    if timeout.is_zero() {
+        let message = "a timeout of nothing lets no attempt succeed";
+        section.reader.fault(&place, message, "write \"5s\"");
     }
+    timeout
+}
+
+pub(super) fn on_doubt(section: &mut Section) -> Option<OnDoubt> {
+    section.word(
+        "on_doubt",
+        &[("resend", OnDoubt::Resend), ("hold", OnDoubt::Hold)],
+    )
+}
+
+fn deny(section: &mut Section) -> DenyList {
+    if !section.has("deny_cidr") {
+        return DenyList::default();
+    }
+    let mut blocks = Vec::new();
+    for text in section.texts("deny_cidr") {
+        if let Ok(cidr) = text.value.parse::<Cidr>() {
+            blocks.push(cidr);
+        } else {
+            let message = format!("`{}` is no block of addresses", text.shown());
+            let help = "write an address and how many bits of it count: \"169.254.0.0/16\"";
+            section.reader.fault(&text.place, message, help);
+        }
+    }
+    DenyList(blocks)
 }
 
 /// Without any, a hook is told of everything: a list that names only what comes later must not mean that.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use super::{Webhook, nearest};
-use crate::engine::{Contact, People};
+use super::nearest;
+use crate::engine::{Contact, People, Receiver};
 use crate::incident::{Level, Path, QuietHours};
 use crate::model::{NoticeKind, Severity};
 use crate::runbook::{Item, Reader, Section, Text};
@@ -15,7 +15,7 @@ const REPEAT_MIN: Duration = Duration::from_secs(10);
 
 /// What a level is checked against.
 pub(super) struct Hooks<'a> {
-    pub all: &'a [Webhook],
+    pub all: &'a [Receiver],
     /// `[rollback] hook`.
     pub rollback: Option<&'a str>,
     /// `[service] timezone`.
@@ -149,7 +149,7 @@ fn check_hook(reader: &Reader, name: &Text, hooks: &Hooks<'_>) {
         reader.missing(&name.place, message, help);
         return;
     };
-    if !hook.receiver().takes(NoticeKind::EscalationRaised) {
+    if !hook.takes(NoticeKind::EscalationRaised) {
         let message = format!(
             "`{}` does not take `gated.escalation.raised`, which is how a level is called",
             name.shown()

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Webhook, nearest};
+use super::nearest;
 use crate::engine::{
-    Judging, PredatesPolicy, RollbackMode, RollbackPolicy, RolloutPolicy, ToldRollout, UnknownPast,
+    Judging, PredatesPolicy, Receiver, RollbackMode, RollbackPolicy, RolloutPolicy, ToldRollout,
+    UnknownPast,
 };
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
@@ -76,9 +77,17 @@ pub(super) fn judging(root: &mut Section) -> Judging {
 /// `[rollback]` as written, with the places that the checks against `[[webhook]]` point at.
 pub(super) struct Written {
     policy: RollbackPolicy,
+    /// Commands that may run.
+    pub allowed: Vec<Text>,
     hook: Option<Text>,
     mode_place: Option<Place>,
     place: Place,
+}
+
+impl Written {
+    pub fn hook(&self) -> Option<&str> {
+        self.hook.as_ref().map(|it| it.value.as_str())
+    }
 }
 
 pub(super) fn rollback(root: &mut Section) -> Option<Written> {
@@ -90,6 +99,7 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
     ];
     let mode = section.word("mode", &modes);
     let hook = section.told("hook");
+    let allowed = section.texts("allow_commands");
     let unsaid = RollbackPolicy::default();
     let give_up_after = section.duration("give_up_after");
     let cooldown = section.duration("cooldown");
@@ -112,6 +122,7 @@ pub(super) fn rollback(root: &mut Section) -> Option<Written> {
             verify_within,
             veto,
         },
+        allowed,
         hook,
         mode_place: mode.map(|_| mode_place),
         place: section.place.clone(),
@@ -155,21 +166,22 @@ pub(super) fn hooked(
     reader: &Reader,
     top: &Place,
     written: Option<Written>,
-    hooks: &[(Webhook, Place)],
+    hooks: &[Receiver],
 ) -> (RollbackPolicy, Place) {
     let Some(Written {
         policy,
         hook,
         mode_place,
         place,
+        allowed: _,
     }) = written
     else {
         return (RollbackPolicy::default(), top.clone());
     };
     match &hook {
-        Some(hook) if !hooks.iter().any(|(it, _)| it.name == hook.value) => {
+        Some(hook) if !hooks.iter().any(|it| it.name == hook.value) => {
             let message = format!("there is no [[webhook]] named `{}`", hook.shown());
-            let help = match nearest(&hook.value, hooks.iter().map(|(it, _)| it.name.as_str())) {
+            let help = match nearest(&hook.value, hooks.iter().map(|it| it.name.as_str())) {
                 Some(known) => format!("did you mean \"{known}\"?"),
                 None => format!(
                     "write [[webhook]] with name = \"{}\" and its url",
@@ -179,10 +191,9 @@ pub(super) fn hooked(
             reader.missing(&hook.place, message, help);
         }
         Some(hook) => {
-            let deaf = |it: &Webhook| {
-                it.name == hook.value && !it.receiver().takes(NoticeKind::RollbackRequested)
-            };
-            if hooks.iter().any(|(it, _)| deaf(it)) {
+            let deaf =
+                |it: &Receiver| it.name == hook.value && !it.takes(NoticeKind::RollbackRequested);
+            if hooks.iter().any(deaf) {
                 let message = format!(
                     "`{}` does not take `gated.rollback.requested`, which is all the hook gets",
                     hook.shown()

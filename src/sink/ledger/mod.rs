@@ -123,13 +123,13 @@ impl Ledger {
         Ok((ledger, *restored))
     }
 
-    /// All records of one input, or none. `render` makes the bytes that an owed delivery sends; they are stored in
+    /// All records of one input, or none. `render` makes the bytes that are owed to a receiver; they are stored in
     /// the same transaction and never change. A full disk or a failed write is tried once more, with the ballast
     /// given back and the file opened and checked again; every record may be written twice.
     pub fn commit(
         &mut self,
         records: &[Record],
-        render: impl Fn(&Notice) -> Vec<u8>,
+        render: impl Fn(&str, &Notice) -> Vec<u8>,
     ) -> Result<(), CommitError> {
         let error = match self.write(records, &render) {
             Err(Written::Sqlite(error)) => error,
@@ -202,7 +202,7 @@ impl Ledger {
     fn write(
         &mut self,
         records: &[Record],
-        render: &impl Fn(&Notice) -> Vec<u8>,
+        render: &impl Fn(&str, &Notice) -> Vec<u8>,
     ) -> Result<(), Written> {
         let tx = self
             .db
@@ -211,7 +211,9 @@ impl Ledger {
             match record {
                 Record::Rollout(it) => rows::put_rollout(&tx, it)?,
                 Record::Decision(it) => rows::put_decision(&tx, it)?,
-                Record::Owed(it, notice) => rows::put_owed(&tx, it, &render(notice))?,
+                Record::Owed(it, notice) => {
+                    rows::put_owed(&tx, it, &render(&it.receiver, notice))?;
+                }
                 Record::Delivery(it) => {
                     if !rows::put_delivery(&tx, it)? {
                         return Err(Written::NoSuchDelivery(it.key.clone()));
