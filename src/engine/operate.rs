@@ -179,20 +179,35 @@ impl Engine {
                         reason,
                     }));
                 }
-                Record::Owed(delivery, _) => self.outbox.forget(&delivery.key),
-                Record::Delivery(delivery) => {
-                    if self.outbox.all.contains_key(&delivery.key) {
-                        self.outbox.not_begun(&delivery, at);
-                        self.unrecorded.push(Record::Delivery(delivery));
+                Record::Owed(delivery, notice) => {
+                    if self.decided.contains(&delivery.decision) {
+                        self.outbox.not_recorded(&delivery, Some(notice), at);
+                    } else {
+                        self.outbox.forget(&delivery.key);
                     }
                 }
-                stays @ (Record::Rollout(_)
-                | Record::Trigger(_)
-                | Record::TriggerGone { .. }
-                | Record::Alert(_)
-                | Record::AlertGone(_)
-                | Record::Audit(_)
-                | Record::Verification(_)) => {
+                Record::Delivery(delivery) => self.outbox.not_recorded(&delivery, None, at),
+                // More may have become of it since, and been recorded: it is recorded as it is now.
+                Record::Rollout(it) => {
+                    let now = self.rollouts.get(&it.id).cloned();
+                    self.unrecorded.extend(now.map(Record::Rollout));
+                }
+                Record::Verification(it) => {
+                    let mut watched = self.watched.iter().map(|it| &it.verification);
+                    let now = watched.find(|known| known.decision == it.decision).cloned();
+                    self.unrecorded.extend(now.map(Record::Verification));
+                }
+                Record::Trigger(it) => {
+                    if self.fires_since(&it.name, &it.series) == Some(it.fired_at) {
+                        self.unrecorded.push(Record::Trigger(it));
+                    }
+                }
+                Record::TriggerGone { name, series } => {
+                    if self.fires_since(&name, &series).is_none() {
+                        self.unrecorded.push(Record::TriggerGone { name, series });
+                    }
+                }
+                stays @ (Record::Alert(_) | Record::AlertGone(_) | Record::Audit(_)) => {
                     self.unrecorded.push(stays);
                 }
                 // It is said again before long, and would be out of date by then.
@@ -200,6 +215,12 @@ impl Engine {
             }
         }
         self.conclude(at, out);
+    }
+
+    /// Since when a series of a trigger fires.
+    fn fires_since(&self, name: &str, series: &str) -> Option<Timestamp> {
+        let mut named = self.triggers.iter().filter(|it| it.name == name);
+        named.find_map(|it| Some(it.series.get(series)?.firing()?.1))
     }
 
     /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.

@@ -156,7 +156,7 @@ fn note(house: &House, receiver: &Receiver, moments: &mut Moments) {
             assert!(receiver.posted().is_empty(), "sent what was not recorded");
             moments.before += 1;
         }
-        Some(DeliveryState::Owed { .. }) => moments.between += 1,
+        Some(DeliveryState::Owed { .. } | DeliveryState::UnderWay { .. }) => moments.between += 1,
         Some(DeliveryState::Delivered { .. }) => moments.after += 1,
         Some(other) => panic!("{other:?}"),
     }
@@ -206,7 +206,7 @@ fn k7_killed_with_the_request_under_way_it_sends_the_same_again() {
     assert_eq!(dead.decisions.len(), 1);
     assert!(matches!(
         dead.deliveries[0].state,
-        DeliveryState::Owed { .. }
+        DeliveryState::UnderWay { .. }
     ));
     let daemon = house.start();
     eventually("the delivery", || {
