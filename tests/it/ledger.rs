@@ -121,7 +121,7 @@ fn put<T>(rows: &mut Vec<T>, it: T, same: impl Fn(&T, &T) -> bool) {
     }
 }
 
-fn remember(memory: &mut Restored, record: Record) {
+pub fn remember(memory: &mut Restored, record: Record) {
     match record {
         Record::Rollout(it) => put(&mut memory.rollouts, it, |a, b| a.id == b.id),
         Record::Decision(it) => {

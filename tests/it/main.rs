@@ -51,6 +51,7 @@ mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
+mod storm;
 
 mod template;
 mod webhook;
