@@ -25,8 +25,11 @@ use crate::model::NoticeKind;
 use crate::model::Severity;
 use crate::model::Timestamp;
 
-/// An attempt that could not be recorded is begun again after this long.
+/// What the ledger could not take is recorded, and begun, again after this long.
 const NOT_RECORDED_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What ended longer ago than this calls nobody at a start.
+const CALLED_AFTER_ALL_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// Every delivery that is remembered.
 #[derive(Debug, Default)]
@@ -34,6 +37,10 @@ pub(super) struct Outbox {
     pub all: BTreeMap<DeliveryKey, Delivery>,
     /// Receivers that do not answer, and when the next of what they are owed is tried: one at a time.
     failing: BTreeMap<String, Timestamp>,
+    /// What the ledger could not take and is true all the same; of new ones with what they say.
+    unrecorded: BTreeMap<DeliveryKey, Option<Box<Notice>>>,
+    /// When those are recorded again, as they are then.
+    record_at: Option<Timestamp>,
 }
 
 impl Outbox {
@@ -44,6 +51,8 @@ impl Outbox {
         let failing = failed.map(|it| (it.receiver.clone(), Timestamp::EPOCH));
         Self {
             failing: failing.collect(),
+            unrecorded: BTreeMap::new(),
+            record_at: None,
             all: deliveries
                 .into_iter()
                 .map(|delivery| (delivery.key.clone(), delivery))
@@ -73,7 +82,11 @@ impl Outbox {
             | DeliveryState::GivenUp { .. } => false,
         });
         let open = self.failing.get(&delivery.receiver).copied();
-        (!blocked).then(|| next.max(open.unwrap_or(next)))
+        // What the ledger has no row of is not sent.
+        let is_new = |notice: &Option<Box<Notice>>| notice.is_some();
+        let waits = self.unrecorded.get(&delivery.key).is_some_and(is_new);
+        let recorded = self.record_at.filter(|_| waits);
+        (!blocked).then(|| next.max(open.unwrap_or(next)).max(recorded.unwrap_or(next)))
     }
 
     /// The delivery whose turn is first, and when.
@@ -106,7 +119,7 @@ impl Outbox {
             && self.all.values().any(ends)
     }
 
-    /// The next attempt, or the end of the time that a receiver has to confirm.
+    /// The next attempt or record, or the end of the time that a receiver has to confirm.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let unconfirmed = self
             .all
@@ -115,22 +128,73 @@ impl Outbox {
                 DeliveryState::Unconfirmed { until, .. } => Some(until),
                 _ => None,
             });
-        unconfirmed.chain(self.next().map(|(at, _)| at)).min()
+        unconfirmed
+            .chain(self.next().map(|(at, _)| at))
+            .chain(self.record_at)
+            .min()
     }
 
     /// Its decision was not recorded, so it is not owed.
     pub fn forget(&mut self, key: &DeliveryKey) {
         self.all.remove(key);
+        self.unrecorded.remove(key);
     }
 
-    /// The attempt was not recorded, so it was not sent: it is due again.
-    pub fn not_begun(&mut self, recorded: &Delivery, at: Timestamp) {
-        let Some(delivery) = self.all.get_mut(&recorded.key) else {
+    /// The ledger could not take this; `notice` where it was new. Attempts of it that were not recorded were not sent,
+    /// and are due again; what has become of it since stays.
+    pub fn not_recorded(&mut self, failed: &Delivery, notice: Option<Box<Notice>>, at: Timestamp) {
+        let Some(delivery) = self.all.get_mut(&failed.key) else {
             return;
         };
-        if let DeliveryState::Owed { .. } | DeliveryState::UnderWay { .. } = delivery.state {
-            let next = at + NOT_RECORDED_RETRY;
-            delivery.state = DeliveryState::Owed { next };
+        let again = at + NOT_RECORDED_RETRY;
+        let same = |it: &DeliveryState| {
+            matches!(it, DeliveryState::UnderWay { .. }) && delivery.attempts == failed.attempts
+        };
+        if same(&failed.state) && same(&delivery.state) {
+            delivery.state = DeliveryState::Owed { next: again };
+        }
+        let known = self.unrecorded.entry(failed.key.clone()).or_default();
+        *known = notice.or(known.take());
+        self.record_at.get_or_insert(again);
+    }
+
+    /// Something else could not be recorded: it is tried again with what is owed.
+    pub fn record_later(&mut self, at: Timestamp) {
+        self.record_at.get_or_insert(at + NOT_RECORDED_RETRY);
+    }
+
+    /// What the ledger could not take, as it is now, once it is time for it.
+    fn record_again(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.record_at.is_none_or(|due| due > at) {
+            return;
+        }
+        self.record_at = None;
+        let all = std::mem::take(&mut self.unrecorded);
+        self.record_all(all, out);
+    }
+
+    /// What is owed for an incident and could not be recorded, as it is now: it is recorded with the incident.
+    pub fn record_of(&mut self, incident: &crate::model::IncidentId, out: &mut Vec<Effect>) {
+        let all = std::mem::take(&mut self.unrecorded);
+        let of = |key: &DeliveryKey| {
+            let delivery = self.all.get(key);
+            delivery.is_some_and(|it| it.incident.as_ref() == Some(incident))
+        };
+        let (its, rest) = all.into_iter().partition(|(key, _)| of(key));
+        self.unrecorded = rest;
+        self.record_all(its, out);
+    }
+
+    fn record_all(&self, all: BTreeMap<DeliveryKey, Option<Box<Notice>>>, out: &mut Vec<Effect>) {
+        for (key, notice) in all {
+            let Some(delivery) = self.all.get(&key).cloned().map(Box::new) else {
+                continue;
+            };
+            if let Some(notice) = notice {
+                out.push(Effect::Record(Record::Owed(delivery.clone(), notice)));
+            }
+            // A row that is there in spite of what the ledger said would stay as it was.
+            out.push(Effect::Record(Record::Delivery(delivery)));
         }
     }
 
@@ -232,26 +296,58 @@ impl Engine {
 
     /// After a start: an attempt that was under way may have arrived, or never left.
     pub(super) fn resume_deliveries(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        let mut under_way = Vec::new();
-        for delivery in self.outbox.all.values_mut() {
-            if let DeliveryState::UnderWay { since } = delivery.state {
-                // A gated that is killed over and over does not flood its receivers.
-                let next = match delivery.attempts {
-                    0 | 1 => at,
-                    attempt => again(&delivery.key, attempt, since),
-                };
-                delivery.state = DeliveryState::Owed { next };
-                under_way.push(delivery.clone());
-            }
-        }
-        for mut delivery in under_way {
-            let lost = "gated ended during the attempt (it may have arrived)";
+        let lost = "gated ended during the attempt (it may have arrived)";
+        let since = |it: &Delivery| match it.state {
+            DeliveryState::UnderWay { since } => Some(since),
+            _ => None,
+        };
+        let under_way = self.outbox.all.values();
+        let under_way = under_way.filter_map(|it| Some((since(it)?, it.clone())));
+        let (held, resent): (Vec<_>, Vec<_>) =
+            under_way.partition(|(_, it)| self.on_doubt(&it.receiver) == OnDoubt::Hold);
+        for (since, mut delivery) in resent {
+            // A gated that is killed over and over does not flood its receivers.
+            let next = match delivery.attempts {
+                0 | 1 => at,
+                attempt => again(&delivery.key, attempt, since),
+            };
             delivery.note(at, lost);
-            if self.on_doubt(&delivery.receiver) == OnDoubt::Hold {
-                self.hold(delivery, lost, at, out);
-            } else {
-                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-                self.outbox.all.insert(delivery.key.clone(), delivery);
+            delivery.state = DeliveryState::Owed { next };
+            out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+            self.outbox.all.insert(delivery.key.clone(), delivery);
+        }
+        // Last, for people are called at once, and whatever else is due goes out with it.
+        for (_, mut delivery) in held {
+            delivery.note(at, lost);
+            self.hold(delivery, lost, at, out);
+        }
+        self.call_after_all(at, out);
+    }
+
+    /// A rollback that did not arrive, of which the ledger could take the end and not who is to be told: gated was
+    /// killed before it could record that again.
+    fn call_after_all(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let end = |it: &Delivery| match &it.state {
+            DeliveryState::Cancelled { at, why } => {
+                Some((NoticeKind::RollbackCancelled, *at, why.clone()))
+            }
+            DeliveryState::Held { at, why } | DeliveryState::GivenUp { at, why } => {
+                Some((NoticeKind::EscalationRaised, *at, why.clone()))
+            }
+            DeliveryState::Owed { .. }
+            | DeliveryState::UnderWay { .. }
+            | DeliveryState::Unconfirmed { .. }
+            | DeliveryState::Delivered { .. } => None,
+        };
+        let ended = self.outbox.all.values();
+        let ended: Vec<_> = ended
+            .filter_map(|it| Some((it.clone(), end(it)?)))
+            .filter(|(_, (_, ended_at, _))| at.since(*ended_at) < CALLED_AFTER_ALL_MAX)
+            .collect();
+        for (delivery, (kind, _, why)) in ended {
+            let is_told = |it: &Delivery| (&it.decision, it.kind) == (&delivery.decision, kind);
+            if !self.outbox.all.values().any(is_told) {
+                self.call_people(&delivery, (kind, true), &why, at, out);
             }
         }
     }
@@ -264,6 +360,10 @@ impl Engine {
 
     /// Begins every attempt that is due, or ends the delivery where it is no longer right.
     pub(super) fn attempt_due(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.outbox.record_at.is_some_and(|due| due <= at) {
+            self.record_incidents_again(out);
+        }
+        self.outbox.record_again(at, out);
         while let Some((_, key)) = self.outbox.next().filter(|(due, _)| *due <= at) {
             let mut delivery = self.outbox.all[&key].clone();
             if let Some(state) = self.no_longer_right(&delivery, at) {
@@ -471,7 +571,7 @@ impl Engine {
         out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
         self.outbox.all.insert(key, delivery.clone());
         if let Some((kind, why)) = people {
-            self.call_people(&delivery, kind, &why, at, out);
+            self.call_people(&delivery, (kind, false), &why, at, out);
         }
     }
 
@@ -479,7 +579,7 @@ impl Engine {
     fn call_people(
         &mut self,
         delivery: &Delivery,
-        kind: NoticeKind,
+        (kind, untold): (NoticeKind, bool),
         why: &str,
         at: Timestamp,
         out: &mut Vec<Effect>,
@@ -511,6 +611,7 @@ impl Engine {
             cause: Cause::Unseen { what },
             kind,
             reason,
+            untold,
         };
         self.raise(raise, at, out);
         self.attempt_due(at, out);
@@ -561,7 +662,13 @@ impl Engine {
         if delivery.kind == NoticeKind::RollbackRequested {
             self.watch_rollback(&delivery.decision, at, out);
         }
-        self.call_people(&delivery, NoticeKind::EscalationRaised, &why, at, out);
+        self.call_people(
+            &delivery,
+            (NoticeKind::EscalationRaised, false),
+            &why,
+            at,
+            out,
+        );
     }
 
     /// An attempt was answered, or not.
@@ -668,7 +775,13 @@ impl Engine {
             .all
             .insert(delivery.key.clone(), delivery.clone());
         if let Some(why) = why {
-            self.call_people(&delivery, NoticeKind::EscalationRaised, &why, at, out);
+            self.call_people(
+                &delivery,
+                (NoticeKind::EscalationRaised, false),
+                &why,
+                at,
+                out,
+            );
         }
     }
 }

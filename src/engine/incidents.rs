@@ -45,15 +45,17 @@ const RESOLVED_SHOWN_MAX: usize = 200;
 pub(super) struct IncidentBook {
     pub all: Vec<Held>,
     counts: IncidentCounts,
+    /// What the ledger could not take.
+    pub unrecorded: BTreeSet<IncidentId>,
 }
 
 #[derive(Debug)]
 pub(super) struct Held {
     pub incident: Incident,
-    /// The first decision: what notices are about.
+    /// What notices are about: the first decision that is as severe as the incident.
     decision: Arc<Decision>,
     /// The last decision that joined and what was before it, for when that cannot be recorded.
-    undo: Option<(DecisionId, Box<Incident>)>,
+    undo: Option<(DecisionId, Box<Incident>, Arc<Decision>)>,
 }
 
 /// Something that a person must own.
@@ -66,6 +68,8 @@ pub(super) struct Raise<'a> {
     pub kind: NoticeKind,
     /// One sentence for a person.
     pub reason: String,
+    /// Nobody was told of it so far, whatever the incident knows.
+    pub untold: bool,
 }
 
 /// One telling of an incident.
@@ -80,8 +84,10 @@ struct Telling<'a> {
 impl IncidentBook {
     pub fn restore(incidents: Vec<Incident>, decisions: &[Arc<Decision>]) -> Self {
         let held = incidents.into_iter().filter_map(|incident| {
-            let first = incident.decisions.first()?;
-            let decision = decisions.iter().find(|it| it.id == *first)?;
+            let known = |id: &DecisionId| decisions.iter().find(|it| it.id == *id);
+            let mut all = incident.decisions.iter().filter_map(known);
+            let first = incident.decisions.first().and_then(known);
+            let decision = all.find(|it| it.severity == incident.severity).or(first)?;
             Some(Held {
                 decision: Arc::clone(decision),
                 incident,
@@ -91,6 +97,7 @@ impl IncidentBook {
         let mut book = Self {
             all: held.collect(),
             counts: IncidentCounts::default(),
+            unrecorded: BTreeSet::new(),
         };
         book.forget_oldest();
         book
@@ -123,7 +130,7 @@ impl IncidentBook {
         let known = |it: &Incident| {
             it.decisions.contains(&raise.decision.id) && it.causes.contains(&raise.cause)
         };
-        !raise.cause.is_seen() && self.all.iter().any(|it| known(&it.incident))
+        !raise.cause.is_seen() && !raise.untold && self.all.iter().any(|it| known(&it.incident))
     }
 
     /// A decision was not recorded, so it opened and joined nothing.
@@ -135,8 +142,9 @@ impl IncidentBook {
         }
         self.all.retain(|it| !opened(it));
         for it in &mut self.all {
-            if let Some((_, before)) = it.undo.take_if(|(joined, _)| joined == decision) {
+            if let Some((_, before, about)) = it.undo.take_if(|it| it.0 == *decision) {
                 it.incident = *before;
+                it.decision = about;
             }
         }
     }
@@ -170,6 +178,7 @@ impl Engine {
             cause: self.cause_of(decision),
             kind,
             reason: decision.reason.clone(),
+            untold: false,
         };
         self.raise(raise, at, out);
     }
@@ -235,7 +244,11 @@ impl Engine {
         };
         let joined = incident::join(&mut held.incident, report, at);
         if decision.id != held.decision.id {
-            held.undo = Some((decision.id.clone(), before.clone()));
+            let about = Arc::clone(&held.decision);
+            held.undo = Some((decision.id.clone(), before.clone(), about));
+            if joined == Joined::Worse {
+                held.decision = Arc::new(decision.clone());
+            }
         }
         let severity = held.incident.severity;
         let mut to: BTreeSet<Told> = match joined {
@@ -381,9 +394,22 @@ impl Engine {
         self.tell_incident(place, to, &telling, at, out);
     }
 
-    pub(super) fn record_incident(&self, place: usize, out: &mut Vec<Effect>) {
+    /// With what is owed for it: an incident that the ledger knows stands for people who were told.
+    pub(super) fn record_incident(&mut self, place: usize, out: &mut Vec<Effect>) {
         let it = self.incidents.all[place].incident.clone();
+        self.incidents.unrecorded.remove(&it.id);
+        self.outbox.record_of(&it.id, out);
         out.push(Effect::Record(Record::Incident(Box::new(it))));
+    }
+
+    /// Incidents that the ledger could not take, as they are now.
+    pub(super) fn record_incidents_again(&mut self, out: &mut Vec<Effect>) {
+        for id in std::mem::take(&mut self.incidents.unrecorded) {
+            let mut all = self.incidents.all.iter();
+            if let Some(place) = all.position(|it| it.incident.id == id) {
+                self.record_incident(place, out);
+            }
+        }
     }
 
     fn path(&self, it: &Incident) -> &Path {

@@ -1,7 +1,6 @@
 //! What people ask for, what the ledger refuses, what a reload changes.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ use super::triggers::TriggerWatch;
 use super::versions::VersionWatch;
 use crate::gate::Told;
 use crate::model::Action;
-use crate::model::DecisionId;
 use crate::model::Guard;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
@@ -144,13 +142,6 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let taken_back: BTreeSet<DecisionId> = records
-            .iter()
-            .filter_map(|record| match record {
-                Record::Decision(decision) => Some(decision.id.clone()),
-                _ => None,
-            })
-            .collect();
         for record in records {
             match record {
                 Record::Decision(decision) => {
@@ -189,32 +180,41 @@ impl Engine {
                         reason,
                     }));
                 }
-                // A call for an incident that is recorded is owed on.
-                Record::Owed(delivery, notice)
-                    if delivery.incident.is_some() && !taken_back.contains(&delivery.decision) =>
-                {
-                    self.outbox.not_begun(&delivery, at);
-                    self.unrecorded.push(Record::Owed(delivery, notice));
-                }
-                Record::Owed(delivery, _) => self.outbox.forget(&delivery.key),
                 Record::Incident(incident) => {
-                    let known = self.incidents.get(&incident.id);
-                    let known = known.map(|it| Record::Incident(Box::new(it.clone())));
-                    self.unrecorded.extend(known);
-                }
-                Record::Delivery(delivery) => {
-                    if self.outbox.all.contains_key(&delivery.key) {
-                        self.outbox.not_begun(&delivery, at);
-                        self.unrecorded.push(Record::Delivery(delivery));
+                    if self.incidents.get(&incident.id).is_some() {
+                        self.incidents.unrecorded.insert(incident.id.clone());
+                        self.outbox.record_later(at);
                     }
                 }
-                stays @ (Record::Rollout(_)
-                | Record::Trigger(_)
-                | Record::TriggerGone { .. }
-                | Record::Alert(_)
-                | Record::AlertGone(_)
-                | Record::Audit(_)
-                | Record::Verification(_)) => {
+                Record::Owed(delivery, notice) => {
+                    if self.decided.contains(&delivery.decision) {
+                        self.outbox.not_recorded(&delivery, Some(notice), at);
+                    } else {
+                        self.outbox.forget(&delivery.key);
+                    }
+                }
+                Record::Delivery(delivery) => self.outbox.not_recorded(&delivery, None, at),
+                // More may have become of it since, and been recorded: it is recorded as it is now.
+                Record::Rollout(it) => {
+                    let now = self.rollouts.get(&it.id).cloned();
+                    self.unrecorded.extend(now.map(Record::Rollout));
+                }
+                Record::Verification(it) => {
+                    let mut watched = self.watched.iter().map(|it| &it.verification);
+                    let now = watched.find(|known| known.decision == it.decision).cloned();
+                    self.unrecorded.extend(now.map(Record::Verification));
+                }
+                Record::Trigger(it) => {
+                    if self.fires_since(&it.name, &it.series) == Some(it.fired_at) {
+                        self.unrecorded.push(Record::Trigger(it));
+                    }
+                }
+                Record::TriggerGone { name, series } => {
+                    if self.fires_since(&name, &series).is_none() {
+                        self.unrecorded.push(Record::TriggerGone { name, series });
+                    }
+                }
+                stays @ (Record::Alert(_) | Record::AlertGone(_) | Record::Audit(_)) => {
                     self.unrecorded.push(stays);
                 }
                 // It is said again before long, and would be out of date by then.
@@ -222,6 +222,12 @@ impl Engine {
             }
         }
         self.conclude(at, out);
+    }
+
+    /// Since when a series of a trigger fires.
+    fn fires_since(&self, name: &str, series: &str) -> Option<Timestamp> {
+        let mut named = self.triggers.iter().filter(|it| it.name == name);
+        named.find_map(|it| Some(it.series.get(series)?.firing()?.1))
     }
 
     /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.

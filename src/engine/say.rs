@@ -23,10 +23,13 @@ const FREEZE_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// Lines of the audit trail kept in memory for showing.
 pub(super) const AUDIT_SHOWN_MAX: usize = 200;
 
-/// Since when and by whom rollbacks are frozen, as the audit trail's last word says.
+/// Since when and by whom rollbacks are frozen, as the audit trail's last word says: the last by its time, for one that
+/// the ledger could not take at first stands behind later ones.
 pub(super) fn freeze_of(audit: &[Audit]) -> Option<Audit> {
-    let mut words = audit.iter().rev();
-    let last = words.find(|it| matches!(it.deed, Deed::Freeze | Deed::Thaw))?;
+    let words = audit
+        .iter()
+        .filter(|it| matches!(it.deed, Deed::Freeze | Deed::Thaw));
+    let last = words.max_by_key(|it| it.said.at)?;
     (last.deed == Deed::Freeze).then(|| last.clone())
 }
 

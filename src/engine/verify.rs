@@ -284,6 +284,7 @@ impl Engine {
             cause,
             kind,
             reason: said.reason.clone(),
+            untold: false,
         };
         match helped {
             Helped::Verified => {

@@ -124,7 +124,7 @@ fn put<T>(rows: &mut Vec<T>, it: T, same: impl Fn(&T, &T) -> bool) {
     }
 }
 
-fn remember(memory: &mut Restored, record: Record) {
+pub fn remember(memory: &mut Restored, record: Record) {
     match record {
         Record::Rollout(it) => put(&mut memory.rollouts, it, |a, b| a.id == b.id),
         Record::Decision(it) => {
@@ -389,6 +389,15 @@ proptest! {
         let mut memory = Restored::default();
         let (mut ledger, _) = open(&path);
         for commit in commits {
+            // Nothing is owed without a decision.
+            let decided = commit.into_iter().flat_map(|record| {
+                let of = match &record {
+                    Record::Owed(it, _) => Some(Record::Decision(Box::new(decision(it.decision.as_str())))),
+                    _ => None,
+                };
+                of.into_iter().chain([record])
+            });
+            let commit: Vec<Record> = decided.collect();
             let mut after = memory.clone();
             for record in &commit {
                 remember(&mut after, record.clone());
@@ -426,6 +435,7 @@ fn the_first_row_of_a_decision_and_of_a_body_stays() {
     other.reason = "another".into();
     let again = [
         Record::Decision(Box::new(other.clone())),
+        Record::Decision(Box::new(decision("dec_2"))),
         Record::Owed(
             Box::new(delivery("msg_1", "dec_2")),
             Box::new(notice(other)),
@@ -441,7 +451,8 @@ fn the_first_row_of_a_decision_and_of_a_body_stays() {
     );
     assert!(ledger.body(&DeliveryKey("msg_2".into())).unwrap().is_none());
     ledger.close().unwrap();
-    assert_eq!(open(&file(&folder)).1.decisions, [decision("dec_1")]);
+    let decisions = [decision("dec_1"), decision("dec_2")];
+    assert_eq!(open(&file(&folder)).1.decisions, decisions);
 }
 
 /// Support opens the file with `sqlite3`: words, RFC 3339 and JSON.

@@ -60,6 +60,7 @@ mod scrape_pages;
 mod scrape_tls;
 mod show;
 mod stories;
+mod storm;
 mod template;
 mod templates;
 mod webhook;

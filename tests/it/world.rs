@@ -437,7 +437,7 @@ impl World {
 }
 
 /// What a source makes of a page: the slots it had, born and gone.
-fn columns(slots: &mut Vec<Labels>, page: &[(Labels, f64)]) -> Columns {
+pub fn columns(slots: &mut Vec<Labels>, page: &[(Labels, f64)]) -> Columns {
     let mut columns = Columns {
         samples_scraped: page.len() as u32,
         samples_kept: page.len() as u32,

@@ -212,6 +212,10 @@ impl Ledger {
                 Record::Rollout(it) => rows::put_rollout(&tx, it)?,
                 Record::Decision(it) => rows::put_decision(&tx, it)?,
                 Record::Owed(it, notice) => {
+                    // A commit before this one failed, and who decided does not know it yet.
+                    if !rows::knows_decision(&tx, &it.decision)? {
+                        return Err(Written::NoSuchDelivery(it.key.clone()));
+                    }
                     rows::put_owed(&tx, it, &render(&it.receiver, notice))?;
                 }
                 Record::Delivery(it) => {

@@ -313,6 +313,11 @@ fn state_cells(state: &DeliveryState) -> StateCells<'_> {
     }
 }
 
+pub(super) fn knows_decision(tx: &Transaction<'_>, id: &DecisionId) -> rusqlite::Result<bool> {
+    tx.prepare_cached("SELECT 1 FROM decisions WHERE id = ?1")?
+        .exists([id])
+}
+
 /// The first row of a key stays as it is: what is sent under a key never changes.
 pub(super) fn put_owed(tx: &Transaction<'_>, it: &Delivery, body: &[u8]) -> rusqlite::Result<()> {
     let (state, next_at, settled_at, status, why) = state_cells(&it.state);
