@@ -36,6 +36,7 @@ mod fault_server;
 mod found;
 mod generator;
 mod http;
+mod kill_sweep;
 mod layering;
 mod ledger;
 mod notation;
