@@ -140,7 +140,7 @@ fn p2_asked_twice_it_stops_at_once_and_still_owes() {
     assert_eq!(ledger.decisions.len(), 1);
     assert!(matches!(
         ledger.deliveries[0].state,
-        DeliveryState::Owed { .. }
+        DeliveryState::UnderWay { .. }
     ));
 }
 
