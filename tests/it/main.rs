@@ -42,6 +42,7 @@ mod found;
 mod generator;
 mod http;
 mod incidents;
+mod kill_sweep;
 mod layering;
 mod ledger;
 mod notation;
