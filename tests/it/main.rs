@@ -22,6 +22,7 @@ mod alert_generator;
 mod alertmanager;
 mod binary;
 mod body;
+mod canary;
 mod command;
 mod config;
 mod crash;

@@ -71,7 +71,7 @@ impl Service {
         Self {
             receiver,
             hook: Hook::Webhook(Box::new(webhook.unwrap())),
-            folder: folder,
+            folder,
         }
     }
 
