@@ -122,6 +122,12 @@ impl<'e> Reader<'e> {
     /// As written, with a secret's bytes made unreadable.
     pub fn shown(&self, source: usize) -> String {
         let mut text = self.sources[source].text.clone();
+        for line in self.broken.iter().filter(|it| it.source == source) {
+            if let Some(written) = text.get(line.span.clone()) {
+                let hidden = hidden(written);
+                text.replace_range(line.span.clone(), &hidden);
+            }
+        }
         for span in self.hidden.borrow().iter() {
             if text.get(span.clone()).is_some() {
                 text.replace_range(span.clone(), &"*".repeat(span.len()));
@@ -136,6 +142,27 @@ impl<'e> Reader<'e> {
         faults.sort_by_key(|it| (it.source, it.span.start));
         faults
     }
+}
+
+/// A line that is not TOML, byte for byte as long, without what it says where its key is one of secrets.
+fn hidden(line: &str) -> String {
+    const KEYS: [&str; 6] = ["url", "urls", "health", "password", "headers", "env"];
+    let Some((key, value)) = line.split_once('=') else {
+        return line.to_owned();
+    };
+    if !KEYS.contains(&key.trim()) {
+        return line.to_owned();
+    }
+    let plain = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric();
+    let star = |c: char| {
+        if plain(c) {
+            c.to_string()
+        } else {
+            "*".repeat(c.len_utf8())
+        }
+    };
+    let value: String = value.chars().map(star).collect();
+    format!("{key}={value}")
 }
 
 /// A string with its place.

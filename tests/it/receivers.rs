@@ -223,6 +223,8 @@ fn no_secret_is_shown_beside_a_fault() {
         "url = \"http://a\"\nheaders = { \"X Key\" = \"canary\" }",
         "url = \"http://a\"\nheader = { Key = [\"canary\"] }",
         "url = \"http://a\"\nhealth = \"host/canary\"",
+        "url = \"https://host/canary",
+        "url = \"http://a\"\nheaders = { Key = \"canary\"",
     ] {
         let shown = load(&hook(settings)).unwrap_err().render(false);
         assert!(!shown.contains("canary") && shown.contains('*'), "{shown}");
