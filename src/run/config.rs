@@ -93,8 +93,10 @@ impl Config {
         let sources = [source];
         let reader = Reader::new(&sources, env);
         let config = reader.root(0).map(|root| read(&reader, root));
+        let text = reader.shown(0);
         let faults = reader.into_faults();
-        let [source] = sources;
+        let [mut source] = sources;
+        source.text = text;
         let faults = Faults {
             sources: vec![source],
             faults,

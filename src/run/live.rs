@@ -150,7 +150,9 @@ impl Loaded {
         }
         let mut alertmanagers = None;
         if let Some(configured) = &self.config.alertmanager {
-            match Alertmanagers::new(&configured.urls, ALERTMANAGER_TIMEOUT) {
+            let urls = configured.urls.iter().map(|it| it.expose().to_owned());
+            let urls: Vec<String> = urls.collect();
+            match Alertmanagers::new(&urls, ALERTMANAGER_TIMEOUT) {
                 Ok(peers) => {
                     let peers = peers.labelled(configured.labels.clone());
                     let peers = peers.authorized(configured.credentials.clone());

@@ -26,6 +26,7 @@ pub struct Reader<'e> {
     /// Lines that are not TOML. What is said about them says it all: nothing more is reported there.
     broken: Vec<Place>,
     faults: RefCell<Vec<Fault>>,
+    hidden: RefCell<Vec<Range<usize>>>,
 }
 
 impl<'e> Reader<'e> {
@@ -51,6 +52,7 @@ impl<'e> Reader<'e> {
             env,
             broken,
             faults: RefCell::new(faults),
+            hidden: RefCell::default(),
         }
     }
 
@@ -112,12 +114,55 @@ impl<'e> Reader<'e> {
         }
     }
 
+    /// Whatever stands at these bytes is a secret, not to be shown beside a fault. For a file that is read alone.
+    pub fn hide(&self, span: Range<usize>) {
+        self.hidden.borrow_mut().push(span);
+    }
+
+    /// As written, with a secret's bytes made unreadable.
+    pub fn shown(&self, source: usize) -> String {
+        let mut text = self.sources[source].text.clone();
+        for line in self.broken.iter().filter(|it| it.source == source) {
+            if let Some(written) = text.get(line.span.clone()) {
+                let hidden = hidden(written);
+                text.replace_range(line.span.clone(), &hidden);
+            }
+        }
+        for span in self.hidden.borrow().iter() {
+            if text.get(span.clone()).is_some() {
+                text.replace_range(span.clone(), &"*".repeat(span.len()));
+            }
+        }
+        text
+    }
+
     /// Everything found, in the order of the files and their lines.
     pub fn into_faults(self) -> Vec<Fault> {
         let mut faults = self.faults.into_inner();
         faults.sort_by_key(|it| (it.source, it.span.start));
         faults
     }
+}
+
+/// A line that is not TOML, byte for byte as long, without what it says where its key is one of secrets.
+fn hidden(line: &str) -> String {
+    const KEYS: [&str; 6] = ["url", "urls", "health", "password", "headers", "env"];
+    let Some((key, value)) = line.split_once('=') else {
+        return line.to_owned();
+    };
+    if !KEYS.contains(&key.trim()) {
+        return line.to_owned();
+    }
+    let plain = |c: char| c.is_ascii() && !c.is_ascii_alphanumeric();
+    let star = |c: char| {
+        if plain(c) {
+            c.to_string()
+        } else {
+            "*".repeat(c.len_utf8())
+        }
+    };
+    let value: String = value.chars().map(star).collect();
+    format!("{key}={value}")
 }
 
 /// A string with its place.
@@ -136,6 +181,36 @@ impl Text {
     /// As written: a value from the environment is not shown.
     pub fn shown(&self) -> &str {
         &self.raw
+    }
+
+    /// Says that the value is a secret, wherever it stands in the file.
+    pub fn hide(&self, reader: &Reader) {
+        // Without its quotes, so that they show that there is something.
+        let Range { start, end } = self.place.span;
+        if end > start + 2 {
+            reader.hide(start + 1..end - 1);
+        }
+    }
+
+    /// Says that the value is a URL, of which scheme and host alone may be shown, and gives what may be: chat services
+    /// put the key into the path.
+    pub fn hide_url(&self, reader: &Reader) -> String {
+        let start = self.place.span.start;
+        let written = &reader.sources[self.place.source].text[self.place.span.clone()];
+        let authority = written.find("://").map_or(1, |at| at + 3);
+        let end = written.len().saturating_sub(1).max(authority);
+        let host_end = written[authority..end].find(['/', '?', '#']);
+        let host_end = host_end.map_or(end, |at| authority + at);
+        if let Some(at) = written[authority..host_end].rfind('@') {
+            reader.hide(start + authority..start + authority + at);
+        }
+        if host_end + 1 < end {
+            reader.hide(start + host_end + 1..start + end);
+        }
+        let shown = reader.shown(self.place.source);
+        shown[self.place.span.clone()]
+            .trim_matches(['"', '\''])
+            .to_owned()
     }
 
     /// Some bytes of the value; the whole string where escapes or the environment moved them.

@@ -10,6 +10,8 @@ use crate::model::{Guard, Notice, Rollout};
 
 /// Longest name (version, phase, trigger …) in bytes; what is longer is cut and marked.
 const NAME_BYTES_MAX: usize = 512;
+/// Longest sum of labels, in bytes as written.
+const LABELS_BYTES_MAX: usize = 8192;
 /// Longest sentence or condition, in bytes. With every byte escaped a body still stays below 64 kB.
 const TEXT_BYTES_MAX: usize = 2048;
 
@@ -29,6 +31,9 @@ struct Data {
     environment: String,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     labels: BTreeMap<String, String>,
+    /// How many labels there was no room for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels_left_out: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rollout: Option<RolloutData>,
     phase: String,
@@ -88,6 +93,7 @@ pub(super) fn value(notice: &Notice) -> serde_json::Value {
 fn body(notice: &Notice) -> Body {
     let decision = &notice.decision;
     let incident = notice.incident.as_ref();
+    let labels = labels(&notice.labels);
     Body {
         r#type: notice.kind.word(),
         timestamp: notice.at.to_string(),
@@ -96,7 +102,8 @@ fn body(notice: &Notice) -> Body {
         data: Data {
             service: name(&notice.service),
             environment: name(&notice.environment),
-            labels: labels(&notice.labels),
+            labels_left_out: Some(notice.labels.len() - labels.len()).filter(|it| *it > 0),
+            labels,
             rollout: notice.rollout.as_ref().map(rollout),
             phase: name(&decision.phase),
             trigger: name(&decision.trigger),
@@ -124,8 +131,14 @@ fn body(notice: &Notice) -> Body {
 }
 
 fn labels(labels: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut room = LABELS_BYTES_MAX;
     let cut = labels.iter().map(|(label, text)| (name(label), name(text)));
-    cut.collect()
+    let fits = |(label, text): &(String, String)| {
+        // Quotes, colon and comma besides.
+        let written = serde_json::to_string(&(label, text)).map_or(usize::MAX, |it| it.len() + 2);
+        room.checked_sub(written).map(|left| room = left).is_some()
+    };
+    cut.take_while(fits).collect()
 }
 
 fn rollout(it: &Rollout) -> RolloutData {

@@ -10,6 +10,7 @@ mod http;
 pub mod ledger;
 pub mod metrics;
 mod secret;
+mod service;
 pub mod template;
 pub mod webhook;
 

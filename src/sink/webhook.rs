@@ -3,7 +3,7 @@
 //! in them).
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::deny::{Denied, DenyList};
 use super::http;
 use super::metrics::WEBHOOK_CLOCK_SKEW;
 use super::secret::{Secret, SecretUrl};
+use super::service::{token_field, token_of, unfit, unread, whole_resource, with_field};
 use super::template::Template;
 use crate::engine::Attempted;
 use crate::model::{DecisionId, DeliveryKey, Timestamp};
@@ -319,65 +320,6 @@ fn unsent(reason: String) -> Attempted {
         reason,
         reached: false,
     }
-}
-
-fn unread(file: &Path, error: &std::io::Error) -> String {
-    format!("{} cannot be read: {error}", file.display())
-}
-
-fn unfit(file: &Path) -> String {
-    format!(
-        "{} does not hold one line of printable text",
-        file.display()
-    )
-}
-
-fn token_of(text: &str, file: &Path) -> Result<Secret, String> {
-    let token = text.trim();
-    let good = !token.is_empty() && !token.chars().any(char::is_control);
-    good.then(|| Secret::new(token)).ok_or_else(|| unfit(file))
-}
-
-/// Where a service wants the token in the body; everybody else gets it as a header.
-fn token_field(template: &Template) -> Option<&'static str> {
-    match template {
-        Template::PagerDuty => Some("routing_key"),
-        Template::Gitlab { .. } => Some("token"),
-        Template::Generic
-        | Template::Slack
-        | Template::Teams
-        | Template::GithubDispatch { .. }
-        | Template::GithubWorkflow { .. }
-        | Template::ArgoCd { .. }
-        | Template::ArgoRollouts
-        | Template::Own(_) => None,
-    }
-}
-
-/// The JSON object with one more field, as its first: what is stored never holds it.
-fn with_field(body: &[u8], field: &str, token: &Secret) -> Result<Bytes, String> {
-    let rest = body
-        .strip_prefix(b"{")
-        .ok_or("the stored body is no JSON object")?;
-    let token = serde_json::to_string(token.expose()).expect("a string is JSON");
-    let comma = if rest.trim_ascii_start().starts_with(b"}") {
-        ""
-    } else {
-        ","
-    };
-    let mut whole = format!("{{\"{field}\":{token}{comma}").into_bytes();
-    whole.extend_from_slice(rest);
-    Ok(whole.into())
-}
-
-/// The resource of which `url` is the status.
-fn whole_resource(template: &Template, url: &Url) -> Option<Url> {
-    let Template::ArgoRollouts = template else {
-        return None;
-    };
-    let mut whole = url.clone();
-    whole.set_path(url.path().strip_suffix("/status")?);
-    Some(whole)
 }
 
 /// Takes the reply off the wire and forgets it: a receiver may echo what it was sent, secrets included.

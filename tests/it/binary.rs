@@ -117,10 +117,18 @@ impl House {
 
     /// Starts the daemon without waiting for anything, on a port of its own.
     pub fn spawn(&self) -> Daemon {
-        let log = self.path("log");
+        self.spawn_with(&[])
+    }
+
+    fn spawn_with(&self, more: &[&str]) -> Daemon {
+        // Not among the files that gated watches: at the level of traces it would tell of each line that it wrote.
+        let logs = self.path("logs");
+        fs::create_dir_all(&logs).unwrap();
+        let log = logs.join("log");
         let file = fs::File::create(&log).unwrap();
         let child = self
             .command(&["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .args(more)
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .spawn()
@@ -130,6 +138,13 @@ impl House {
             log,
             address: None,
         }
+    }
+
+    /// Starts the daemon with a log of that level, and waits until it serves.
+    pub fn start_at(&self, level: &str) -> Daemon {
+        let mut daemon = self.spawn_with(&["--log-level", level]);
+        daemon.wait_for_address();
+        daemon
     }
 
     /// Starts the daemon and waits until it serves.

@@ -93,6 +93,24 @@ fn what_is_refused_says_what_was_asked_and_by_whom_it_was_refused() {
     );
 }
 
+/// A service may have as many labels as it likes; a receiver takes 64 kB.
+#[test]
+fn w18_many_long_labels_are_counted_and_not_all_sent() {
+    let mut notice = rolled_back().remove(0);
+    for n in 0..5000 {
+        notice
+            .labels
+            .insert(format!("label_{n:04}"), "\u{1}".repeat(1000));
+    }
+    let bytes = render(&notice);
+    assert!(bytes.len() < 64_000, "{}", bytes.len());
+    let body: Value = serde_json::from_slice(&bytes).unwrap();
+    let labels = body["data"]["labels"].as_object().unwrap();
+    let left_out = body["data"]["labels_left_out"].as_u64().unwrap();
+    assert_eq!(labels.len() as u64 + left_out, 5001);
+    assert!(!labels.is_empty());
+}
+
 /// Labels, versions and reasons come from outside.
 #[test]
 fn hostile_text_stays_text_and_the_body_small() {

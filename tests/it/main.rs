@@ -26,6 +26,7 @@ mod alertmanager_faults;
 mod alerts;
 mod binary;
 mod body;
+mod canary;
 mod command;
 mod config;
 mod crash;

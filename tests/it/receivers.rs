@@ -197,3 +197,36 @@ fn a_template_file_is_tried_when_the_configuration_loads() {
     let hook = load(&format!("[rollback]\nhook = \"chat\"\n{text}")).unwrap();
     assert_eq!(hook.templates(false).unwrap().len(), 1);
 }
+
+/// What the README shows loads, and its template makes what it should.
+#[test]
+fn the_examples_of_the_readme_load() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("### What is sent").unwrap();
+    let (section, _) = section.split_once("### HTTP").unwrap();
+    let block = |kind: &str| {
+        let (_, rest) = section.split_once(&format!("```{kind}\n")).unwrap();
+        rest.split_once("```").unwrap().0
+    };
+    let config = load(block("toml")).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!((config.webhooks.len(), config.commands.len()), (2, 1));
+    let own = gated::sink::Own::new("readme", block("jinja")).unwrap();
+    gated::sink::Template::Own(own).check(|_| true).unwrap();
+}
+
+/// A key that is mistyped, a URL that is none: what is shown beside the fault is not the secret.
+#[test]
+fn no_secret_is_shown_beside_a_fault() {
+    for settings in [
+        "url = \"ftp://user:canary@host/canary?canary\"",
+        "ulr = \"https://host/canary\"\nurl = \"http://a\"",
+        "url = \"http://a\"\nheaders = { \"X Key\" = \"canary\" }",
+        "url = \"http://a\"\nheader = { Key = [\"canary\"] }",
+        "url = \"http://a\"\nhealth = \"host/canary\"",
+        "url = \"https://host/canary",
+        "url = \"http://a\"\nheaders = { Key = \"canary\"",
+    ] {
+        let shown = load(&hook(settings)).unwrap_err().render(false);
+        assert!(!shown.contains("canary") && shown.contains('*'), "{shown}");
+    }
+}

@@ -525,6 +525,31 @@ async fn w16_signatures_are_those_of_the_specification_for_every_key() {
     assert_eq!(second, expected.unwrap());
 }
 
+/// W17: a receiver whose clock differs refuses the signature. What it answers is told, and how far its clock is away
+/// stands in a metric; W7: a wait that is asked for comes with it.
+#[tokio::test]
+async fn w7_w17_a_refusal_and_what_it_asks_for_are_told() {
+    for (head, status, wait) in [
+        ("401 No\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT", 401, None),
+        ("429 Later\r\nRetry-After: 7", 429, Some(7)),
+        ("429 Later\r\nRetry-After: 999999", 429, Some(3600)),
+        ("429 Later\r\nRetry-After: -1", 429, Some(1)),
+        ("429 Later\r\nRetry-After: soon", 429, None),
+    ] {
+        let reply = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
+        let recorder = Recorder::answering(vec![reply.into()]).await;
+        let expected = Attempted::Answered {
+            status,
+            retry_after: wait.map(Duration::from_secs),
+        };
+        assert_eq!(
+            attempt(config(&recorder.url("/"))).await,
+            expected,
+            "{head}"
+        );
+    }
+}
+
 /// Ids are made by gated; one that held a line break would still reach no header.
 #[tokio::test]
 async fn w13_a_line_break_cannot_get_into_a_header() {

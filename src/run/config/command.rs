@@ -55,11 +55,15 @@ fn command(mut section: Section) -> Option<(Command, Place)> {
     }
     arguments(section.reader, &run, targets.is_empty());
     let env = section.pairs("env").into_iter();
-    let env = env.map(|(name, value)| (name.value, Secret::new(value.value)));
+    let env = env.map(|(name, value)| {
+        value.hide(section.reader);
+        (name.value, Secret::new(value.value))
+    });
+    let env: Vec<(String, Secret)> = env.collect();
     let config = CommandConfig {
         name: name.as_ref().map_or(String::new(), |it| it.value.clone()),
         run: run.into_iter().map(|it| it.value).collect(),
-        env: env.collect(),
+        env,
         timeout: timeout(&mut section, Duration::from_secs(60)),
         targets: Targets::listed(targets.into_iter().collect()),
     };

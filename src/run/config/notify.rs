@@ -114,8 +114,8 @@ impl Webhook {
 /// `[alertmanager]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alertmanager {
-    /// Without a slash at the end.
-    pub urls: Vec<String>,
+    /// Without a slash at the end. They may hold a password.
+    pub urls: Vec<Secret>,
     pub resend: Duration,
     /// Of every alert that has none of that name.
     pub labels: BTreeMap<String, String>,
@@ -301,6 +301,7 @@ fn events(section: &mut Section) -> Vec<NoticeKind> {
 pub(super) fn headers(section: &mut Section) -> Vec<(HeaderName, Place, String)> {
     let mut headers = Vec::new();
     for (name, value) in section.pairs("headers") {
+        value.hide(section.reader);
         let Ok(header) = name.value.parse::<HeaderName>() else {
             let message = format!("`{}` cannot be a header's name", name.value);
             let help = "write letters, digits and `-`";
@@ -362,7 +363,7 @@ pub(super) fn alertmanager(root: &mut Section) -> (Option<Alertmanager>, Duratio
     }
     let urls = urls
         .into_iter()
-        .map(|it| it.value.trim_end_matches('/').to_owned());
+        .map(|it| Secret::new(it.value.trim_end_matches('/')));
     let alertmanager = Alertmanager {
         urls: urls.collect(),
         resend,
@@ -393,8 +394,9 @@ fn credentials(section: &mut Section) -> Option<Credentials> {
 
 /// A whole URL, unlike a target's address: scheme and host must stand there.
 pub(super) fn http_url(reader: &Reader, text: &Text) {
+    let shown = text.hide_url(reader);
     if SecretUrl::parse(&text.value).is_none() {
-        let message = format!("`{}` is no http or https URL", text.shown());
+        let message = format!("`{shown}` is no http or https URL");
         reader.fault(&text.place, message, "write \"https://host/path\"");
     }
 }

@@ -54,8 +54,14 @@ fn scrape(mut section: Section, seen: &mut Seen) -> Option<ScrapeConfig> {
         reader.missing(&section.place, "this [[scrape]] names no targets", help);
     }
     for text in targets {
+        let shown = if text.value.contains('@') {
+            // It may hold a password.
+            text.hide_url(reader)
+        } else {
+            text.shown().to_owned()
+        };
         let Ok(url) = target_url(&text.value) else {
-            let message = format!("`{}` is no target", text.shown());
+            let message = format!("`{shown}` is no target");
             let help = "write \"http://host:port/metrics\" or \"host:port\"";
             reader.fault(&text.place, message, help);
             continue;
@@ -248,6 +254,9 @@ pub(super) fn basic_auth(mut section: Section) -> Option<BasicAuth> {
     let reader = section.reader;
     let username = section.required("username", "\"gated\"");
     let here = section.text("password");
+    if let Some(here) = &here {
+        here.hide(section.reader);
+    }
     let file = path(&mut section, "password_file");
     let password = match (here, file) {
         (Some(here), None) => {

@@ -35,7 +35,9 @@ pub struct Section<'r> {
 
 impl Drop for Section<'_> {
     fn drop(&mut self) {
-        for (key, _) in std::mem::take(&mut self.values) {
+        for (key, value) in std::mem::take(&mut self.values) {
+            // A mistyped key may be a secret's.
+            hide_texts(self.reader, &value);
             let place = self.place_of(key.span());
             let name = key.into_inner();
             let help = match nearest(&name, self.known.iter().copied()) {
@@ -468,6 +470,18 @@ impl<'r> Section<'r> {
             .collect();
         entries.sort_by_key(|(name, ..)| name.place.span.start);
         entries
+    }
+}
+
+fn hide_texts(reader: &Reader, value: &Spanned<DeValue>) {
+    match value.get_ref() {
+        DeValue::String(_) => {
+            let Range { start, end } = value.span();
+            reader.hide(start + 1..end.saturating_sub(1).max(start + 1));
+        }
+        DeValue::Array(items) => items.iter().for_each(|it| hide_texts(reader, it)),
+        DeValue::Table(table) => table.values().for_each(|it| hide_texts(reader, it)),
+        DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
     }
 }
 
