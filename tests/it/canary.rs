@@ -120,6 +120,10 @@ token_file = "bearer"
 [[webhook]]
 name = "file"
 url_file = "url"
+[severity.P1]
+levels = [{{ role = "on-call engineer", hooks = ["chat", "pager", "own", "file"] }}]
+[severity.P2]
+levels = [{{ role = "on-call engineer", hooks = ["chat", "pager", "own", "file"] }}]
 [alertmanager]
 urls = ["{manager}", "http://am:gone{WORD}@127.0.0.1:9"]
 resend = "1s"

@@ -125,7 +125,7 @@ impl Laws {
     fn what_is_over_stays_so(&mut self, delivery: &Delivery) {
         let key = &delivery.key;
         if let Some(over) = self.over.get(key)
-            && *over != delivery.state
+            && over.word() != delivery.state.word()
         {
             let both = format!("{key} was {over:?} and is {:?}", delivery.state);
             broken("what is over stays so", both);
@@ -252,8 +252,10 @@ pub fn people_hear_of_rollbacks_that_do_not_arrive(memory: &Restored) {
             | DeliveryState::Unconfirmed { .. }
             | DeliveryState::Delivered { .. } => continue,
         };
+        // What is cancelled while the ledger fails may be heard of as the incident that goes on.
+        let kinds = [kind, NoticeKind::EscalationRaised];
         let is_told = |it: &Delivery| {
-            it.decision == delivery.decision && it.receiver == PEOPLE && it.kind == kind
+            it.decision == delivery.decision && it.receiver == PEOPLE && kinds.contains(&it.kind)
         };
         let asks = delivery.kind == NoticeKind::RollbackRequested;
         if asks && !memory.deliveries.iter().any(is_told) {
