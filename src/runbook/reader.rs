@@ -198,14 +198,16 @@ impl Text {
         let start = self.place.span.start;
         let written = &reader.sources[self.place.source].text[self.place.span.clone()];
         let authority = written.find("://").map_or(1, |at| at + 3);
-        let end = written.len().saturating_sub(1).max(authority);
-        let host_end = written[authority..end].find(['/', '?', '#']);
-        let host_end = host_end.map_or(end, |at| authority + at);
-        if let Some(at) = written[authority..host_end].rfind('@') {
-            reader.hide(start + authority..start + authority + at);
-        }
-        if host_end + 1 < end {
-            reader.hide(start + host_end + 1..start + end);
+        let end = written.len().saturating_sub(1);
+        // Where no value stands in quotes (a key without one, a file cut short) there is nothing to hide.
+        if let Some(rest) = written.get(authority..end) {
+            let host_end = rest.find(['/', '?', '#']).map_or(end, |at| authority + at);
+            if let Some(at) = written[authority..host_end].rfind('@') {
+                reader.hide(start + authority..start + authority + at);
+            }
+            if host_end + 1 < end {
+                reader.hide(start + host_end + 1..start + end);
+            }
         }
         let shown = reader.shown(self.place.source);
         shown[self.place.span.clone()]

@@ -1112,3 +1112,17 @@ fn rules_may_name_the_components_that_are_probed_and_no_others() {
         "a phase keeps its own"
     );
 }
+
+/// A key whose value is not there: the file was cut short, or its line was.
+#[test]
+fn an_empty_url_is_a_fault_and_no_panic() {
+    for text in [
+        "[[webhook]]\nname = \"a\"\nurl = \"\"\n",
+        "[[webhook]]\nname = \"a\"\ntemplate = \"argocd\"\nurl = \n",
+        "[[webhook]]\nname = \"a\"\nurl = \"é\"\n",
+        "[[webhook]]\nname = \"a\"\nurl = \"${NOTHING}\"\n",
+        "[[webhook]]\nname = \"a\"\ntemplate = \"argo-rollouts\"\n",
+    ] {
+        assert!(load_with(&format!("{BASE}{text}"), &[]).is_err(), "{text}");
+    }
+}
