@@ -213,7 +213,7 @@ impl Engine {
 
     /// The page that explains a decision.
     fn explanation(&self, decision: &DecisionId) -> String {
-        format!("{}/explain/{decision}", self.page())
+        decision.page(self.page())
     }
 
     /// Where people reach gated: an absolute URI even where nobody said, since peers refuse alerts without one.

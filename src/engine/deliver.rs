@@ -461,7 +461,7 @@ impl Engine {
             .iter()
             .find(|it| it.name == delivery.receiver);
         if receiver.is_none() {
-            let why = format!("there is no [[webhook]] `{}` any more", delivery.receiver);
+            let why = format!("there is no receiver `{}` any more", delivery.receiver);
             return Some(DeliveryState::GivenUp { at, why });
         }
         let patience = self.patience(delivery);

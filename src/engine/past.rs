@@ -58,18 +58,24 @@ impl Engine {
         places.any(|(p, t)| phases[*p].triggers[*t].action == Action::Rollback)
     }
 
-    /// Which histories are kept series by series.
+    /// Which histories are kept series by series: where a trigger that asks for a rollback judges each of them, or any.
     pub(super) fn choose_histories(&mut self) {
+        let asks: Vec<bool> = self
+            .triggers
+            .iter()
+            .map(|it| self.asks_for_rollback(it))
+            .collect();
+        for signal in &mut self.signals {
+            signal.history.by_series = false;
+        }
         let phases = &self.settings.rules.phases;
-        for watch in &mut self.triggers {
+        for (watch, asks) in self.triggers.iter_mut().zip(asks) {
             if let Some(expr) = &mut watch.expr {
-                expr.history.by_series = true;
+                expr.history.by_series = asks;
             }
-            let each = watch
-                .places
-                .iter()
-                .any(|(p, t)| phases[*p].triggers[*t].each);
-            if let (true, Some(first)) = (each, watch.signals.first()) {
+            let mut places = watch.places.iter();
+            let each = places.any(|(p, t)| phases[*p].triggers[*t].each);
+            if let (true, Some(first)) = (each && asks, watch.signals.first()) {
                 self.signals[*first].history.by_series = true;
             }
         }
@@ -149,7 +155,7 @@ impl Engine {
             let holds = |value: f64| it.op.holds(value, it.bound) != it.negated;
             let each = trigger.each && Some(it.signal) == first;
             let held = |seen: &Seen| match (each, trigger.quorum) {
-                (false, _) => value_of(seen).map(|value| (holds(value), value)),
+                (false, _) => seen.value().map(|value| (holds(value), value)),
                 (true, None) => one_series(seen, series, holds),
                 (true, Some(quorum)) => enough_series(seen, quorum, holds),
             };
@@ -201,17 +207,6 @@ fn seen_by(
         .collect()
 }
 
-fn value_of(seen: &Seen) -> Option<f64> {
-    match seen {
-        Seen::Value(value) => Some(*value),
-        Seen::Series(series) => match &series[..] {
-            [(_, value)] => Some(*value),
-            _ => None,
-        },
-        Seen::Blind => None,
-    }
-}
-
 /// What a series said; one that was not there was calm.
 fn one_series(seen: &Seen, name: &str, holds: impl Fn(f64) -> bool) -> Option<(bool, f64)> {
     match seen {
@@ -226,7 +221,7 @@ fn one_series(seen: &Seen, name: &str, holds: impl Fn(f64) -> bool) -> Option<(b
 
 fn enough_series(seen: &Seen, quorum: f64, holds: impl Fn(f64) -> bool) -> Option<(bool, f64)> {
     let Seen::Series(series) = seen else {
-        return value_of(seen).map(|value| (holds(value), value));
+        return seen.value().map(|value| (holds(value), value));
     };
     let held: Vec<f64> = series
         .iter()

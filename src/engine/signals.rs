@@ -64,8 +64,8 @@ impl SignalWatch {
         let slot = at.millis().div_euclid(millis(interval).max(1));
         self.counts = slot != self.slot;
         self.slot = slot;
-        let seen = self.history.seen(&self.read, &self.plan);
-        self.history.remember(Sight { at, seen }, interval, keep);
+        self.history
+            .remember(&self.read, &self.plan, at, interval, keep);
         match value {
             Some(_) => {
                 self.blind_since = None;
@@ -100,15 +100,23 @@ pub(super) struct History {
 }
 
 impl History {
-    fn remember(&mut self, sight: Sight, interval: Duration, keep: Duration) {
-        let at = sight.at;
+    /// Takes a reading, the first of each interval.
+    fn remember(
+        &mut self,
+        read: &Read,
+        plan: &SignalPlan,
+        at: Timestamp,
+        interval: Duration,
+        keep: Duration,
+    ) {
         let spacing = interval.max(keep / SIGHTS_MAX);
         let slot = Some(at.millis().div_euclid(millis(spacing).max(1)));
         if slot == self.slot {
             return;
         }
         self.slot = slot;
-        self.sights.push_back(sight);
+        let seen = self.seen(read, plan);
+        self.sights.push_back(Sight { at, seen });
         let old = |sight: &Sight| at.since(sight.at) > keep;
         while self.sights.front().is_some_and(old) {
             self.sights.pop_front();
@@ -120,12 +128,7 @@ impl History {
         if !self.by_series {
             return read.reading.value().map_or(Seen::Blind, Seen::Value);
         }
-        let blind = match read.reading {
-            Reading::Stale | Reading::SourceError | Reading::Thin => true,
-            Reading::Empty => !plan.any_selector_matched(),
-            Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous => false,
-        };
-        if blind || read.series.len() > SERIES_MAX {
+        if plan.is_blind(read.reading) || read.series.len() > SERIES_MAX {
             return Seen::Blind;
         }
         let series = read.series.iter();
@@ -138,15 +141,7 @@ impl History {
             .sights
             .iter()
             .filter(|it| it.at >= from && it.at < until);
-        let value = |it: &Sight| match &it.seen {
-            Seen::Value(value) => Some(*value),
-            Seen::Series(series) => match &series[..] {
-                [(_, value)] => Some(*value),
-                _ => None,
-            },
-            Seen::Blind => None,
-        };
-        let mut values: Vec<f64> = within.filter_map(value).collect();
+        let mut values: Vec<f64> = within.filter_map(|it| it.seen.value()).collect();
         values.sort_by(f64::total_cmp);
         let middle = values.len() / 2;
         match values.len() {

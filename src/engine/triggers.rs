@@ -391,11 +391,7 @@ fn see_expr(
     each: bool,
     known: &BTreeMap<String, SeriesState>,
 ) -> Vec<Seen> {
-    let blind = match read.reading {
-        Reading::Stale | Reading::SourceError | Reading::Thin => true,
-        Reading::Empty => !plan.any_selector_matched(),
-        Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous => false,
-    };
+    let blind = plan.is_blind(read.reading);
     let one = |labels: &Labels, truth, reading: Reading| Seen {
         labels: labels.clone(),
         truth,

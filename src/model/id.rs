@@ -69,6 +69,12 @@ text_id! {
 }
 
 impl DecisionId {
+    /// The page that explains it, below where people reach gated.
+    #[must_use]
+    pub fn page(&self, external_url: &str) -> String {
+        format!("{external_url}/explain/{self}")
+    }
+
     /// The once-only id of a rollout's rollback: nothing but service, environment and rollout goes into it,
     /// so no second ledger and no second replica that knows the rollout can give another.
     #[must_use]

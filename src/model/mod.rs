@@ -8,6 +8,7 @@ pub mod pattern;
 pub mod ratio;
 pub mod record;
 pub mod sample;
+pub mod text;
 pub mod time;
 mod unit;
 

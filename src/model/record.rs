@@ -218,6 +218,21 @@ pub enum Seen {
     Series(Vec<(String, f64)>),
 }
 
+impl Seen {
+    /// The one value, where there is one.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        match self {
+            Self::Value(value) => Some(*value),
+            Self::Series(series) => match &series[..] {
+                [(_, value)] => Some(*value),
+                _ => None,
+            },
+            Self::Blind => None,
+        }
+    }
+}
+
 /// What a person said, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {

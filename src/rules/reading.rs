@@ -114,6 +114,17 @@ impl SignalPlan {
         self.plan.matched() > 0
     }
 
+    /// Whether a reading says nothing of what its expression would find: an empty one is a finding only where some
+    /// selector matches something.
+    #[must_use]
+    pub fn is_blind(&self, reading: Reading) -> bool {
+        match reading {
+            Reading::Stale | Reading::SourceError | Reading::Thin => true,
+            Reading::Empty => !self.any_selector_matched(),
+            Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous => false,
+        }
+    }
+
     /// Evaluates and classifies.
     ///
     /// `behind` tells of a target what is known of it; targets it does not know count as down.

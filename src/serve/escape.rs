@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
 
+use crate::model::text::acts;
+
 /// Text that cannot become markup, in content and in quoted attributes.
 pub(super) struct Html<'a>(pub &'a str);
 
@@ -16,7 +18,7 @@ impl fmt::Display for Html<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                c if moves(c) => write!(f, "{}", c.escape_default())?,
+                c if acts(c) => write!(f, "{}", c.escape_default())?,
                 c => f.write_char(c)?,
             }
         }
@@ -24,23 +26,16 @@ impl fmt::Display for Html<'_> {
     }
 }
 
-/// Whether a character does something to the text around it: control characters, and those that turn its direction
-/// or take no room.
-fn moves(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 /// Characters that would move the cursor, colour the screen or turn the text round, made visible: texts of targets and
 /// of people reach a terminal through here.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(moves) {
+    if !text.chars().any(acts) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        if moves(c) {
+        if acts(c) {
             let _ = write!(shown, "{}", c.escape_default());
         } else {
             shown.push(c);

@@ -116,7 +116,7 @@ fn body(notice: &Notice) -> Body {
             reason: cut(&decision.reason, TEXT_BYTES_MAX),
             links: notice.external_url.as_ref().map(|url| Links {
                 status: url.clone(),
-                explain: format!("{url}/explain/{}", decision.id),
+                explain: decision.id.page(url),
             }),
             asked: (decision.asked != decision.action).then(|| decision.asked.word()),
             refused_by: decision.refused_by.map(Guard::word),

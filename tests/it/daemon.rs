@@ -438,6 +438,8 @@ fn an_incident_is_listed_taken_and_stays_taken_after_a_kill() {
             .count()
             == 1
     });
+    let (_, why) = run(&address, &["explain"]);
+    assert!(why.contains("ada acknowledged inc_"), "{why}");
     daemon.kill();
     let (code, said) = run(&address, &["incidents"]);
     assert!(

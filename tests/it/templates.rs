@@ -332,6 +332,9 @@ async fn slack_takes_every_kind() {
     assert_eq!(status(&service.tell(&hostile).await), 200);
     let body = service.last();
     assert!(!body["text"].as_str().unwrap().contains('<'), "{body}");
+    // The way to the page that explains it, as the generic body has it.
+    let page = request().decision.id.page(&request().external_url.unwrap());
+    assert!(body.to_string().contains(&page), "{page}: {body}");
     let mut empty = request();
     empty.decision.reason = String::new();
     empty.external_url = None;

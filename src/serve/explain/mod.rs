@@ -138,7 +138,12 @@ impl<'a> Explanation<'a> {
         let mut touched = self.decision.refused_by == Some(Guard::Store);
         for (i, line) in audit.iter().enumerate() {
             let about = match line.deed {
-                Deed::Veto | Deed::Acknowledge => {
+                Deed::Acknowledge => {
+                    let mut incidents =
+                        self.deliveries.iter().filter_map(|it| it.incident.as_ref());
+                    incidents.any(|it| it.as_str() == line.subject)
+                }
+                Deed::Veto => {
                     let mut ids = siblings.iter().chain([&self.decision]);
                     ids.any(|it| it.id.as_str() == line.subject)
                 }

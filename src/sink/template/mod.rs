@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 
 use super::body;
+use crate::model::text::acts;
 use crate::model::{Notice, NoticeKind};
 
 pub use deploy::Targets;
@@ -200,15 +201,10 @@ impl FactsData {
     }
 }
 
-/// Text of others in a message for people: control characters and what turns the reading direction become spaces.
+/// Text of others in a message for people: characters that act on the text around them become spaces.
 fn plain(text: &str, bytes_max: usize) -> String {
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let hidden = |c: char| c.is_control() || turns(c);
-    let text: String = text
-        .chars()
-        .map(|c| if hidden(c) { ' ' } else { c })
-        .collect();
-    body::cut(&text, bytes_max)
+    let shown = text.chars().map(|c| if acts(c) { ' ' } else { c });
+    body::cut(&shown.collect::<String>(), bytes_max)
 }
 
 /// What has happened, in a few words.
@@ -293,7 +289,7 @@ const FACT_BYTES_MAX: usize = 300;
 /// Where people read more.
 fn explained(notice: &Notice) -> Option<String> {
     let url = notice.external_url.as_ref()?;
-    Some(format!("{url}/api/v1/decisions/{}", notice.decision.id))
+    Some(notice.decision.id.page(url))
 }
 
 /// The map behind `targets = { … }`, as read.

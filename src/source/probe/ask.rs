@@ -146,17 +146,8 @@ impl Asker {
             resolver: self.resolver.clone(),
             host: named.and(http.url.host_str()).map(str::to_owned),
         };
-        let client = Client::builder()
-            .tls_backend_preconfigured(files)
-            .dns_resolver(Arc::new(resolve))
-            .user_agent(concat!("gated/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
+        let client = tls::client(files, resolve)
             .pool_max_idle_per_host(0)
-            .http1_only()
-            .tcp_nodelay(true)
             .build()
             .map_err(|error| of_request(&error))?;
         self.client = Some((edition, client.clone()));

@@ -100,7 +100,7 @@ impl Fetcher {
 
     /// The client there is, or another where its connection is too old or the TLS files changed.
     async fn client(&mut self) -> Result<Client, ScrapeError> {
-        let (edition, tls) = if self.target.url.scheme() == "https" {
+        let (edition, files) = if self.target.url.scheme() == "https" {
             let files = self.tls.current().await;
             files.map_err(|error| fault(ScrapeFault::Tls, error.to_string()))?
         } else {
@@ -119,18 +119,9 @@ impl Fetcher {
                 .and(self.target.url.host_str())
                 .map(str::to_owned),
         };
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Arc::new(resolve))
-            .user_agent(concat!("gated/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
+        let client = tls::client(files, resolve)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(CONNECTION_LIFE)
-            .http1_only()
-            .tcp_nodelay(true)
             .build()
             .map_err(|error| of_request(&error))?;
         self.kept_alive = false;

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use reqwest::{Client, ClientBuilder};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -12,6 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio::sync::Mutex;
 
 use super::config::Tls;
+use super::resolve::ResolveFor;
 
 /// Shared by the targets of one configuration.
 #[derive(Debug)]
@@ -38,6 +40,20 @@ pub(in crate::source) enum TlsError {
     HalfAPair,
     #[error(transparent)]
     Refused(#[from] rustls::Error),
+}
+
+/// How targets and components are asked: no redirects, no proxy from the environment, no retries, HTTP/1.1.
+pub(in crate::source) fn client(files: ClientConfig, resolve: ResolveFor) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(files)
+        .dns_resolver(Arc::new(resolve))
+        .user_agent(concat!("gated/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .referer(false)
+        .http1_only()
+        .tcp_nodelay(true)
 }
 
 impl TlsFiles {
