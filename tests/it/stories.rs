@@ -512,3 +512,48 @@ fn a_go_live_keeps_its_phases_and_a_hotfix_its_own_settle_and_past() {
     world.rounds(3 * 3600);
     assert_eq!(world.verdict().phase, "bake");
 }
+
+/// Judged for each instance, for a share of them, and by a bare expression: each has a past of its own.
+#[test]
+fn series_shares_and_expressions_have_a_past_too() {
+    let by_instance = "sum by (instance) (rate(http_requests_total{status=~\"5..\"}[15s])) / sum by (instance) (rate(http_requests_total[15s]))";
+    for trigger in [
+        "when = \"by_instance > 1%\"\neach = true".to_owned(),
+        "when = \"by_instance > 1%\"\neach = true\nquorum = \"50%\"".to_owned(),
+        format!("expr = '{by_instance} > 0.01'"),
+        format!("expr = '{by_instance} > 0.01'\neach = true"),
+    ] {
+        let signal = format!(
+            "[signals.by_instance]\ntitle = \"By instance\"\nexpr = '{by_instance}'\nunit = \"ratio\"\nempty = 0\n[[phase]]"
+        );
+        let rules = RULES.replacen("[[phase]]", &signal, 1).replacen(
+            "when = \"error_rate > 1%\"",
+            &trigger,
+            1,
+        );
+        let mut shipped = settings(&rules);
+        shipped.rollback.predates = PredatesPolicy::default();
+        let mut old = watched(shipped.clone());
+        errors(&mut old, 0.05);
+        old.rounds(240);
+        old.deploy("2.0.0", 0.05);
+        old.rounds(120);
+        assert!(old.sent_to("deployer").is_empty(), "{trigger}");
+        let refused = old.decided();
+        assert!(
+            refused.iter().all(|it| it == "escalate errors (predates)") && !refused.is_empty(),
+            "{trigger}: {refused:?}"
+        );
+        let reason = last(&old).reason;
+        assert!(reason.contains("predates the rollout: it was"), "{reason}");
+        let mut new = watched(shipped);
+        new.deploy("2.0.0", 0.05);
+        new.rounds(120);
+        assert_eq!(
+            new.sent_to("deployer").len(),
+            1,
+            "{trigger}: {:?}",
+            new.decided()
+        );
+    }
+}
