@@ -277,8 +277,24 @@ impl Engine {
             self.owe_for(&decision, at, out);
         }
         if self.decisions.len() > 2 * DECISIONS_SHOWN_MAX {
-            self.decisions.drain(..DECISIONS_SHOWN_MAX);
+            self.forget_old_decisions();
         }
+    }
+
+    /// What is shown no longer and has come to its end is the ledger's alone. Rollbacks stay: more may become of them.
+    fn forget_old_decisions(&mut self) {
+        let mut old = 0;
+        let outbox = &mut self.outbox;
+        self.decisions.retain(|it| {
+            old += 1;
+            let over = old <= DECISIONS_SHOWN_MAX
+                && it.action != Action::Rollback
+                && outbox.of(&it.id).all(|owed| owed.is_settled());
+            if over {
+                outbox.forget_all(&it.id);
+            }
+            !over
+        });
     }
 
     /// When the next signal that a judged trigger reads will have had no value for `blind_after`.

@@ -1,7 +1,5 @@
 //! What is owed to receivers: who gets what, every attempt re-checked, retries from the engine.
 
-use std::collections::BTreeMap;
-
 use super::Attempted;
 use super::Effect;
 use super::Event;
@@ -25,186 +23,8 @@ use crate::model::NoticeKind;
 use crate::model::Severity;
 use crate::model::Timestamp;
 
-/// What the ledger could not take is recorded, and begun, again after this long.
-const NOT_RECORDED_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
-
 /// What ended longer ago than this calls nobody at a start.
 const CALLED_AFTER_ALL_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
-
-/// Every delivery that is remembered.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pub all: BTreeMap<DeliveryKey, Delivery>,
-    /// Receivers that do not answer, and when the next of what they are owed is tried: one at a time.
-    failing: BTreeMap<String, Timestamp>,
-    /// What the ledger could not take and is true all the same; of new ones with what they say.
-    unrecorded: BTreeMap<DeliveryKey, Option<Box<Notice>>>,
-    /// When those are recorded again, as they are then.
-    record_at: Option<Timestamp>,
-}
-
-impl Outbox {
-    pub fn restore(deliveries: Vec<Delivery>) -> Self {
-        let failed = deliveries
-            .iter()
-            .filter(|it| !it.is_settled() && it.attempts > 0);
-        let failing = failed.map(|it| (it.receiver.clone(), Timestamp::EPOCH));
-        Self {
-            failing: failing.collect(),
-            unrecorded: BTreeMap::new(),
-            record_at: None,
-            all: deliveries
-                .into_iter()
-                .map(|delivery| (delivery.key.clone(), delivery))
-                .collect(),
-        }
-    }
-
-    /// When a delivery is to be attempted; `None` while it waits for another or for a word.
-    fn due(&self, delivery: &Delivery) -> Option<Timestamp> {
-        let DeliveryState::Owed { next } = delivery.state else {
-            return None;
-        };
-        let mut others = self
-            .all
-            .values()
-            .filter(|it| it.receiver == delivery.receiver && it.key != delivery.key);
-        let blocked = others.any(|it| match it.state {
-            // What is about the same comes in its order; else one at a time to who does not answer.
-            DeliveryState::UnderWay { .. } => {
-                it.is_about_same(delivery) || self.failing.contains_key(&it.receiver)
-            }
-            DeliveryState::Owed { .. } => it.is_about_same(delivery) && it.precedes(delivery),
-            DeliveryState::Unconfirmed { .. }
-            | DeliveryState::Held { .. }
-            | DeliveryState::Delivered { .. }
-            | DeliveryState::Cancelled { .. }
-            | DeliveryState::GivenUp { .. } => false,
-        });
-        let open = self.failing.get(&delivery.receiver).copied();
-        // What the ledger has no row of is not sent.
-        let is_new = |notice: &Option<Box<Notice>>| notice.is_some();
-        let waits = self.unrecorded.get(&delivery.key).is_some_and(is_new);
-        let recorded = self.record_at.filter(|_| waits);
-        (!blocked).then(|| next.max(open.unwrap_or(next)).max(recorded.unwrap_or(next)))
-    }
-
-    /// The delivery whose turn is first, and when.
-    fn next(&self) -> Option<(Timestamp, DeliveryKey)> {
-        let due = self.all.values().filter_map(|delivery| {
-            let DeliveryState::Owed { next } = delivery.state else {
-                return None;
-            };
-            Some((
-                self.due(delivery)?,
-                next,
-                delivery.created_at,
-                &delivery.key,
-            ))
-        });
-        due.min().map(|(at, _, _, key)| (at, key.clone()))
-    }
-
-    /// A call that its receiver did not take, and the end of its incident is owed to the same: the end says it all.
-    fn is_overtaken(&self, delivery: &Delivery) -> bool {
-        let ends = |it: &Delivery| {
-            it.kind == NoticeKind::IncidentResolved
-                && it.receiver == delivery.receiver
-                && it.incident == delivery.incident
-                && !it.is_settled()
-        };
-        delivery.attempts > 0
-            && delivery.incident.is_some()
-            && delivery.kind != NoticeKind::IncidentResolved
-            && self.all.values().any(ends)
-    }
-
-    /// The next attempt or record, or the end of the time that a receiver has to confirm.
-    pub fn next_deadline(&self) -> Option<Timestamp> {
-        let unconfirmed = self
-            .all
-            .values()
-            .filter_map(|delivery| match delivery.state {
-                DeliveryState::Unconfirmed { until, .. } => Some(until),
-                _ => None,
-            });
-        unconfirmed
-            .chain(self.next().map(|(at, _)| at))
-            .chain(self.record_at)
-            .min()
-    }
-
-    /// Its decision was not recorded, so it is not owed.
-    pub fn forget(&mut self, key: &DeliveryKey) {
-        self.all.remove(key);
-        self.unrecorded.remove(key);
-    }
-
-    /// The ledger could not take this; `notice` where it was new. Attempts of it that were not recorded were not sent,
-    /// and are due again; what has become of it since stays.
-    pub fn not_recorded(&mut self, failed: &Delivery, notice: Option<Box<Notice>>, at: Timestamp) {
-        let Some(delivery) = self.all.get_mut(&failed.key) else {
-            return;
-        };
-        let again = at + NOT_RECORDED_RETRY;
-        let same = |it: &DeliveryState| {
-            matches!(it, DeliveryState::UnderWay { .. }) && delivery.attempts == failed.attempts
-        };
-        if same(&failed.state) && same(&delivery.state) {
-            delivery.state = DeliveryState::Owed { next: again };
-        }
-        let known = self.unrecorded.entry(failed.key.clone()).or_default();
-        *known = notice.or(known.take());
-        self.record_at.get_or_insert(again);
-    }
-
-    /// Something else could not be recorded: it is tried again with what is owed.
-    pub fn record_later(&mut self, at: Timestamp) {
-        self.record_at.get_or_insert(at + NOT_RECORDED_RETRY);
-    }
-
-    /// What the ledger could not take, as it is now, once it is time for it.
-    fn record_again(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        if self.record_at.is_none_or(|due| due > at) {
-            return;
-        }
-        self.record_at = None;
-        let all = std::mem::take(&mut self.unrecorded);
-        self.record_all(all, out);
-    }
-
-    /// What is owed for an incident and could not be recorded, as it is now: it is recorded with the incident.
-    pub fn record_of(&mut self, incident: &crate::model::IncidentId, out: &mut Vec<Effect>) {
-        let all = std::mem::take(&mut self.unrecorded);
-        let of = |key: &DeliveryKey| {
-            let delivery = self.all.get(key);
-            delivery.is_some_and(|it| it.incident.as_ref() == Some(incident))
-        };
-        let (its, rest) = all.into_iter().partition(|(key, _)| of(key));
-        self.unrecorded = rest;
-        self.record_all(its, out);
-    }
-
-    fn record_all(&self, all: BTreeMap<DeliveryKey, Option<Box<Notice>>>, out: &mut Vec<Effect>) {
-        for (key, notice) in all {
-            let Some(delivery) = self.all.get(&key).cloned().map(Box::new) else {
-                continue;
-            };
-            if let Some(notice) = notice {
-                out.push(Effect::Record(Record::Owed(delivery.clone(), notice)));
-            }
-            // A row that is there in spite of what the ledger said would stay as it was.
-            out.push(Effect::Record(Record::Delivery(delivery)));
-        }
-    }
-
-    /// Of one decision, in the order of their keys.
-    pub fn of<'a>(&'a self, decision: &'a Decision) -> impl Iterator<Item = &'a Delivery> {
-        self.all
-            .values()
-            .filter(|delivery| delivery.decision == decision.id)
-    }
-}
 
 /// A notice as it is to be owed.
 #[derive(Debug)]
@@ -254,7 +74,7 @@ impl Engine {
             not_before,
         } = owing;
         let key = DeliveryKey::new(&decision.id, event, receiver);
-        if self.outbox.all.contains_key(&key) {
+        if self.outbox.get(&key).is_some() {
             return;
         }
         let rollback = kind == NoticeKind::RollbackRequested;
@@ -291,7 +111,14 @@ impl Engine {
             Box::new(delivery.clone()),
             Box::new(notice),
         )));
-        self.outbox.all.insert(key, delivery);
+        self.outbox.put(delivery);
+    }
+
+    /// Remembers a delivery as it is now and records that.
+    pub(super) fn change(&mut self, delivery: Delivery, out: &mut Vec<Effect>) {
+        self.record_owed_first(&delivery, out);
+        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+        self.outbox.put(delivery);
     }
 
     /// After a start: an attempt that was under way may have arrived, or never left.
@@ -301,7 +128,7 @@ impl Engine {
             DeliveryState::UnderWay { since } => Some(since),
             _ => None,
         };
-        let under_way = self.outbox.all.values();
+        let under_way = self.outbox.open();
         let under_way = under_way.filter_map(|it| Some((since(it)?, it.clone())));
         let (held, resent): (Vec<_>, Vec<_>) =
             under_way.partition(|(_, it)| self.on_doubt(&it.receiver) == OnDoubt::Hold);
@@ -313,8 +140,7 @@ impl Engine {
             };
             delivery.note(at, lost);
             delivery.state = DeliveryState::Owed { next };
-            out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-            self.outbox.all.insert(delivery.key.clone(), delivery);
+            self.change(delivery, out);
         }
         // Last, for people are called at once, and whatever else is due goes out with it.
         for (_, mut delivery) in held {
@@ -339,14 +165,13 @@ impl Engine {
             | DeliveryState::Unconfirmed { .. }
             | DeliveryState::Delivered { .. } => None,
         };
-        let ended = self.outbox.all.values();
+        let ended = self.outbox.all();
         let ended: Vec<_> = ended
             .filter_map(|it| Some((it.clone(), end(it)?)))
             .filter(|(_, (_, ended_at, _))| at.since(*ended_at) < CALLED_AFTER_ALL_MAX)
             .collect();
         for (delivery, (kind, _, why)) in ended {
-            let is_told = |it: &Delivery| (&it.decision, it.kind) == (&delivery.decision, kind);
-            if !self.outbox.all.values().any(is_told) {
+            if self.outbox.of(&delivery.decision).all(|it| it.kind != kind) {
                 self.call_people(&delivery, (kind, true), &why, at, out);
             }
         }
@@ -358,14 +183,25 @@ impl Engine {
         known.map_or(OnDoubt::Hold, |it| it.on_doubt)
     }
 
+    /// When something is to be sent, recorded again, or should have been confirmed.
+    pub(super) fn next_delivery(&self) -> Option<Timestamp> {
+        let waits = |key: &DeliveryKey| self.unrecorded.waits(key);
+        let next = self.outbox.next(waits).map(|(at, _)| at);
+        let all = [next, self.outbox.next_unconfirmed(), self.unrecorded.due()];
+        all.into_iter().flatten().min()
+    }
+
+    fn due_delivery(&self, at: Timestamp) -> Option<Delivery> {
+        let next = self.outbox.next(|key| self.unrecorded.waits(key));
+        let (_, key) = next.filter(|(due, _)| *due <= at)?;
+        self.outbox.get(&key).cloned()
+    }
+
     /// Begins every attempt that is due, or ends the delivery where it is no longer right.
     pub(super) fn attempt_due(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        if self.outbox.record_at.is_some_and(|due| due <= at) {
-            self.record_incidents_again(out);
-        }
-        self.outbox.record_again(at, out);
-        while let Some((_, key)) = self.outbox.next().filter(|(due, _)| *due <= at) {
-            let mut delivery = self.outbox.all[&key].clone();
+        self.record_again(at, out);
+        while let Some(mut delivery) = self.due_delivery(at) {
+            let key = delivery.key.clone();
             if let Some(state) = self.no_longer_right(&delivery, at) {
                 self.end(delivery, state, at, out);
                 continue;
@@ -379,8 +215,7 @@ impl Engine {
             delivery.attempts += 1;
             delivery.state = DeliveryState::UnderWay { since: at };
             let (receiver, attempt) = (delivery.receiver.clone(), delivery.attempts);
-            out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-            self.outbox.all.insert(key.clone(), delivery);
+            self.change(delivery, out);
             out.push(Effect::Tell(Event::DeliveryAttempt {
                 key: key.clone(),
                 receiver: receiver.clone(),
@@ -398,7 +233,7 @@ impl Engine {
     /// A receiver that answered and did not say that it acted has lost it.
     fn end_unconfirmed(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         let late = |it: &&Delivery| matches!(it.state, DeliveryState::Unconfirmed { until, .. } if until <= at);
-        let late: Vec<Delivery> = self.outbox.all.values().filter(late).cloned().collect();
+        let late: Vec<Delivery> = self.outbox.open().filter(late).cloned().collect();
         for delivery in late {
             let why = format!("{} answered and did not confirm it", delivery.receiver);
             self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
@@ -411,7 +246,7 @@ impl Engine {
             it.kind == NoticeKind::RollbackRequested
                 && matches!(it.state, DeliveryState::Owed { .. })
         };
-        let waiting: Vec<Delivery> = self.outbox.all.values().filter(waits).cloned().collect();
+        let waiting: Vec<Delivery> = self.outbox.open().filter(waits).cloned().collect();
         for delivery in waiting {
             if let Some(why) = self.rollback_is_wrong(&delivery, at) {
                 self.end(delivery, DeliveryState::Cancelled { at, why }, at, out);
@@ -428,7 +263,7 @@ impl Engine {
                     DeliveryState::Unconfirmed { .. } | DeliveryState::Held { .. }
                 )
         };
-        let waiting: Vec<Delivery> = self.outbox.all.values().filter(waits).cloned().collect();
+        let waiting: Vec<Delivery> = self.outbox.open().filter(waits).cloned().collect();
         for mut delivery in waiting {
             let rollout = delivery
                 .rollout
@@ -568,8 +403,7 @@ impl Engine {
             | DeliveryState::Delivered { .. } => None,
         };
         delivery.state = state;
-        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-        self.outbox.all.insert(key, delivery.clone());
+        self.change(delivery.clone(), out);
         if let Some((kind, why)) = people {
             self.call_people(&delivery, (kind, false), &why, at, out);
         }
@@ -633,11 +467,10 @@ impl Engine {
             attempt: delivery.attempts,
             status,
         }));
-        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
+        self.change(delivery.clone(), out);
         if delivery.kind == NoticeKind::RollbackRequested {
             self.watch_rollback(&delivery.decision, at, out);
         }
-        self.outbox.all.insert(delivery.key.clone(), delivery);
     }
 
     /// It may have arrived, and this receiver would do it twice: it is not sent again until a person says so.
@@ -655,10 +488,7 @@ impl Engine {
             reason: why.clone(),
             next: None,
         }));
-        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-        self.outbox
-            .all
-            .insert(delivery.key.clone(), delivery.clone());
+        self.change(delivery.clone(), out);
         if delivery.kind == NoticeKind::RollbackRequested {
             self.watch_rollback(&delivery.decision, at, out);
         }
@@ -679,7 +509,7 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let known = self.outbox.all.get(key);
+        let known = self.outbox.get(key);
         // An outcome that no attempt under way belongs to says nothing: it must not push the next attempt away.
         let under_way = |it: &&Delivery| matches!(it.state, DeliveryState::UnderWay { .. });
         let Some(mut delivery) = known.filter(under_way).cloned() else {
@@ -690,11 +520,11 @@ impl Engine {
         let receiver = delivery.receiver.clone();
         match after(key, delivery.attempts, answer, at) {
             Next::Delivered => {
-                self.outbox.failing.remove(&receiver);
+                self.outbox.receiver_fails(&receiver, None);
                 self.answered(delivery, answer, at, out);
             }
             Next::Gone => {
-                self.outbox.failing.remove(&receiver);
+                self.outbox.receiver_fails(&receiver, None);
                 let why = "the receiver answered 410: it is gone for good".to_owned();
                 self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
             }
@@ -704,9 +534,9 @@ impl Engine {
             } => {
                 let doubt = matches!(outcome, Attempted::NoAnswer { reached: true, .. });
                 if attention {
-                    self.outbox.failing.remove(&receiver);
+                    self.outbox.receiver_fails(&receiver, None);
                 } else {
-                    self.outbox.failing.insert(receiver.clone(), next);
+                    self.outbox.receiver_fails(&receiver, Some(next));
                 }
                 if doubt && self.on_doubt(&receiver) == OnDoubt::Hold {
                     self.hold(delivery, &said, at, out);
@@ -737,8 +567,7 @@ impl Engine {
                 let until = at + within;
                 delivery.state = DeliveryState::Unconfirmed { until, status };
                 delivery.last_error = None;
-                out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-                self.outbox.all.insert(delivery.key.clone(), delivery);
+                self.change(delivery, out);
             }
         }
     }
@@ -770,10 +599,7 @@ impl Engine {
             reason,
             next: Some(next),
         }));
-        out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-        self.outbox
-            .all
-            .insert(delivery.key.clone(), delivery.clone());
+        self.change(delivery.clone(), out);
         if let Some(why) = why {
             self.call_people(
                 &delivery,

@@ -17,12 +17,13 @@ use super::Settings;
 use super::TargetInfo;
 use super::VerdictState;
 use super::alerts::AlertBook;
-use super::deliver::Outbox;
 use super::groups::GroupWatch;
 use super::incidents::IncidentBook;
+use super::outbox::Outbox;
 use super::say::freeze_of;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
+use super::unrecorded::Unrecorded;
 use super::verify::Watched;
 use super::versions::VersionWatch;
 use crate::gate::Change;
@@ -97,8 +98,7 @@ pub struct Engine {
     pub(super) evaluations: u64,
     pub(super) evaluation_failures: u64,
     pub(super) samples: u64,
-    /// Records that the ledger could not take and that stay true: tried again with the next input.
-    pub(super) unrecorded: Vec<Record>,
+    pub(super) unrecorded: Unrecorded,
     /// Why no rollback is decided, whatever the settings say: see [`Restored`].
     pub(super) held: Option<String>,
     /// Nobody was there until then, and not every target has been heard again since.
@@ -169,7 +169,7 @@ impl Engine {
             evaluations: 0,
             evaluation_failures: 0,
             samples: 0,
-            unrecorded: Vec::new(),
+            unrecorded: Unrecorded::default(),
             held: restored.held,
             slept: None,
             before: Restored {
@@ -208,7 +208,7 @@ impl Engine {
             self.next_group_slot(),
             self.next_blindness(),
             self.next_incident_step(),
-            self.outbox.next_deadline(),
+            self.next_delivery(),
             self.next_verification(),
             self.freeze_ends(),
             self.settings
@@ -240,7 +240,6 @@ impl Engine {
             self.settled
         );
         self.advance(Timestamp::from_millis(at.millis() - 1), out);
-        out.extend(self.unrecorded.drain(..).map(Effect::Record));
         match input {
             Input::Target(info) => self.add_target(info, at),
             Input::TargetGone(id) => self.remove_target(id, at, out),
@@ -262,7 +261,7 @@ impl Engine {
 
     fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         // First: what a deadline records may rest on it.
-        out.extend(self.unrecorded.drain(..).map(Effect::Record));
+        self.record_again(at, out);
         if self.settle_until.is_some_and(|until| until <= at) {
             self.settle(at, out);
         }

@@ -45,8 +45,6 @@ const RESOLVED_SHOWN_MAX: usize = 200;
 pub(super) struct IncidentBook {
     pub all: Vec<Held>,
     counts: IncidentCounts,
-    /// What the ledger could not take.
-    pub unrecorded: BTreeSet<IncidentId>,
 }
 
 #[derive(Debug)]
@@ -97,7 +95,6 @@ impl IncidentBook {
         let mut book = Self {
             all: held.collect(),
             counts: IncidentCounts::default(),
-            unrecorded: BTreeSet::new(),
         };
         book.forget_oldest();
         book
@@ -394,22 +391,12 @@ impl Engine {
         self.tell_incident(place, to, &telling, at, out);
     }
 
-    /// With what is owed for it: an incident that the ledger knows stands for people who were told.
+    /// After what is owed for it and could not be recorded: an incident that the ledger knows stands for people who
+    /// were told.
     pub(super) fn record_incident(&mut self, place: usize, out: &mut Vec<Effect>) {
+        self.record_unrecorded(out);
         let it = self.incidents.all[place].incident.clone();
-        self.incidents.unrecorded.remove(&it.id);
-        self.outbox.record_of(&it.id, out);
         out.push(Effect::Record(Record::Incident(Box::new(it))));
-    }
-
-    /// Incidents that the ledger could not take, as they are now.
-    pub(super) fn record_incidents_again(&mut self, out: &mut Vec<Effect>) {
-        for id in std::mem::take(&mut self.incidents.unrecorded) {
-            let mut all = self.incidents.all.iter();
-            if let Some(place) = all.position(|it| it.incident.id == id) {
-                self.record_incident(place, out);
-            }
-        }
     }
 
     fn path(&self, it: &Incident) -> &Path {

@@ -18,6 +18,7 @@ mod input;
 mod interest;
 mod judge;
 mod operate;
+mod outbox;
 mod past;
 mod people;
 mod phases;
@@ -29,6 +30,7 @@ mod show;
 mod signals;
 mod snapshot;
 mod triggers;
+mod unrecorded;
 mod verify;
 mod versions;
 

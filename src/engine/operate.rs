@@ -16,8 +16,6 @@ use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
 use super::versions::VersionWatch;
 use crate::gate::Told;
-use crate::model::Action;
-use crate::model::Guard;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
 use crate::promql::Expr;
@@ -131,103 +129,6 @@ impl Engine {
         signals
             .filter_map(|(signal, watch)| Some((signal.name.clone(), watch.median(from, until)?)))
             .collect()
-    }
-
-    /// The ledger could not commit: what is not recorded is not sent. Decisions are taken back, to be judged again
-    /// while their trigger fires; the rest stays true and is recorded with the next input.
-    pub(super) fn not_recorded(
-        &mut self,
-        records: Vec<Record>,
-        reason: &str,
-        at: Timestamp,
-        out: &mut Vec<Effect>,
-    ) {
-        for record in records {
-            match record {
-                Record::Decision(decision) => {
-                    self.incidents.take_back(&decision.id);
-                    self.decided.remove(&decision.id);
-                    self.decisions.retain(|known| known.id != decision.id);
-                    let rollout = decision
-                        .rollout
-                        .as_ref()
-                        .and_then(|id| self.rollouts.get(id));
-                    let version = rollout.map(|rollout| rollout.version.clone());
-                    if let (Action::Rollback, Some(version)) = (decision.action, version) {
-                        self.rollouts.unmark_rolled_back(&version);
-                        self.rollbacks.retain(|it| *it != decision.at);
-                    }
-                    for it in self
-                        .triggers
-                        .iter_mut()
-                        .flat_map(|watch| watch.series.values_mut())
-                    {
-                        if it
-                            .handled
-                            .as_ref()
-                            .is_some_and(|handled| handled.decision == decision.id)
-                        {
-                            it.handled = None;
-                        }
-                    }
-                    for signal in &mut self.signals {
-                        signal.blind_told &= !decision.trigger.starts_with(super::decide::BLIND);
-                    }
-                    let (action, reason) = (decision.action, reason.to_owned());
-                    out.push(Effect::Tell(Event::NotRecorded {
-                        action,
-                        refused_by: Guard::Store,
-                        reason,
-                    }));
-                }
-                Record::Incident(incident) => {
-                    if self.incidents.get(&incident.id).is_some() {
-                        self.incidents.unrecorded.insert(incident.id.clone());
-                        self.outbox.record_later(at);
-                    }
-                }
-                Record::Owed(delivery, notice) => {
-                    if self.decided.contains(&delivery.decision) {
-                        self.outbox.not_recorded(&delivery, Some(notice), at);
-                    } else {
-                        self.outbox.forget(&delivery.key);
-                    }
-                }
-                Record::Delivery(delivery) => self.outbox.not_recorded(&delivery, None, at),
-                // More may have become of it since, and been recorded: it is recorded as it is now.
-                Record::Rollout(it) => {
-                    let now = self.rollouts.get(&it.id).cloned();
-                    self.unrecorded.extend(now.map(Record::Rollout));
-                }
-                Record::Verification(it) => {
-                    let mut watched = self.watched.iter().map(|it| &it.verification);
-                    let now = watched.find(|known| known.decision == it.decision).cloned();
-                    self.unrecorded.extend(now.map(Record::Verification));
-                }
-                Record::Trigger(it) => {
-                    if self.fires_since(&it.name, &it.series) == Some(it.fired_at) {
-                        self.unrecorded.push(Record::Trigger(it));
-                    }
-                }
-                Record::TriggerGone { name, series } => {
-                    if self.fires_since(&name, &series).is_none() {
-                        self.unrecorded.push(Record::TriggerGone { name, series });
-                    }
-                }
-                stays @ (Record::Alert(_) | Record::AlertGone(_) | Record::Audit(_)) => {
-                    self.unrecorded.push(stays);
-                }
-                // It is said again before long, and would be out of date by then.
-                Record::AlertsSeen(_) => {}
-            }
-        }
-        self.conclude(at, out);
-    }
-
-    /// Since when a series of a trigger fires.
-    fn fires_since(&self, name: &str, series: &str) -> Option<Timestamp> {
-        let mut named = self.triggers.iter().filter(|it| it.name == name);
-        named.find_map(|it| Some(it.series.get(series)?.firing()?.1))
     }
 
     /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.

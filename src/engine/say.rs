@@ -108,7 +108,7 @@ impl Engine {
             it.kind == crate::model::NoticeKind::RollbackRequested
                 && matches!(it.state, DeliveryState::Delivered { .. })
         };
-        if let Some(sent) = self.outbox.of(decision).find(sent) {
+        if let Some(sent) = self.outbox.of(id).map(AsRef::as_ref).find(sent) {
             return Err(Refusal::Conflict(format!(
                 "the rollback was delivered to {} already: undo it there",
                 sent.receiver
@@ -135,7 +135,7 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, Refusal> {
-        let known = self.outbox.all.get(key).cloned();
+        let known = self.outbox.get(key).cloned();
         let mut delivery = known.ok_or_else(|| Refusal::NoSuchDelivery(key.0.clone()))?;
         match (&delivery.state, arrived) {
             // Receivers say so again when they are not sure that they were heard.
@@ -163,12 +163,11 @@ impl Engine {
             self.delivered(delivery.clone(), status, at, out);
         } else {
             delivery.state = DeliveryState::Owed { next: at };
-            out.push(Effect::Record(Record::Delivery(Box::new(delivery.clone()))));
-            self.outbox.all.insert(key.clone(), delivery);
+            self.change(delivery.clone(), out);
             self.attempt_due(at, out);
         }
-        let delivery = self.outbox.all[key].clone();
-        Ok(Answer::Delivery(Box::new(delivery)))
+        let now = self.outbox.get(key).cloned().unwrap_or(delivery);
+        Ok(Answer::Delivery(Box::new(now)))
     }
 
     /// Writes a line of the audit trail.
@@ -181,6 +180,8 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Audit {
+        // What was said before comes first: the last word on a freeze holds.
+        self.record_unrecorded(out);
         let Word { by, reason } = word;
         let audit = Audit {
             deed,

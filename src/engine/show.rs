@@ -419,7 +419,7 @@ impl Engine {
                 .map(|decision| {
                     (
                         Arc::clone(decision),
-                        self.outbox.of(decision).cloned().collect(),
+                        self.outbox.of(&decision.id).cloned().collect(),
                     )
                 })
                 .collect(),

@@ -26,7 +26,7 @@ pub struct Snapshot {
     /// Oldest first.
     pub rollouts: Vec<Arc<Rollout>>,
     /// Oldest first, each with its deliveries; the newest 500.
-    pub decisions: Vec<(Arc<Decision>, Vec<Delivery>)>,
+    pub decisions: Vec<(Arc<Decision>, Vec<Arc<Delivery>>)>,
     /// Every open one and the newest resolved ones, in the order in which they opened.
     pub incidents: Vec<IncidentState>,
     pub incident_counts: IncidentCounts,

@@ -175,6 +175,7 @@ impl Core {
             dirty: false,
             floor: at,
             next_token: 0,
+            failures_heard: 0,
         };
         let timers = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -283,6 +284,8 @@ struct Batch {
     at: Timestamp,
     records: Vec<Record>,
     rest: Vec<Effect>,
+    /// Failed commits that the engine had heard of when it made this.
+    failures_heard: u64,
 }
 
 struct Loop {
@@ -298,6 +301,7 @@ struct Loop {
     /// The next input's stamp is at least this: everything before is settled.
     floor: Timestamp,
     next_token: u64,
+    failures_heard: u64,
 }
 
 impl Loop {
@@ -353,6 +357,7 @@ impl Loop {
             }
             Message::View { reply } => drop(reply.send(self.engine.view())),
             Message::Input(input) => {
+                self.failures_heard += u64::from(matches!(input, Input::CommitFailed { .. }));
                 self.apply(input);
                 self.hands.core.interest.store(self.engine.interest());
             }
@@ -421,7 +426,12 @@ impl Loop {
         } else {
             self.uncommitted += 1;
             // The ledger's thread ends after this one, so it is there to take the batch.
-            let _ = self.batches.send(Batch { at, records, rest });
+            let _ = self.batches.send(Batch {
+                at,
+                records,
+                rest,
+                failures_heard: self.failures_heard,
+            });
         }
         if told || at.since(self.drawn_at) >= SNAPSHOT_EVERY {
             self.draw();
@@ -450,20 +460,35 @@ fn keep(
     hands: &Hands,
 ) {
     let mut swept_at: Option<Timestamp> = None;
-    while let Ok(Batch { at, records, rest }) = batches.recv() {
+    let mut failures_told = 0;
+    while let Ok(batch) = batches.recv() {
+        let Batch {
+            at,
+            records,
+            rest,
+            failures_heard,
+        } = batch;
         let receivers = hands.receivers.load();
         let render = |receiver: &str, notice: &Notice| match receivers.hooks.get(receiver) {
             Some(hook) => hook.render(notice),
             None => crate::sink::render(notice),
         };
-        match ledger.commit(&records, render) {
+        // What was made before the engine heard of a failure may rest on what is not there. It fails too; what stays
+        // true comes again, all together.
+        let outcome = if failures_heard == failures_told {
+            let committed = ledger.commit(&records, render);
+            committed.map_err(|error| super::chain(&error))
+        } else {
+            Err("a commit before it failed".to_owned())
+        };
+        match outcome {
             Ok(()) => {
                 metrics::counter!(super::metrics::LEDGER_COMMITS).increment(1);
                 hands.carry_out(rest, at, Some(&ledger));
             }
-            Err(error) => {
+            Err(reason) => {
+                failures_told += 1;
                 metrics::counter!(super::metrics::LEDGER_FAILURES).increment(1);
-                let reason = super::chain(&error);
                 error!(%reason, "the ledger cannot record; nothing of it is sent");
                 hands.refuse(&rest);
                 let failed = Message::Input(Input::CommitFailed { records, reason });

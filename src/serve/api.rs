@@ -304,7 +304,7 @@ async fn decisions(State(service): Shared) -> Response {
     let snapshot = service.snapshot.load_full();
     let lines = snapshot.decisions.iter();
     let decisions = lines
-        .map(|(it, owed)| wire::DecisionLine::new(it, owed))
+        .map(|(it, owed)| wire::DecisionLine::new(it, owed.iter().map(AsRef::as_ref)))
         .collect();
     success(StatusCode::OK, Decisions { decisions })
 }

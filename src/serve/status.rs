@@ -96,7 +96,8 @@ async fn status(State(service): Shared) -> Response {
             .map(Firing::new)
             .collect(),
         open_deliveries: open.collect(),
-        last_decision: last.map(|(it, owed)| wire::DecisionLine::new(it, owed)),
+        last_decision: last
+            .map(|(it, owed)| wire::DecisionLine::new(it, owed.iter().map(AsRef::as_ref))),
     };
     success(StatusCode::OK, standing)
 }

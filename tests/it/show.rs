@@ -255,7 +255,7 @@ pub fn sample() -> Snapshot {
             Arc::new(rollout("r1", Some((at(-60), RolloutEnd::Finished)))),
             Arc::new(rollout("r/2", None)),
         ],
-        decisions: vec![(Arc::new(decision("dec_1")), vec![delivery()])],
+        decisions: vec![(Arc::new(decision("dec_1")), vec![Arc::new(delivery())])],
         evaluations: 42,
         evaluation_failures: 1,
         samples_appended: 9000,

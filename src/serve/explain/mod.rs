@@ -43,7 +43,7 @@ impl<'a> Known<'a> {
         Self {
             decisions: decisions.clone().map(|(it, _)| it.as_ref()).collect(),
             deliveries: decisions
-                .map(|(it, owed)| (it.id.as_str(), owed.iter().collect()))
+                .map(|(it, owed)| (it.id.as_str(), owed.iter().map(AsRef::as_ref).collect()))
                 .collect(),
             rollouts: snapshot.rollouts.iter().map(AsRef::as_ref).collect(),
             audit: &snapshot.audit,

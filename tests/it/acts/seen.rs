@@ -22,11 +22,12 @@ async fn a_held_delivery_is_shown_everywhere_and_a_person_says_what_became_of_it
     let served = http::house().await;
     let held = |it: &mut Snapshot| {
         let why = format!("the answer was lost {EVIL}");
-        it.decisions[0].1[0].state = DeliveryState::Held { at: at(-1), why };
+        std::sync::Arc::make_mut(&mut it.decisions[0].1[0]).state =
+            DeliveryState::Held { at: at(-1), why };
         it.held = Some("the ledger was damaged".into());
     };
     served.change(held);
-    let delivery = served.snapshot.load().decisions[0].1[0].clone();
+    let delivery = (*served.snapshot.load().decisions[0].1[0]).clone();
     *served.desk.answer.lock().unwrap() = Ok(engine::Answer::Delivery(Box::new(delivery)));
     let page = served.get("/").await.body;
     for text in [

@@ -252,10 +252,8 @@ pub fn people_hear_of_rollbacks_that_do_not_arrive(memory: &Restored) {
             | DeliveryState::Unconfirmed { .. }
             | DeliveryState::Delivered { .. } => continue,
         };
-        // What is cancelled while the ledger fails may be heard of as the incident that goes on.
-        let kinds = [kind, NoticeKind::EscalationRaised];
         let is_told = |it: &Delivery| {
-            it.decision == delivery.decision && it.receiver == PEOPLE && kinds.contains(&it.kind)
+            it.decision == delivery.decision && it.receiver == PEOPLE && it.kind == kind
         };
         let asks = delivery.kind == NoticeKind::RollbackRequested;
         if asks && !memory.deliveries.iter().any(is_told) {

@@ -18,6 +18,8 @@ pub struct Batch {
     pub at: Timestamp,
     pub records: Vec<Record>,
     pub rest: Vec<Effect>,
+    /// As in the daemon: what was made before a failure was heard of fails too.
+    pub failures_heard: u64,
 }
 
 enum Step {
@@ -29,6 +31,9 @@ pub struct Life {
     pub engine: Engine,
     /// Waiting for the ledger, oldest first.
     pub queue: VecDeque<Batch>,
+    /// Failed commits that the engine has heard of, and that it was told of.
+    pub failures_heard: u64,
+    pub failures_told: u64,
     /// The last verdict that was told.
     pub verdict: Verdict,
     floor: i64,
@@ -49,6 +54,8 @@ impl Life {
         let mut life = Self {
             engine,
             queue: VecDeque::new(),
+            failures_heard: 0,
+            failures_told: 0,
             verdict: Verdict::Unknown,
             floor: now,
             began: (settings, restored, at),

@@ -161,6 +161,9 @@ impl World {
             }
             Happens::Commit => self.commit(),
             Happens::Arrives(input) => {
+                if let (Some(life), Input::CommitFailed { .. }) = (&mut self.life, &input) {
+                    life.failures_heard += 1;
+                }
                 self.say(format!("arrives {input:?}"));
                 self.apply(input);
             }
@@ -340,7 +343,13 @@ impl World {
         if records.is_empty() {
             self.perform(rest, at);
         } else if let Some(life) = &mut self.life {
-            life.queue.push_back(Batch { at, records, rest });
+            let failures_heard = life.failures_heard;
+            life.queue.push_back(Batch {
+                at,
+                records,
+                rest,
+                failures_heard,
+            });
             if life.queue.len() == 1 {
                 let after = self.disk.takes(&mut self.dice);
                 self.plan(after, Happens::Commit);
@@ -370,8 +379,18 @@ impl World {
         if self.is_killed("before a commit") {
             return;
         }
-        let Batch { at, records, rest } = batch;
-        let committed = self.disk.commit(&records, &mut self.dice);
+        let Batch {
+            at,
+            records,
+            rest,
+            failures_heard,
+        } = batch;
+        let told = self.life.as_ref().map_or(0, |it| it.failures_told);
+        let committed = if failures_heard == told {
+            self.disk.commit(&records, &mut self.dice)
+        } else {
+            Committed::No("a commit before it failed".into())
+        };
         if !matches!(committed, Committed::No(_)) {
             self.say(format!("recorded {}", names(&records)));
             self.tally.committed(&records);
@@ -388,6 +407,9 @@ impl World {
                 let reason = reason.clone();
                 self.unsaid |= matches!(committed, Committed::Unsaid(_));
                 self.tally.commits_failed += 1;
+                if let Some(life) = &mut self.life {
+                    life.failures_told += 1;
+                }
                 self.say(format!("{reason}, so {} fails", names(&records)));
                 let after = self.dice.between(0, 5);
                 self.plan(
