@@ -240,6 +240,7 @@ impl Engine {
             self.settled
         );
         self.advance(Timestamp::from_millis(at.millis() - 1), out);
+        let from = out.len();
         match input {
             Input::Target(info) => self.add_target(info, at),
             Input::TargetGone(id) => self.remove_target(id, at, out),
@@ -250,6 +251,7 @@ impl Engine {
             Input::Slept { until } => self.slept = Some(until),
             Input::Reload(settings) => self.reload(settings, at, out),
         }
+        self.put_first(from, at, out);
     }
 
     /// The next moment at which something is evaluated without an input. When it is long past, gated slept.
@@ -260,7 +262,7 @@ impl Engine {
     }
 
     fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        // First: what a deadline records may rest on it.
+        let from = out.len();
         self.record_again(at, out);
         if self.settle_until.is_some_and(|until| until <= at) {
             self.settle(at, out);
@@ -285,6 +287,7 @@ impl Engine {
         {
             self.send_alerts(at, out);
         }
+        self.put_first(from, at, out);
     }
 
     fn add_target(&mut self, info: TargetInfo, at: Timestamp) {

@@ -391,10 +391,7 @@ impl Engine {
         self.tell_incident(place, to, &telling, at, out);
     }
 
-    /// After what is owed for it and could not be recorded: an incident that the ledger knows stands for people who
-    /// were told.
-    pub(super) fn record_incident(&mut self, place: usize, out: &mut Vec<Effect>) {
-        self.record_unrecorded(out);
+    pub(super) fn record_incident(&self, place: usize, out: &mut Vec<Effect>) {
         let it = self.incidents.all[place].incident.clone();
         out.push(Effect::Record(Record::Incident(Box::new(it))));
     }

@@ -99,7 +99,7 @@ impl Engine {
         let rollout = self
             .rollouts
             .finish(id, at)
-            .expect("it is known and has not ended, so it is current");
+            .expect("it is known and has not ended, and all but the newest have");
         self.settle_until = None;
         out.push(Effect::Record(Record::Rollout(rollout.clone())));
         out.push(Effect::Tell(Event::RolloutEnded(rollout.clone())));

@@ -180,8 +180,6 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Audit {
-        // What was said before comes first: the last word on a freeze holds.
-        self.record_unrecorded(out);
         let Word { by, reason } = word;
         let audit = Audit {
             deed,

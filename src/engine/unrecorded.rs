@@ -1,7 +1,7 @@
 //! What the ledger could not take and is true all the same: it is recorded again, as it is by then, all of it together.
 //!
-//! Whoever rests on a row that is not there yet must not be recorded before it. So nothing of this goes alone, and an
-//! incident, which stands for people who were told, never goes without what is owed for it.
+//! Whatever rests on a row that is not there yet must not be recorded before it: an incident stands for people who were
+//! told, a thaw comes after its freeze, the next rollout after the end of the one before. So nothing goes before this.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -155,6 +155,18 @@ impl Engine {
         }
     }
 
+    /// What one input or deadline records begins with what could not be recorded before.
+    pub(super) fn put_first(&mut self, from: usize, at: Timestamp, out: &mut Vec<Effect>) {
+        let records = |it: &Effect| matches!(it, Effect::Record(_));
+        if self.unrecorded.at.is_some() && out[from..].iter().any(records) {
+            let mut first = Vec::new();
+            self.record_unrecorded(&mut first);
+            out.splice(from..from, first);
+            // What waited for its row may go.
+            self.attempt_due(at, out);
+        }
+    }
+
     /// Records it, once it is time for that.
     pub(super) fn record_again(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         if self.unrecorded.at.is_some_and(|due| due <= at) {
@@ -167,7 +179,9 @@ impl Engine {
         let all = std::mem::take(&mut self.unrecorded);
         let mut record = |it: Record| out.push(Effect::Record(it));
         all.facts.into_iter().for_each(&mut record);
-        let rollouts = all.rollouts.iter().filter_map(|id| self.rollouts.get(id));
+        // In their order, for the ledger gives them back as they came.
+        let rollouts = self.rollouts.all().iter();
+        let rollouts = rollouts.filter(|it| all.rollouts.contains(&it.id));
         rollouts.for_each(|it| record(Record::Rollout(it.clone())));
         for (name, series) in all.triggers {
             record(match self.firing_trigger(&name, &series) {

@@ -78,7 +78,7 @@ impl Laws {
                     }
                     self.a_key_belongs_to_one_receiver(it);
                 }
-                Record::Delivery(it) => self.what_is_over_stays_so(it),
+                Record::Delivery(it) => self.what_is_over_stays_so(it, how),
                 Record::Rollout(_)
                 | Record::Trigger(_)
                 | Record::TriggerGone { .. }
@@ -122,10 +122,15 @@ impl Laws {
         }
     }
 
-    fn what_is_over_stays_so(&mut self, delivery: &Delivery) {
+    fn what_is_over_stays_so(&mut self, delivery: &Delivery, how: &Committed) {
         let key = &delivery.key;
+        // gated was told that it is not so, and acts by that.
+        if let Committed::Unsaid(_) = how {
+            self.over.remove(key);
+            return;
+        }
         if let Some(over) = self.over.get(key)
-            && over.word() != delivery.state.word()
+            && *over != delivery.state
         {
             let both = format!("{key} was {over:?} and is {:?}", delivery.state);
             broken("what is over stays so", both);
@@ -206,10 +211,12 @@ fn only_a_right_rollback_is_sent(
     }
     let newest = said.rollouts.last();
     let current = newest.filter(|it| it.end.is_none() && Some(&it.id) == delivery.rollout.as_ref());
-    let freeze = said.audit.iter().rev().find(|it| {
+    let words = said.audit.iter().filter(|it| {
         use gated::model::Deed;
         matches!(it.deed, Deed::Freeze | Deed::Thaw)
     });
+    // One that could not be recorded at first stands behind what was said after it.
+    let freeze = words.max_by_key(|it| it.said.at);
     let frozen = freeze.and_then(|it| it.until).is_some_and(|it| at < it);
     let wrong = match current {
         None => Some("its rollout is not the one in progress"),
