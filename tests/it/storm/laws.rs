@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gated::engine::{Effect, OnDoubt, Record, Restored, Role, Settings, Snapshot};
+use gated::engine::{Effect, OnDoubt, People, Record, Restored, Role, Settings, Snapshot};
 use gated::model::{
-    Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, NoticeKind, Reading,
-    RolloutId, Timestamp, Verdict,
+    Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Notice, NoticeKind,
+    Reading, RolloutId, Timestamp, Verdict,
 };
 
 use super::disk::Committed;
@@ -64,14 +64,21 @@ impl Laws {
     }
 
     /// The ledger has taken one input's records, and holds this now.
-    pub fn committed(&mut self, records: &[Record], how: &Committed, memory: &Restored) {
+    pub fn committed(
+        &mut self,
+        records: &[Record],
+        how: &Committed,
+        memory: &Restored,
+        people: &People,
+    ) {
         for record in records {
             match record {
                 Record::Decision(it) => {
                     self.one_rollback_for_one_rollout(it, how);
                     nothing_is_decided_from_nothing(it);
                 }
-                Record::Owed(it, _) => {
+                Record::Owed(it, notice) => {
+                    nobody_is_called_early(notice, it.created_at, memory, people);
                     if !memory.decisions.iter().any(|known| known.id == it.decision) {
                         let owed = format!("{} is owed for {}", it.key, it.decision);
                         broken("nothing is owed without a decision", owed);
@@ -360,5 +367,63 @@ pub fn what_is_shown_is_recorded(shown: &Snapshot, memory: &Restored) {
     }
 }
 
-// Incidents: `every deadline of an escalation is kept` belongs here, called beside `unknown_is_never_go` after each
-// step: no open incident's next step may lie in the past while gated runs and its ledger works.
+/// A level is called no earlier than the path says.
+fn nobody_is_called_early(
+    notice: &Notice,
+    created_at: Timestamp,
+    memory: &Restored,
+    people: &People,
+) {
+    let Some((incident, level)) = notice
+        .incident
+        .as_ref()
+        .and_then(|it| Some((&it.id, it.level?)))
+    else {
+        return;
+    };
+    let mut known = memory.incidents.iter();
+    let Some(incident) = known.find(|it| it.id == *incident) else {
+        broken(
+            "nobody is called early",
+            format!("for no incident: {notice:?}"),
+        );
+    };
+    let path = people.paths.of(incident.severity);
+    let after = path.levels.get(level as usize - 1).map(|it| it.after);
+    // A call of before it got worse may be recorded late.
+    let begin = if created_at < incident.since {
+        incident.opened_at
+    } else {
+        incident.since
+    };
+    if after.is_some_and(|after| created_at < begin + after) {
+        broken(
+            "nobody is called early",
+            format!("level {level} at {created_at}: {incident:?}"),
+        );
+    }
+}
+
+/// After everything has healed, and time has gone by: whoever stands on the path of what nobody has taken was called.
+pub fn every_deadline_of_an_escalation_is_kept(memory: &Restored, people: &People, now: Timestamp) {
+    const LAW: &str = "every deadline of an escalation is kept";
+    let waits = memory.incidents.iter();
+    for incident in waits.filter(|it| it.is_open() && it.acknowledged.is_none()) {
+        let path = people.paths.of(incident.severity);
+        for (level, it) in path.levels.iter().enumerate() {
+            if incident.since + it.after < now && incident.reached as usize <= level {
+                broken(
+                    LAW,
+                    format!("level {} was not called: {incident:?}", level + 1),
+                );
+            }
+        }
+        let missed = path.repeat.zip(incident.called_at);
+        if missed.is_some_and(|(repeat, called)| called + repeat < now) {
+            broken(LAW, format!("nobody was called again: {incident:?}"));
+        }
+        if incident.since + path.acknowledge_within < now && incident.breached_at.is_none() {
+            broken(LAW, format!("nobody noticed that it is late: {incident:?}"));
+        }
+    }
+}

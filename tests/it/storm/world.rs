@@ -394,7 +394,9 @@ impl World {
         if !matches!(committed, Committed::No(_)) {
             self.say(format!("recorded {}", names(&records)));
             self.tally.committed(&records);
-            self.laws.committed(&records, &committed, &self.disk.memory);
+            let people = &self.settings.people;
+            self.laws
+                .committed(&records, &committed, &self.disk.memory, people);
         }
         match committed {
             Committed::Yes => {

@@ -33,6 +33,12 @@ impl World {
         self.agenda
             .retain(|_, it| !matches!(it, Happens::Scrape(_)));
         self.go_on_until(self.now + 600_000);
+        let now = Timestamp::from_millis(self.now);
+        laws::every_deadline_of_an_escalation_is_kept(
+            &self.disk.memory,
+            &self.settings.people,
+            now,
+        );
         laws::people_hear_of_rollbacks_that_do_not_arrive(&self.disk.memory);
         self.a_last_word();
         self.go_on_until(self.now + 600_000);
