@@ -1,5 +1,7 @@
 //! What users fear, told through the engine: each story ends with what was sent and what was not.
 
+mod real;
+
 use std::time::Duration;
 
 use gated::engine::{Attempted, Call, Input, OnDoubt, PredatesPolicy, Record, Settings, Word};
