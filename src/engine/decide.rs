@@ -139,8 +139,7 @@ impl Engine {
         let last = self.rollbacks.iter().max().copied();
         let previewed = self.settings.preview.as_ref().map(|_| "the dry run");
         let frozen = self.frozen(at);
-        let vetoed = current.and_then(|rollout| rollout.vetoed.as_ref());
-        let vetoed = vetoed.map(|said| format!("vetoed by {}: {}", said.by, said.reason));
+        let vetoed = current.and_then(crate::model::Rollout::veto);
         ask(Facts {
             rollout: current
                 .map(|rollout| rollout.version.as_str())

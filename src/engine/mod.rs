@@ -23,6 +23,7 @@ mod past;
 mod people;
 mod phases;
 mod question;
+mod recheck;
 mod say;
 mod selector;
 mod settings;

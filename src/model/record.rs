@@ -193,6 +193,15 @@ pub struct Rollout {
     pub vetoed: Option<Said>,
 }
 
+impl Rollout {
+    /// Who said that it is not to be rolled back, in words.
+    #[must_use]
+    pub fn veto(&self) -> Option<String> {
+        let said = self.vetoed.as_ref()?;
+        Some(format!("vetoed by {}: {}", said.by, said.reason))
+    }
+}
+
 /// What was read before a rollout. Shared: it is large and never changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Past {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 
-use super::rows::Json;
+use super::cells::Json;
 use crate::model::{Acknowledgement, Cause, DecisionId, Incident, Timestamp};
 
 /// The wire form of a cause in the column `causes`.

@@ -3,6 +3,7 @@
 //! One writer, kept alone by a lock file; WAL with `synchronous=FULL`; all records of one input in one transaction.
 //! A damaged file is moved aside, never deleted. Deliberately absent: any clock.
 
+mod cells;
 mod error;
 mod incident;
 mod lock;
