@@ -255,3 +255,64 @@ fn assert_sound(stage: &Stage) {
     let aside = stage.house.contents();
     assert!(aside.iter().all(|(name, _)| !name.contains("corrupt")));
 }
+
+/// D1, D6: while the ledger cannot record it, the rollback is held: nothing is sent, gated goes on and says so. When the
+/// disk is well again it is decided and delivered.
+#[test]
+fn d1_d6_while_the_ledger_cannot_record_it_the_rollback_is_held() {
+    for fault in ["fsync:error=EIO", "pwrite64:error=ENOSPC"] {
+        let stage = Stage::new();
+        stage.exporter.set(false);
+        let daemon = stage.house.start();
+        daemon.wait_for("green");
+        let mut strace = std::process::Command::new("strace");
+        strace.args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-p",
+            &daemon.id().to_string(),
+        ]);
+        let mut failing = Traced(
+            strace
+                .args(["-e", "signal=none", "-e", &format!("inject={fault}")])
+                .process_group(0)
+                .spawn()
+                .unwrap_or_else(|why| panic!("this test needs strace: {why}")),
+        );
+        stage.exporter.set(true);
+        eventually("a commit that fails", || {
+            assert!(
+                failing.0.try_wait().unwrap().is_none(),
+                "strace may not attach"
+            );
+            daemon.log().contains("the ledger cannot record")
+        });
+        daemon.wait_for("red");
+        assert!(
+            daemon.log().contains("not recorded"),
+            "{fault}: {}",
+            daemon.log()
+        );
+        assert!(daemon.metric("gated_ledger_commit_failures_total") >= Some(1.0));
+        assert_eq!(stage.ledger().decisions.len(), 0, "{fault}");
+        assert!(
+            stage.receiver.posted().is_empty(),
+            "{fault}: sent unrecorded"
+        );
+        // strace lets go of it, and the disk is well.
+        let tracer = rustix::process::Pid::from_raw(failing.0.id().cast_signed()).unwrap();
+        rustix::process::kill_process(tracer, rustix::process::Signal::INT).unwrap();
+        failing.0.wait().unwrap();
+        eventually("the delivery", || stage.is_delivered());
+        let (ledger, posted) = (stage.ledger(), stage.receiver.posted());
+        assert_eq!(
+            (ledger.decisions.len(), posted.len()),
+            (1, 1),
+            "{fault}: {ledger:?}"
+        );
+        assert_eq!(posted[0].key, ledger.decisions[0].id.as_str());
+        assert_sound(&stage);
+    }
+}
