@@ -27,6 +27,10 @@ pub enum LedgerError {
         #[source]
         source: io::Error,
     },
+    #[error(
+        "{path} lies on {kind}, whose locks cannot be relied on: put [storage] path on a disk of this machine (a block volume is one)"
+    )]
+    Network { path: PathBuf, kind: &'static str },
     #[error("there is no {path}")]
     Absent { path: PathBuf },
     /// Only from [`super::read`]: opening for writing moves such a file aside instead.

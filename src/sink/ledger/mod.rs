@@ -7,6 +7,7 @@ mod cells;
 mod error;
 mod incident;
 mod lock;
+mod place;
 mod reader;
 mod retention;
 mod rows;
@@ -77,6 +78,12 @@ impl Ledger {
                 .mode(0o700)
                 .create(folder)
                 .map_err(denied)?;
+            if let Some(kind) =
+                place::network_file_system(&Path::new(".").join(folder)).map_err(denied)?
+            {
+                let path = path.to_owned();
+                return Err(LedgerError::Network { path, kind });
+            }
         }
         let lock = Lock::exclusive(path).map_err(|fault| match fault {
             LockFault::Held(pid) => LedgerError::Locked {
