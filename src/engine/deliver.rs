@@ -207,8 +207,8 @@ impl Engine {
                 continue;
             }
             if self.outbox.is_overtaken(&delivery) {
-                let why =
-                    "superseded: the incident was resolved before anybody took this".to_owned();
+                let why = "superseded by a later notice of its incident before anybody took this"
+                    .to_owned();
                 self.end(delivery, DeliveryState::Cancelled { at, why }, at, out);
                 continue;
             }

@@ -133,17 +133,17 @@ impl Outbox {
         })
     }
 
-    /// A call that its receiver did not take, and the end of its incident is owed to the same: the end says it all.
+    /// Its receiver did not take it when it could have, and is owed what says more: the end of the incident, or the
+    /// next call. Who was down for hours hears how it stands, not all of how it came to that.
     pub fn is_overtaken(&self, delivery: &Delivery) -> bool {
-        let ends = |it: &Delivery| {
-            it.kind == NoticeKind::IncidentResolved
-                && it.receiver == delivery.receiver
+        let says_more = |it: &Delivery| {
+            it.receiver == delivery.receiver
                 && it.incident == delivery.incident
+                && delivery.precedes(it)
+                && (it.kind == NoticeKind::IncidentResolved || it.kind == delivery.kind)
         };
-        delivery.attempts > 0
-            && delivery.incident.is_some()
-            && delivery.kind != NoticeKind::IncidentResolved
-            && self.open().any(ends)
+        let waited = delivery.attempts > 0 || self.failing.contains_key(&delivery.receiver);
+        waited && delivery.incident.is_some() && self.open().any(says_more)
     }
 
     /// When the first of those that answered should have confirmed that they acted.

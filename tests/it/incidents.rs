@@ -1,5 +1,7 @@
 //! Incidents through the engine: who is called when, what stops it, what a restart and a full disk change (nothing).
 
+mod order;
+
 use std::time::Duration;
 
 use gated::engine::{
