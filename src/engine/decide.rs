@@ -32,26 +32,30 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const BLIND: &str = "blind";
 
 impl Engine {
-    /// Decides for every series that fires in an active phase and was not dealt with in this episode.
+    /// Decides for every series that fires in an active phase and was not dealt with in this episode: the strongest and
+    /// gravest first, so that what fires together with it joins its incident and calls nobody again.
     pub(super) fn decide(&mut self, at: Timestamp, active: &[usize], out: &mut Vec<Effect>) {
         if self.settings.preview.is_some() {
             return;
         }
-        for t in 0..self.triggers.len() {
+        let mut due = Vec::new();
+        for (t, watch) in self.triggers.iter().enumerate() {
             let (place, is_active) = self.place(t, active);
-            let asked = self.settings.rules.phases[place.0].triggers[place.1].action;
-            let due: Vec<String> = self.triggers[t]
+            let trigger = &self.settings.rules.phases[place.0].triggers[place.1];
+            let asked = trigger.action;
+            let of = watch
                 .series
                 .iter()
                 .filter(|(_, it)| is_active && it.firing().is_some())
                 // What fires on without a value, or by `keep_firing_for`, rolls nothing back.
                 .filter(|(_, it)| asked != Action::Rollback || it.truth == Truth::True)
                 .filter(|(_, it)| it.handled.as_ref().is_none_or(|it| it.is_open(asked)))
-                .map(|(series, _)| series.clone())
-                .collect();
-            for series in due {
-                self.decide_one(t, place, &series, at, out);
-            }
+                .map(|(series, _)| (asked, trigger.severity, t, place, series.clone()));
+            due.extend(of);
+        }
+        due.sort_by_key(|(asked, severity, ..)| (*asked, *severity));
+        for (_, _, t, place, series) in due {
+            self.decide_one(t, place, &series, at, out);
         }
     }
 

@@ -291,7 +291,7 @@ impl Engine {
     }
 
     /// Every trigger calm and uncounted, as at the start of a rollout.
-    pub(super) fn start_afresh(&mut self, _at: Timestamp, out: &mut Vec<Effect>) {
+    pub(super) fn start_afresh(&mut self, out: &mut Vec<Effect>) {
         for watch in &mut self.triggers {
             for (series, it) in &mut watch.series {
                 if it.firing().is_some() {

@@ -103,7 +103,7 @@ impl Engine {
         self.settle_until = None;
         out.push(Effect::Record(Record::Rollout(rollout.clone())));
         out.push(Effect::Tell(Event::RolloutEnded(rollout.clone())));
-        self.start_afresh(at, out);
+        self.start_afresh(out);
         self.judge(at, None, out);
         Ok(Answer::Rollout {
             rollout: Box::new(rollout),

@@ -76,7 +76,7 @@ impl Engine {
     pub(super) fn settle(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         self.settle_until = None;
         self.judged_from = at;
-        self.start_afresh(at, out);
+        self.start_afresh(out);
         if let Some(rollout) = self.rollouts.current() {
             out.push(Effect::Tell(Event::Settled {
                 rollout: rollout.id.0.clone(),

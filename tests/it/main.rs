@@ -37,6 +37,7 @@ mod differential;
 mod discovery;
 mod dry_run;
 mod engine;
+mod episodes;
 mod exposition;
 mod fault_server;
 mod found;
