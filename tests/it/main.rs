@@ -53,6 +53,7 @@ mod probe;
 mod prometheus_api;
 mod prometheus_rules;
 mod promql;
+mod readme;
 mod receivers;
 mod reference;
 mod rule_groups;
