@@ -72,7 +72,7 @@ pub(super) fn unknown(word: &str) -> FromSqlError {
     FromSqlError::Other(format!("`{}` means nothing here", word.escape_debug()).into())
 }
 
-/// The wire form of [`GuardAnswer`] in the column `guards`.
+/// The wire form of [`crate::model::GuardAnswer`] in the column `guards`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct GuardCell {
     pub guard: String,
