@@ -43,9 +43,23 @@ impl Clock {
         self.drift(read(ClockId::Realtime), read(ClockId::Boottime))
     }
 
+    /// What the wall clock shows at a moment of this clock: for those who compare it with theirs, a receiver that checks
+    /// when something was signed, an Alertmanager that ends what is over.
+    #[must_use]
+    pub fn on_the_wall(&self, at: Timestamp) -> Timestamp {
+        moved(at, self.drift_millis())
+    }
+
     fn drift(self, wall: i64, boot: i64) -> Option<i64> {
         let drift = wall - boot - self.offset;
         (drift.abs() > DRIFT_MILLIS_MAX).then_some(drift)
+    }
+}
+
+const fn moved(at: Timestamp, drift: Option<i64>) -> Timestamp {
+    match drift {
+        Some(drift) => Timestamp::from_millis(at.millis().saturating_add(drift)),
+        None => at,
     }
 }
 
@@ -79,5 +93,23 @@ mod tests {
         assert_eq!(clock.drift(1_065_000, 60_500), None);
         assert_eq!(clock.drift(1_065_001, 60_500), Some(5_001));
         assert_eq!(clock.drift(400_000, 60_500), Some(-660_000));
+    }
+
+    /// T1, T2: set an hour back or six ahead, what leaves carries the time that others see.
+    #[test]
+    fn t1_t2_what_leaves_has_the_walls_time() {
+        let at = Timestamp::from_millis(10_000_000);
+        assert_eq!(moved(at, None), at);
+        assert_eq!(moved(at, Some(-3_600_000)).millis(), 6_400_000);
+        assert_eq!(moved(at, Some(21_600_000)).millis(), 31_600_000);
+        // Nobody has set it: both show the same.
+        let clock = Clock::start();
+        assert_eq!(clock.on_the_wall(at), at);
+        // It was set an hour ahead since.
+        let behind = Clock {
+            offset: clock.offset - 3_600_000,
+        };
+        let shown = behind.on_the_wall(behind.now()).millis();
+        assert!((shown - read(ClockId::Realtime)).abs() < DRIFT_MILLIS_MAX);
     }
 }

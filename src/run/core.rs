@@ -583,7 +583,7 @@ impl Hands {
             let _ = self.core.messages.try_send(failed);
             return;
         };
-        let (inputs, attempts, now) = (
+        let (inputs, attempts, clock) = (
             self.core.inputs.clone(),
             Arc::clone(&self.core.attempts),
             self.clock,
@@ -593,12 +593,17 @@ impl Hands {
                 return;
             };
             let body = Bytes::from(stored.bytes);
-            let outcome = hook.attempt(&key, &stored.decision, body, now.now()).await;
+            let now = clock.on_the_wall(clock.now());
+            let outcome = hook.attempt(&key, &stored.decision, body, now).await;
             let _ = inputs.send(Input::Attempted { key, outcome }).await;
         });
     }
 
-    fn post(&self, alerts: Vec<Alert>) {
+    fn post(&self, mut alerts: Vec<Alert>) {
+        for alert in &mut alerts {
+            alert.starts_at = self.clock.on_the_wall(alert.starts_at);
+            alert.ends_at = self.clock.on_the_wall(alert.ends_at);
+        }
         if let Some(alertmanagers) = self.receivers.load().alertmanagers.clone() {
             self.runtime.spawn(async move {
                 let posted = alertmanagers.post(&alerts).await;

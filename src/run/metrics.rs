@@ -57,8 +57,8 @@ pub(super) fn loaded(well: bool, clock: Clock) {
     }
 }
 
-/// Notes whether somebody has set the wall clock. gated's own clock goes on as it was; times that people see are off by
-/// as much until it is started again.
+/// Notes whether somebody has set the wall clock. gated's own clock goes on as it was: signatures and alerts carry the new
+/// time, phases and what people see are off by as much until it is started again.
 pub(super) fn drift(clock: Clock) {
     let drift = clock.drift_millis().unwrap_or(0);
     if drift != 0 {
