@@ -4,7 +4,7 @@ use gated::engine::Effect;
 use gated::model::{DeliveryKey, DeliveryState, NoticeKind, Severity};
 
 use super::{MINUTE, calls, four_levels, incident, restart, rolled_back};
-use crate::world::World;
+use crate::world::{RULES, World, settings};
 
 /// W8, W10: what is about one incident comes to a receiver in its order, and waits for nobody else.
 #[test]
@@ -18,7 +18,7 @@ fn w8_w10_the_end_of_an_incident_does_not_overtake_the_call() {
     world.deploy("2.0.0", 0.0);
     world.rounds(60);
     assert!(!incident(&world).is_open());
-    assert_eq!(world.sent_to("pager"), [pager.clone()]);
+    assert_eq!(world.sent_to("pager"), std::slice::from_ref(&pager));
     assert_eq!(world.sent_to("managers").len(), 2, "the end, at once");
     world.answer(&pager, 200);
     world.rounds(5);
@@ -122,4 +122,32 @@ fn k12_a_crash_loop_sends_no_more_than_the_back_off_allows() {
     }
     // Five minutes: the first two at once, then at waits that double from a second on.
     assert!((6..=12).contains(&sent), "{sent} requests");
+}
+
+/// W9: one request at a time finds out whether who was down is up again, however many wait.
+#[test]
+fn w9_who_fails_is_asked_one_at_a_time() {
+    let notify = |n: usize| {
+        format!(
+            "[[phase.trigger]]\nname = \"n{n}\"\nwhen = \"error_rate > {n}%\"\nfor = \"30s\"\ndo = \"notify\"\nseverity = \"P4\"\n\n"
+        )
+    };
+    let (head, tail) = RULES.split_at(RULES.find("[[phase.trigger]]").unwrap());
+    let three: String = (2..5).map(notify).collect();
+    let mut world = rolled_back(settings(&format!("{head}{three}{tail}")));
+    assert_eq!(under_way(&world).len(), 4, "three notices and a call");
+    for key in under_way(&world) {
+        world.answer(&key, 503);
+    }
+    let mut asked = 0;
+    for _ in 0..120 {
+        world.round();
+        let keys = under_way(&world);
+        assert!(keys.len() <= 1, "{keys:?}");
+        asked += keys.len();
+        for key in keys {
+            world.answer(&key, 503);
+        }
+    }
+    assert!((5..30).contains(&asked), "{asked} requests in ten minutes");
 }
