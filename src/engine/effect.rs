@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::input::ScrapeError;
 use crate::model::{
     Action, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped, Incident,
-    IncidentId, Notice, Reading, Rollout, RolloutId, Severity, Status, Timestamp, Verdict,
-    Verification,
+    IncidentId, Notice, PhaseOutcome, PhaseRun, Reading, Rollout, RolloutId, Severity, Status,
+    Timestamp, Verdict, Verification, WallClock,
 };
 
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ pub enum Record {
     AlertsSeen(super::RestoredGroup),
     /// A person did something: a line of the audit trail.
     Audit(Box<Audit>),
+    /// A phase was entered, or is over.
+    PhaseRun(PhaseRun),
     /// A delivered rollback is watched, or something came of it.
     Verification(Verification),
     /// A trigger is inactive again.
@@ -137,6 +139,13 @@ pub enum Event {
         phase: String,
         title: String,
     },
+    /// A phase is over.
+    PhaseEnded {
+        phase: String,
+        outcome: PhaseOutcome,
+    },
+    /// Somebody set the machine's clock while gated ran.
+    ClockSet(WallClock),
     /// A signal has a value again, or lost it.
     ReadingChanged {
         signal: String,

@@ -20,6 +20,7 @@ use super::alerts::AlertBook;
 use super::groups::GroupWatch;
 use super::incidents::IncidentBook;
 use super::outbox::Outbox;
+use super::phase_runs::PhaseBook;
 use super::say::freeze_of;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
@@ -38,6 +39,7 @@ use crate::model::STALE;
 use crate::model::Slot;
 use crate::model::TargetId;
 use crate::model::Timestamp;
+use crate::model::WallClock;
 use crate::store::Window;
 
 /// Decisions kept in memory for showing; older ones stay in the ledger.
@@ -92,6 +94,8 @@ pub struct Engine {
     /// Phase boundaries up to here have been acted on.
     pub(super) phases_at: Timestamp,
     pub(super) phase_shown: String,
+    pub(super) phases: PhaseBook,
+    pub(super) wall: WallClock,
     pub(super) verdict: Arc<VerdictState>,
     /// Deadlines up to here have fired; no input may be older.
     pub(super) settled: Timestamp,
@@ -164,6 +168,8 @@ impl Engine {
             judged_from: at,
             phases_at: at,
             phase_shown: String::new(),
+            phases: PhaseBook::restore(restored.phase_runs),
+            wall: WallClock::default(),
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
             evaluations: 0,
@@ -249,6 +255,7 @@ impl Engine {
             Input::Attempted { key, outcome } => self.attempted(&key, &outcome, at, out),
             Input::CommitFailed { records, reason } => self.not_recorded(records, &reason, at, out),
             Input::Slept { until } => self.slept = Some(until),
+            Input::ClockSet(wall) => self.clock_set(wall, at, out),
             Input::Reload(settings) => self.reload(settings, at, out),
         }
         self.put_first(from, at, out);
@@ -459,6 +466,7 @@ impl Engine {
         if let Some(amended) = change.amended {
             out.push(Effect::Record(Record::Rollout(amended)));
         }
+        self.phases.look_again();
         if change.begun.is_some() {
             self.capture_past(at);
             let begun = self.rollouts.all().last().expect("it just began").clone();

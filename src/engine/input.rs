@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Settings;
 use crate::model::{
     DecisionId, DeliveryKey, IncidentId, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp,
+    WallClock,
 };
 
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub enum Input {
     },
     /// Nobody was there until then: gated was stopped, or its machine slept. Comes before the deadlines of that time.
     Slept { until: Timestamp },
+    /// Somebody set the machine's clock. The stamps go on as they were; what goes by the wall moves.
+    ClockSet(WallClock),
     /// New configuration, already checked. States of triggers that stayed alike are carried over.
     Reload(Arc<Settings>),
 }

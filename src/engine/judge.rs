@@ -35,6 +35,7 @@ impl Engine {
             self.watch_versions(target, at, out);
         }
         let active = self.active_phases(at);
+        self.follow_phases(&active, landed.is_some(), at, out);
         self.tell_phase(&active, at, out);
         if self.settle_until.is_none() {
             self.move_triggers(at, &active, out);

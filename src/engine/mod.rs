@@ -21,6 +21,7 @@ mod operate;
 mod outbox;
 mod past;
 mod people;
+mod phase_runs;
 mod phases;
 mod question;
 mod recheck;

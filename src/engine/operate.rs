@@ -134,6 +134,8 @@ impl Engine {
     /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.
     pub(super) fn reload(&mut self, settings: Arc<Settings>, at: Timestamp, out: &mut Vec<Effect>) {
         self.settings = settings;
+        self.quiet_by_the_wall();
+        self.phases.look_again();
         self.compile(at);
         let ids: Vec<_> = self.targets.keys().copied().collect();
         for id in ids {

@@ -10,10 +10,11 @@ use crate::runbook::Clock;
 use crate::runbook::Phase;
 
 impl Engine {
-    /// When a clock began; `None` when it does not run.
-    fn clock(&self, clock: Clock) -> Option<Timestamp> {
+    /// When a clock began; `None` when it does not run. The go-live is a time of day that people agreed on, so it moves
+    /// with the wall.
+    pub(super) fn clock(&self, clock: Clock) -> Option<Timestamp> {
         match clock {
-            Clock::GoLive => self.settings.rollout.go_live,
+            Clock::GoLive => Some(self.wall.when_it_shows(self.settings.rollout.go_live?)),
             Clock::Rollout => self.rollouts.current().map(|rollout| rollout.started_at),
         }
     }

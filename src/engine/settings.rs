@@ -11,6 +11,7 @@ use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::Incident;
 use crate::model::NoticeKind;
+use crate::model::PhaseRun;
 use crate::model::Rollout;
 use crate::model::Timestamp;
 use crate::model::Verification;
@@ -198,6 +199,8 @@ pub struct Restored {
     /// Oldest first.
     pub audit: Vec<Audit>,
     pub verifications: Vec<Verification>,
+    /// The newest, in the order in which they were entered or missed.
+    pub phase_runs: Vec<PhaseRun>,
     pub incidents: Vec<Incident>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::effect::Alert;
 use super::input::{ScrapeError, TargetInfo};
 use crate::model::{
-    Action, Audit, Decision, Delivery, Guard, Incident, Reading, Rollout, Severity, Status,
-    Timestamp, Unit, Verdict, Verification,
+    Action, Audit, Decision, Delivery, Guard, Incident, PhaseRun, Reading, Rollout, Severity,
+    Status, Timestamp, Unit, Verdict, Verification,
 };
 
 #[derive(Clone, Debug)]
@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub held: Option<String>,
     /// Rollbacks that are or were watched.
     pub verifications: Vec<Verification>,
+    /// The newest, in the order in which they were entered or missed.
+    pub phase_runs: Arc<[PhaseRun]>,
 }
 
 /// An incident, and who must do what by when.

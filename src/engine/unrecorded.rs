@@ -35,6 +35,8 @@ pub(super) struct Unrecorded {
     rollouts: BTreeSet<RolloutId>,
     verifications: BTreeSet<DecisionId>,
     incidents: BTreeSet<IncidentId>,
+    /// By name and beginning.
+    phase_runs: BTreeSet<(String, Timestamp)>,
     /// Of new ones with what they say.
     deliveries: BTreeMap<DeliveryKey, Option<Box<Notice>>>,
     /// Name and series.
@@ -82,6 +84,7 @@ impl Engine {
                 Record::Incident(it) => known.incidents.extend([it.id]),
                 Record::Rollout(it) => known.rollouts.extend([it.id]),
                 Record::Verification(it) => known.verifications.extend([it.decision]),
+                Record::PhaseRun(it) => known.phase_runs.extend([(it.phase, it.from)]),
                 Record::Trigger(it) => known.triggers.extend([(it.name, it.series)]),
                 Record::TriggerGone { name, series } => known.triggers.extend([(name, series)]),
                 fact @ (Record::Alert(_) | Record::AlertGone(_) | Record::Audit(_)) => {
@@ -201,6 +204,9 @@ impl Engine {
         }
         let incidents = all.incidents.iter().filter_map(|id| self.incidents.get(id));
         incidents.for_each(|it| record(Record::Incident(Box::new(it.clone()))));
+        let runs = self.phases.runs.iter();
+        let runs = runs.filter(|it| all.phase_runs.contains(&(it.phase.clone(), it.from)));
+        runs.for_each(|it| record(Record::PhaseRun(it.clone())));
         for it in self.watched.iter().map(|it| &it.verification) {
             if all.verifications.contains(&it.decision) {
                 record(Record::Verification(it.clone()));

@@ -5,6 +5,7 @@ use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
 use crate::model::Timestamp;
+use crate::model::WallClock;
 
 /// Every day from `from` up to, and not including, `until`; over midnight where `until` is the earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,7 @@ pub struct QuietHours {
     from: Time,
     until: Time,
     zone: TimeZone,
+    wall: WallClock,
 }
 
 impl QuietHours {
@@ -19,12 +21,27 @@ impl QuietHours {
     #[must_use]
     pub fn new(from: &str, until: &str, zone: TimeZone) -> Option<Self> {
         let (from, until) = (time(from)?, time(until)?);
-        (from != until).then_some(Self { from, until, zone })
+        let wall = WallClock::default();
+        (from != until).then_some(Self {
+            from,
+            until,
+            zone,
+            wall,
+        })
     }
 
     /// `at`, or the end of the quiet hours that it falls in: the first moment whose clock shows none of them.
     #[must_use]
     pub fn end(&self, at: Timestamp) -> Timestamp {
+        self.wall.when_it_shows(self.end_by(self.wall.shows(at)))
+    }
+
+    /// From here on the wall shows another time than the stamps say.
+    pub const fn set_wall(&mut self, wall: WallClock) {
+        self.wall = wall;
+    }
+
+    fn end_by(&self, at: Timestamp) -> Timestamp {
         let Ok(now) = jiff::Timestamp::from_millisecond(at.millis()) else {
             return at;
         };
@@ -160,6 +177,18 @@ mod tests {
             );
         }
         assert!(QuietHours::new("22:00", "7:00", TimeZone::UTC).is_some());
+    }
+
+    /// T1, T2: set an hour back, seven in the morning comes an hour later by the stamps.
+    #[test]
+    fn t1_t2_they_go_by_the_clock_on_the_wall() {
+        let mut night = quiet("22:00", "07:00");
+        let at: Timestamp = "2026-01-15T06:30:00+01:00".parse().unwrap();
+        assert_eq!(night.end(at).since(at).as_secs(), 30 * 60);
+        night.set_wall(WallClock::ahead_by(-3_600_000));
+        assert_eq!(night.end(at).since(at).as_secs(), 90 * 60);
+        night.set_wall(WallClock::ahead_by(6 * 3_600_000));
+        assert_eq!(night.end(at), at, "half past twelve");
     }
 
     proptest! {

@@ -7,6 +7,7 @@ use super::quiet::QuietHours;
 use crate::model::Incident;
 use crate::model::Severity;
 use crate::model::Timestamp;
+use crate::model::WallClock;
 
 /// `[severity.P1]`: the escalation path of one severity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +49,15 @@ impl Paths {
             Severity::P2 => &self.p2,
             Severity::P3 => &self.p3,
             Severity::P4 => &self.p4,
+        }
+    }
+
+    /// Quiet hours go by the clock on the wall.
+    pub fn set_wall(&mut self, wall: WallClock) {
+        for path in [&mut self.p1, &mut self.p2, &mut self.p3, &mut self.p4] {
+            if let Some(quiet) = &mut path.quiet {
+                quiet.set_wall(wall);
+            }
         }
     }
 

@@ -19,8 +19,8 @@ pub use metadata::{Metadata, MetricKind};
 pub use ratio::Ratio;
 pub use record::{
     Action, AttemptLine, Audit, Decision, Deed, Delivery, DeliveryState, Guard, GuardAnswer,
-    Helped, Notice, NoticeIncident, NoticeKind, Past, Reading, Rollout, RolloutEnd, Said, Seen,
-    Severity, Sight, Status, Unit, Verdict, Verification,
+    Helped, Notice, NoticeIncident, NoticeKind, Past, PhaseOutcome, PhaseRun, Reading, Rollout,
+    RolloutEnd, Said, Seen, Severity, Sight, Status, Unit, Verdict, Verification,
 };
 pub use sample::{STALE, is_stale};
-pub use time::Timestamp;
+pub use time::{Timestamp, WallClock};

@@ -289,6 +289,30 @@ words! {
     Helped { Verified = "verified", Ineffective = "ineffective", Unverified = "unverified" }
 }
 
+/// A phase, once: from when it was to begin until it was over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhaseRun {
+    pub phase: String,
+    /// When it was to begin, by the clock that it counts from; with its name this tells runs apart.
+    pub from: Timestamp,
+    /// The first scrape that was judged in it.
+    pub entered_at: Option<Timestamp>,
+    /// When it was over, and what the gate said then.
+    pub end: Option<(Timestamp, PhaseOutcome)>,
+}
+
+words! {
+    /// What the gate said as a phase ended.
+    PhaseOutcome {
+        Passed = "passed",
+        Failed = "failed",
+        /// Nobody could say: no data, or gated was away.
+        Unknown = "unknown",
+        /// Nothing was judged in all of it: gated was away, or the clock was set past it.
+        NotEvaluated = "not_evaluated",
+    }
+}
+
 words! {
     /// How a rollout ended.
     RolloutEnd {

@@ -40,6 +40,36 @@ impl Timestamp {
     }
 }
 
+/// What others' clocks show at a stamp: the same, unless somebody has set this machine's clock while gated ran.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct WallClock {
+    ahead: i64,
+}
+
+impl WallClock {
+    /// Ahead of the stamps by so many milliseconds; behind them where negative.
+    #[must_use]
+    pub const fn ahead_by(millis: i64) -> Self {
+        Self { ahead: millis }
+    }
+
+    #[must_use]
+    pub const fn ahead_millis(self) -> i64 {
+        self.ahead
+    }
+
+    #[must_use]
+    pub const fn shows(self, at: Timestamp) -> Timestamp {
+        Timestamp(at.0.saturating_add(self.ahead))
+    }
+
+    /// The stamp at which it shows `wall`.
+    #[must_use]
+    pub const fn when_it_shows(self, wall: Timestamp) -> Timestamp {
+        Timestamp(wall.0.saturating_sub(self.ahead))
+    }
+}
+
 /// Whole milliseconds of a duration, saturating.
 #[must_use]
 pub fn millis(duration: Duration) -> i64 {
@@ -150,6 +180,18 @@ mod tests {
             (b.since(a), a.since(b)),
             (Duration::from_millis(4), Duration::ZERO)
         );
+    }
+
+    /// T1, T2: an hour back, or six ahead.
+    #[test]
+    fn t1_t2_a_clock_that_was_set_shows_another_time() {
+        let at = Timestamp::from_millis(10_000_000);
+        assert_eq!(WallClock::default().shows(at), at);
+        for (ahead, shown) in [(-3_600_000, 6_400_000), (21_600_000, 31_600_000)] {
+            let wall = WallClock::ahead_by(ahead);
+            assert_eq!(wall.shows(at).millis(), shown);
+            assert_eq!(wall.when_it_shows(wall.shows(at)), at);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use rustix::time::ClockId;
 use rustix::time::clock_gettime;
 
 use crate::model::Timestamp;
+use crate::model::WallClock;
 
 /// Cheap to copy; all copies tell the same time.
 #[derive(Clone, Copy, Debug)]
@@ -36,30 +37,24 @@ impl Clock {
         Timestamp::from_millis(self.offset + read(ClockId::Boottime))
     }
 
-    /// How far the wall clock has moved away from this one since the start, in milliseconds: positive when it is
-    /// ahead; `None` within [`DRIFT_MILLIS_MAX`].
+    /// The wall clock as it is now, for those who compare what they are told with theirs: a receiver that checks when
+    /// something was signed, an Alertmanager that ends what is over. Within [`DRIFT_MILLIS_MAX`] it is this one.
     #[must_use]
-    pub fn drift_millis(&self) -> Option<i64> {
-        self.drift(read(ClockId::Realtime), read(ClockId::Boottime))
+    pub fn wall(&self) -> WallClock {
+        self.wall_at(read(ClockId::Realtime), read(ClockId::Boottime))
     }
 
-    /// What the wall clock shows at a moment of this clock: for those who compare it with theirs, a receiver that checks
-    /// when something was signed, an Alertmanager that ends what is over.
+    /// Whether the wall clock shows so much else than it did that those who go by it must be told.
     #[must_use]
-    pub fn on_the_wall(&self, at: Timestamp) -> Timestamp {
-        moved(at, self.drift_millis())
+    pub fn is_set(was: WallClock, is: WallClock) -> bool {
+        let (was, is) = (was.ahead_millis(), is.ahead_millis());
+        (is - was).abs() > DRIFT_MILLIS_MAX || (is == 0) != (was == 0)
     }
 
-    fn drift(self, wall: i64, boot: i64) -> Option<i64> {
+    fn wall_at(self, wall: i64, boot: i64) -> WallClock {
         let drift = wall - boot - self.offset;
-        (drift.abs() > DRIFT_MILLIS_MAX).then_some(drift)
-    }
-}
-
-const fn moved(at: Timestamp, drift: Option<i64>) -> Timestamp {
-    match drift {
-        Some(drift) => Timestamp::from_millis(at.millis().saturating_add(drift)),
-        None => at,
+        let drift = Some(drift).filter(|it| it.abs() > DRIFT_MILLIS_MAX);
+        WallClock::ahead_by(drift.unwrap_or(0))
     }
 }
 
@@ -83,33 +78,26 @@ mod tests {
             assert!(now >= last);
             last = now;
         }
-        assert_eq!(clock.drift_millis(), None);
+        assert_eq!(clock.wall(), WallClock::default());
     }
 
     #[test]
     fn a_wall_clock_that_is_set_is_drift() {
         let clock = Clock::starting_at(1_000_000, 500);
-        assert_eq!(clock.drift(1_060_000, 60_500), None);
-        assert_eq!(clock.drift(1_065_000, 60_500), None);
-        assert_eq!(clock.drift(1_065_001, 60_500), Some(5_001));
-        assert_eq!(clock.drift(400_000, 60_500), Some(-660_000));
+        let ahead = |wall, boot| clock.wall_at(wall, boot).ahead_millis();
+        assert_eq!(ahead(1_060_000, 60_500), 0);
+        assert_eq!(ahead(1_065_000, 60_500), 0);
+        assert_eq!(ahead(1_065_001, 60_500), 5_001);
+        assert_eq!(ahead(400_000, 60_500), -660_000);
     }
 
-    /// T1, T2: set an hour back or six ahead, what leaves carries the time that others see.
+    /// T1, T2: what leaves carries the time that others see.
     #[test]
     fn t1_t2_what_leaves_has_the_walls_time() {
-        let at = Timestamp::from_millis(10_000_000);
-        assert_eq!(moved(at, None), at);
-        assert_eq!(moved(at, Some(-3_600_000)).millis(), 6_400_000);
-        assert_eq!(moved(at, Some(21_600_000)).millis(), 31_600_000);
-        // Nobody has set it: both show the same.
-        let clock = Clock::start();
-        assert_eq!(clock.on_the_wall(at), at);
-        // It was set an hour ahead since.
         let behind = Clock {
-            offset: clock.offset - 3_600_000,
+            offset: Clock::start().offset - 3_600_000,
         };
-        let shown = behind.on_the_wall(behind.now()).millis();
+        let shown = behind.wall().shows(behind.now()).millis();
         assert!((shown - read(ClockId::Realtime)).abs() < DRIFT_MILLIS_MAX);
     }
 }

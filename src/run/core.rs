@@ -593,7 +593,7 @@ impl Hands {
                 return;
             };
             let body = Bytes::from(stored.bytes);
-            let now = clock.on_the_wall(clock.now());
+            let now = clock.wall().shows(clock.now());
             let outcome = hook.attempt(&key, &stored.decision, body, now).await;
             let _ = inputs.send(Input::Attempted { key, outcome }).await;
         });
@@ -601,8 +601,9 @@ impl Hands {
 
     fn post(&self, mut alerts: Vec<Alert>) {
         for alert in &mut alerts {
-            alert.starts_at = self.clock.on_the_wall(alert.starts_at);
-            alert.ends_at = self.clock.on_the_wall(alert.ends_at);
+            let wall = self.clock.wall();
+            alert.starts_at = wall.shows(alert.starts_at);
+            alert.ends_at = wall.shows(alert.ends_at);
         }
         if let Some(alertmanagers) = self.receivers.load().alertmanagers.clone() {
             self.runtime.spawn(async move {

@@ -32,7 +32,9 @@ use super::remote::RemoteError;
 use super::rule_test;
 use super::show;
 use super::watch::Watch;
+use crate::engine::Input;
 use crate::model::Verdict;
+use crate::model::WallClock;
 use crate::sink::ledger;
 use crate::sink::ledger::LedgerError;
 use crate::source::exposition::Format;
@@ -309,10 +311,18 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut upkeep = std::pin::pin!(crate::serve::metrics::upkeep());
     let mut drift = tokio::time::interval(DRIFT_EVERY);
+    let mut wall = WallClock::default();
     loop {
         tokio::select! {
             () = &mut upkeep => {}
-            _ = drift.tick() => super::metrics::drift(clock),
+            _ = drift.tick() => {
+                let shown = clock.wall();
+                super::metrics::drift(shown);
+                if Clock::is_set(wall, shown) {
+                    wall = shown;
+                    let _ = live.core.inputs.send(Input::ClockSet(wall)).await;
+                }
+            }
             _ = reload.recv() => {
                 // What is wrong stands in the log and on /metrics; the old configuration goes on.
                 let _ = live.reload().await;

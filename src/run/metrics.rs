@@ -6,6 +6,7 @@ use metrics::describe_gauge;
 use metrics::describe_histogram;
 
 use super::clock::Clock;
+use crate::model::WallClock;
 
 const RELOAD_SUCCESSFUL: &str = "gated_config_last_reload_successful";
 const RELOAD_TIMESTAMP: &str = "gated_config_last_reload_success_timestamp_seconds";
@@ -57,16 +58,9 @@ pub(super) fn loaded(well: bool, clock: Clock) {
     }
 }
 
-/// Notes whether somebody has set the wall clock. gated's own clock goes on as it was: signatures and alerts carry the new
-/// time, phases and what people see are off by as much until it is started again.
-pub(super) fn drift(clock: Clock) {
-    let drift = clock.drift_millis().unwrap_or(0);
-    if drift != 0 {
-        tracing::warn!(
-            drift_millis = drift,
-            "the wall clock was set while gated ran; restart it to take the new time"
-        );
-    }
+/// Notes how far somebody has set the wall clock away from gated's own.
+pub(super) fn drift(wall: WallClock) {
     #[allow(clippy::cast_precision_loss, reason = "milliseconds fit for ages")]
-    metrics::gauge!(DRIFT).set(drift as f64 / 1000.0);
+    let seconds = wall.ahead_millis() as f64 / 1000.0;
+    metrics::gauge!(DRIFT).set(seconds);
 }

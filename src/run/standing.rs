@@ -56,6 +56,7 @@ pub(super) fn draw(status: &Value, colour: bool) -> String {
         let text = format!("{text}; `gated thaw` lets rollbacks be decided again");
         line(&mut out, "held", &paint(&text, RED, colour));
     }
+    phases(&mut out, &status["phases"], colour);
     targets(&mut out, verdict, colour);
     firing(&mut out, &status["firing"], colour);
     let open = status["open_deliveries"].as_array();
@@ -89,6 +90,24 @@ fn rollout(rollout: &Value) -> String {
         format!(", vetoed by {by}: {reason}")
     };
     format!("{version}{previous}, since {since}{vetoed}")
+}
+
+/// How the phases before ended; the one that goes on stands above.
+fn phases(out: &mut String, phases: &Value, colour: bool) {
+    let over = phases.as_array().into_iter().flatten();
+    let over = over.filter(|it| it["outcome"].is_string());
+    for (i, it) in over.enumerate() {
+        let (phase, ended_at) = (shown(&it["phase"]), shown(&it["ended_at"]));
+        let outcome = shown(&it["outcome"]);
+        let shade = match outcome.as_str() {
+            "passed" => GREEN,
+            "failed" => RED,
+            _ => YELLOW,
+        };
+        let text = format!("{phase}: {}, over at {ended_at}", outcome.replace('_', " "));
+        let key = if i == 0 { "phases" } else { "" };
+        line(out, key, &paint(&text, shade, colour));
+    }
 }
 
 fn targets(out: &mut String, verdict: &Value, colour: bool) {

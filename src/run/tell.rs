@@ -7,6 +7,7 @@ use tracing::warn;
 use crate::engine::Event;
 use crate::model::Action;
 use crate::model::Helped;
+use crate::model::PhaseOutcome;
 use crate::model::Verdict;
 
 /// Logs one event at the level it deserves.
@@ -37,6 +38,17 @@ pub(super) fn log(event: &Event) {
         }
         Event::Settled { rollout } => info!(rollout, "settled; triggers are judged from here on"),
         Event::PhaseEntered { phase, title } => info!(phase, title, "phase entered"),
+        Event::PhaseEnded {
+            phase,
+            outcome: PhaseOutcome::NotEvaluated,
+        } => warn!(phase, "the phase went by and nothing was judged in it"),
+        Event::PhaseEnded { phase, outcome } => {
+            info!(phase, outcome = outcome.word(), "phase over");
+        }
+        Event::ClockSet(wall) => warn!(
+            ahead_millis = wall.ahead_millis(),
+            "the wall clock was set while gated ran: phases after the go-live and quiet hours follow it"
+        ),
         Event::ReadingChanged {
             signal,
             from,

@@ -16,6 +16,11 @@ use super::api::current;
 use super::wire;
 use crate::engine::Outcome;
 use crate::engine::TriggerState;
+use crate::model::PhaseOutcome;
+use crate::model::PhaseRun;
+
+/// A day has ten, a release two or three.
+const PHASES_SHOWN: usize = 10;
 
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new().route("/api/v1/status", get(status))
@@ -32,10 +37,37 @@ struct Standing<'a> {
     held: Option<&'a str>,
     /// The one in progress.
     rollout: Option<wire::RolloutLine<'a>>,
+    /// The newest runs of phases, oldest first.
+    phases: Vec<Run<'a>>,
     firing: Vec<Firing<'a>>,
     /// Oldest first.
     open_deliveries: Vec<Open<'a>>,
     last_decision: Option<wire::DecisionLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct Run<'a> {
+    phase: &'a str,
+    /// When it was to begin.
+    from: String,
+    /// The first scrape that was judged in it.
+    entered_at: Option<String>,
+    ended_at: Option<String>,
+    /// `passed`, `failed`, `unknown` or `not_evaluated`; nothing while it goes on.
+    outcome: Option<&'static str>,
+}
+
+impl<'a> Run<'a> {
+    fn new(run: &'a PhaseRun) -> Self {
+        let (ended_at, outcome) = run.end.unzip();
+        Self {
+            phase: &run.phase,
+            from: run.from.to_string(),
+            entered_at: run.entered_at.map(|at| at.to_string()),
+            ended_at: ended_at.map(|at| at.to_string()),
+            outcome: outcome.map(PhaseOutcome::word),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,6 +114,7 @@ async fn status(State(service): Shared) -> Response {
     });
     let last = snapshot.decisions.last();
     let rollout = snapshot.rollouts.iter().rfind(|it| it.end.is_none());
+    let newest = snapshot.phase_runs.len().saturating_sub(PHASES_SHOWN);
     let standing = Standing {
         verdict: wire::Verdict::new(&snapshot.service, &snapshot.targets, &state),
         environment: &snapshot.environment,
@@ -89,6 +122,7 @@ async fn status(State(service): Shared) -> Response {
         frozen: snapshot.frozen.as_deref(),
         held: snapshot.held.as_deref(),
         rollout: rollout.map(|it| wire::RolloutLine::new(it)),
+        phases: snapshot.phase_runs[newest..].iter().map(Run::new).collect(),
         firing: snapshot
             .triggers
             .iter()

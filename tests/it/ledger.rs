@@ -18,8 +18,8 @@ use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrig
 use gated::model::{
     Acknowledgement, Action, AttemptLine, Audit, Cause, Decision, DecisionId, Deed, Delivery,
     DeliveryKey, DeliveryState, Guard, GuardAnswer, Helped, Incident, IncidentId, Notice,
-    NoticeKind, Past, Rollout, RolloutEnd, RolloutId, Said, Seen, Severity, Sight, Timestamp, Unit,
-    Verification,
+    NoticeKind, Past, PhaseOutcome, PhaseRun, Rollout, RolloutEnd, RolloutId, Said, Seen, Severity,
+    Sight, Timestamp, Unit, Verification,
 };
 use gated::sink::ledger::read;
 use gated::sink::{CommitError, Ledger, LedgerError};
@@ -118,6 +118,7 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.audit, expected.audit);
     assert_eq!(found.verifications, expected.verifications);
     assert_eq!(found.incidents, expected.incidents);
+    assert_eq!(found.phase_runs, expected.phase_runs);
 }
 
 // What the records mean, in memory.
@@ -164,6 +165,9 @@ pub fn remember(memory: &mut Restored, record: Record) {
                 a.decision == b.decision
             });
         }
+        Record::PhaseRun(it) => put(&mut memory.phase_runs, it, |a, b| {
+            (&a.phase, a.from) == (&b.phase, b.from)
+        }),
         Record::AlertsSeen(it) => put(&mut memory.groups, it, |a, b| {
             (&a.file, &a.group) == (&b.file, &b.group)
         }),

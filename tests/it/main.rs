@@ -49,6 +49,7 @@ mod layering;
 mod ledger;
 mod notation;
 mod peers;
+mod phases;
 mod probe;
 mod prometheus_api;
 mod prometheus_rules;

@@ -11,7 +11,7 @@ use gated::engine::{
 };
 use gated::incident::Level;
 use gated::model::{
-    Decision, DeliveryKey, Labels, NoticeKind, Severity, Slot, TargetId, Timestamp,
+    Decision, DeliveryKey, Labels, NoticeKind, PhaseRun, Severity, Slot, TargetId, Timestamp,
 };
 use gated::runbook::{Source, load};
 
@@ -400,6 +400,14 @@ impl World {
                 Record::Incident(it) => {
                     restored.incidents.retain(|known| known.id != it.id);
                     restored.incidents.push(*it);
+                }
+                Record::PhaseRun(it) => {
+                    let same =
+                        |known: &PhaseRun| (&known.phase, known.from) == (&it.phase, it.from);
+                    match restored.phase_runs.iter_mut().find(|known| same(known)) {
+                        Some(known) => *known = it,
+                        None => restored.phase_runs.push(it),
+                    }
                 }
                 Record::Trigger(it) => restored.triggers.push(it),
                 Record::Alert(it) => {

@@ -361,6 +361,8 @@ fn told(event: &Event) -> Option<String> {
         | Event::FreezeEnded
         | Event::RolloutEnded(_)
         | Event::PhaseEntered { .. }
+        | Event::PhaseEnded { .. }
+        | Event::ClockSet(_)
         | Event::ReadingChanged { .. }
         | Event::NotRecorded { .. }
         | Event::RuleFailed { .. }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Action, AttemptLine, DecisionId, Deed, DeliveryKey, Guard, Helped, IncidentId, NoticeKind,
-    Past, RolloutEnd, RolloutId, Said, Seen, Severity, Sight, Timestamp, Unit,
+    Past, PhaseOutcome, RolloutEnd, RolloutId, Said, Seen, Severity, Sight, Timestamp, Unit,
 };
 
 macro_rules! as_words {
@@ -44,7 +44,15 @@ macro_rules! as_text {
 }
 
 as_words!(
-    Action, Deed, Guard, Helped, NoticeKind, RolloutEnd, Severity, Unit
+    Action,
+    Deed,
+    Guard,
+    Helped,
+    NoticeKind,
+    PhaseOutcome,
+    RolloutEnd,
+    Severity,
+    Unit
 );
 as_text!(DecisionId, DeliveryKey, IncidentId, RolloutId);
 

@@ -238,6 +238,7 @@ impl Ledger {
                 Record::AlertGone(it) => rows::drop_alert(&tx, it)?,
                 Record::AlertsSeen(it) => rows::put_group(&tx, it)?,
                 Record::Audit(it) => rows::put_audit(&tx, it)?,
+                Record::PhaseRun(it) => rows::put_phase_run(&tx, it)?,
                 Record::Verification(it) => rows::put_verification(&tx, it)?,
             }
         }

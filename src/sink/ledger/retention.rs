@@ -13,10 +13,13 @@ const ROLLOUTS_KEPT: u32 = 50;
 const DECISIONS_MAX: u32 = 20_000;
 /// What was sent and what was read before a rollout is of use for this long.
 const BULK_KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// What became of each phase is kept for this long at least: the report on thirty days tells it.
+const PHASES_KEPT: Duration = Duration::from_secs(40 * 86_400);
 
 /// Deletes what is older than `keep` and settled. All of it or nothing; the pages are used again.
 pub(super) fn sweep(db: &mut Connection, now: Timestamp, keep: Duration) -> rusqlite::Result<()> {
     let (before, bulk) = (now - keep, now - BULK_KEPT.min(keep));
+    let phases = now - keep.max(PHASES_KEPT);
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     tx.execute(
         "DELETE FROM rollouts WHERE ended_at < ?1
@@ -40,6 +43,7 @@ pub(super) fn sweep(db: &mut Connection, now: Timestamp, keep: Duration) -> rusq
         "DELETE FROM verifications WHERE decision NOT IN (SELECT id FROM decisions)",
         [],
     )?;
+    tx.execute("DELETE FROM phases WHERE ended_at < ?1", params![phases])?;
     tx.execute(
         "DELETE FROM audit WHERE at < ?1
              AND seq <> (SELECT max(seq) FROM audit WHERE deed IN ('freeze', 'thaw'))",

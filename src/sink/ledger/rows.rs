@@ -13,7 +13,7 @@ use super::incident;
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
     Audit, Decision, DecisionId, Deed, Delivery, DeliveryState, Guard, GuardAnswer, Helped, Past,
-    Rollout, RolloutEnd, Said, Timestamp, Verification,
+    PhaseOutcome, PhaseRun, Rollout, RolloutEnd, Said, Timestamp, Verification,
 };
 
 pub(super) fn put_rollout(tx: &Transaction<'_>, it: &Rollout) -> rusqlite::Result<()> {
@@ -275,6 +275,16 @@ pub(super) fn put_verification(tx: &Transaction<'_>, it: &Verification) -> rusql
     .map(drop)
 }
 
+pub(super) fn put_phase_run(tx: &Transaction<'_>, it: &PhaseRun) -> rusqlite::Result<()> {
+    let (ended_at, outcome) = it.end.unzip();
+    tx.prepare_cached(
+        "INSERT INTO phases (phase, begins, entered_at, ended_at, outcome) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (phase, begins) DO UPDATE SET entered_at = ?3, ended_at = ?4, outcome = ?5",
+    )?
+    .execute(params![it.phase, it.from, it.entered_at, ended_at, outcome])
+    .map(drop)
+}
+
 /// Everything, oldest first. A table that an older file does not have yet is empty.
 pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
     Ok(Restored {
@@ -291,6 +301,7 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         audit: later(db, "audit", audit)?,
         verifications: later(db, "verifications", verification)?,
         incidents: later(db, "incidents", incident::read)?,
+        phase_runs: later(db, "phases", phase_run)?,
         held: None,
     })
 }
@@ -495,6 +506,18 @@ fn verification(row: &Row<'_>) -> rusqlite::Result<Verification> {
         since: row.get("since")?,
         outcome: helped
             .map(|helped| Ok::<_, rusqlite::Error>((row.get("ended_at")?, helped)))
+            .transpose()?,
+    })
+}
+
+fn phase_run(row: &Row<'_>) -> rusqlite::Result<PhaseRun> {
+    let outcome: Option<PhaseOutcome> = row.get("outcome")?;
+    Ok(PhaseRun {
+        phase: row.get("phase")?,
+        from: row.get("begins")?,
+        entered_at: row.get("entered_at")?,
+        end: outcome
+            .map(|outcome| Ok::<_, rusqlite::Error>((row.get("ended_at")?, outcome)))
             .transpose()?,
     })
 }

@@ -152,6 +152,17 @@ CREATE TABLE incidents (
 ) STRICT;
 ALTER TABLE deliveries ADD COLUMN incident TEXT;
 ",
+    "
+CREATE TABLE phases (
+    seq INTEGER PRIMARY KEY,
+    phase TEXT NOT NULL,
+    begins TEXT NOT NULL,
+    entered_at TEXT,
+    ended_at TEXT,
+    outcome TEXT,
+    UNIQUE (phase, begins)
+) STRICT;
+",
 ];
 
 /// The schema that this gated writes.

@@ -51,6 +51,7 @@ fn what_a_later_gated_wrote_is_refused_and_left_alone() {
 #[test]
 fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
     let later = [
+        "phases",
         "incidents",
         "audit",
         "verifications",
@@ -58,9 +59,9 @@ fn an_older_file_is_read_as_it_is_and_brought_up_to_date() {
         "alerts",
     ];
     for (version, dropped) in [
-        (4, &later[..1]),
-        (3, &later[..3]),
-        (2, &later[..4]),
+        (4, &later[..2]),
+        (3, &later[..4]),
+        (2, &later[..5]),
         (1, &later[..]),
     ] {
         let folder = tempfile::tempdir().unwrap();

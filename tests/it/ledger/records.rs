@@ -197,6 +197,15 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn phase_runs()(
+        phase in names(), from in times(), entered_at in maybe(times()),
+        end in maybe((times(), select(PhaseOutcome::ALL))),
+    ) -> Record {
+        Record::PhaseRun(PhaseRun { phase, from, entered_at, end })
+    }
+}
+
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let any_record = prop_oneof![
         rollouts().boxed(),
@@ -207,6 +216,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         alerts().boxed(),
         seen().boxed(),
         incidents().boxed(),
+        phase_runs().boxed(),
     ];
     proptest::collection::vec(any_record, 0..6)
 }
@@ -241,7 +251,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
-                | Record::Audit(_) | Record::Verification(_) | Record::Incident(_)
+                | Record::Audit(_) | Record::Verification(_) | Record::PhaseRun(_) | Record::Incident(_)
                 | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
             });
             let outcome = ledger.commit(&commit, body);

@@ -94,6 +94,7 @@ impl Laws {
                 | Record::AlertsSeen(_)
                 | Record::Audit(_)
                 | Record::Incident(_)
+                | Record::PhaseRun(_)
                 | Record::Verification(_) => {}
             }
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gated::engine::{Attempted, Effect, Event, Input, OnDoubt, Restored, Settings};
-use gated::model::{DeliveryKey, NoticeKind, Timestamp, Verdict};
+use gated::model::{DeliveryKey, NoticeKind, Timestamp, Verdict, WallClock};
 
 use super::dice::Dice;
 use super::disk::{Committed, Disk};
@@ -36,6 +36,7 @@ enum Happens {
     Crash,
     Start,
     Pause,
+    ClockSet,
 }
 
 #[allow(
@@ -102,6 +103,7 @@ impl World {
             (Happens::Weather, 1000, 60_000),
             (Happens::Reload, 10_000, 200_000),
             (Happens::Pause, 10_000, 300_000),
+            (Happens::ClockSet, 10_000, 900_000),
         ] {
             let after = world.dice.between(from, to);
             world.plan(after, what);
@@ -189,6 +191,13 @@ impl World {
             }
             Happens::Crash => self.crash("at any moment"),
             Happens::Start => self.start(),
+            Happens::ClockSet => {
+                let after = self.dice.between(60_000, 900_000);
+                self.plan(after, Happens::ClockSet);
+                let hours = *self.dice.pick(&[-1, 0, 6]);
+                self.say(format!("the clock on the wall is set {hours} h off"));
+                self.apply(Input::ClockSet(WallClock::ahead_by(hours * 3_600_000)));
+            }
             Happens::Pause => {
                 let after = self.dice.between(60_000, 300_000);
                 self.plan(after, Happens::Pause);

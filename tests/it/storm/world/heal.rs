@@ -42,11 +42,20 @@ impl World {
         laws::people_hear_of_rollbacks_that_do_not_arrive(&self.disk.memory);
         self.a_last_word();
         self.go_on_until(self.now + 600_000);
+        // A call is repeated for as long as nobody takes the incident: the last one may be on its way.
+        while self.is_on_its_way() {
+            self.go_on_until(self.now + 100);
+        }
         laws::everything_settles(&self.disk.memory);
         let shown = self.life.as_ref().expect("nobody kills it any more");
         let shown = shown.engine.snapshot(Timestamp::from_millis(self.now));
         laws::what_is_shown_is_recorded(&shown, &self.disk.memory);
         self.bury();
+    }
+
+    fn is_on_its_way(&self) -> bool {
+        let mut agenda = self.agenda.values();
+        agenda.any(|it| matches!(it, Happens::Commit | Happens::Arrives(_)))
     }
 
     /// What waits for a person gets a word.
