@@ -2,15 +2,23 @@
 //! that gated died. Sent when something changes and again every `resend`; Alertmanager forgets over a restart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Alert;
 use super::Alerting;
 use super::Effect;
+use super::deliver::UNDELIVERED;
 use super::engine::Engine;
+use super::verify::UNVERIFIED;
 use crate::model::Action;
+use crate::model::Cause;
 use crate::model::Decision;
 use crate::model::DecisionId;
+use crate::model::DeliveryState;
+use crate::model::Helped;
+use crate::model::Incident;
+use crate::model::NoticeKind;
 use crate::model::Severity;
 use crate::model::Timestamp;
 use crate::model::Unit;
@@ -24,6 +32,9 @@ const VALID_MIN: Duration = Duration::from_secs(3 * 60);
 /// What was decided about a rollback is an alert for this long, however soon the trigger calms: an Alertmanager that
 /// waits to group would tell nobody otherwise.
 const DECISION_HELD: Duration = Duration::from_secs(5 * 60);
+
+const NO_HELP: &str = "the rollback did not help, and no other follows";
+const UNKNOWN_HELP: &str = "whether the rollback helped cannot be seen";
 
 type Key = BTreeMap<String, String>;
 
@@ -157,6 +168,9 @@ impl Engine {
             let labels = [("signal", signal.name.as_str())];
             add(self.alert("SignalBlind", Severity::P2, labels, summary, since));
         }
+        for alert in self.unseen_alerts() {
+            firing.insert(alert.labels.clone(), alert);
+        }
         for alert in self.decided_lately(at) {
             let known = firing.get(&alert.labels);
             let starts_at = known.map_or(alert.starts_at, |it: &Alert| it.starts_at);
@@ -176,6 +190,67 @@ impl Engine {
         alerts
     }
 
+    /// What is open and no trigger shows: a rollback that did not arrive, that did not help, of which nobody can say.
+    fn unseen_alerts(&self) -> Vec<Alert> {
+        let open = self.incidents.all.iter().map(|it| &it.incident);
+        let open = open.filter(|it| it.is_open());
+        let alerts = open.flat_map(|it| {
+            let causes = it.causes.iter();
+            causes.filter_map(|cause| self.unseen_alert(it, cause))
+        });
+        alerts.collect()
+    }
+
+    fn unseen_alert(&self, incident: &Incident, cause: &Cause) -> Option<Alert> {
+        let mut decisions = self.decisions.iter().rev();
+        let of = |it: &&Arc<Decision>| incident.decisions.contains(&it.id);
+        let rollback = |it: &&Arc<Decision>| it.action == Action::Rollback;
+        let decision = decisions.clone().filter(of).find(rollback);
+        let decision = decision.or_else(|| decisions.find(of))?;
+        let (name, said) = match cause {
+            Cause::Verification => {
+                let mut watched = self.watched.iter().map(|it| &it.verification);
+                let of = watched.find(|it| it.decision == decision.id)?;
+                let (_, helped) = of.outcome?;
+                let is_bad = helped == Helped::Ineffective;
+                is_bad.then(|| ("RollbackIneffective", NO_HELP.to_owned()))?
+            }
+            Cause::Unseen { what } if what == UNVERIFIED => {
+                ("RollbackUnverified", UNKNOWN_HELP.to_owned())
+            }
+            Cause::Unseen { what } if UNDELIVERED.contains(&what.as_str()) => {
+                ("RollbackNotDelivered", self.undelivered(&decision.id)?)
+            }
+            Cause::Unseen { what } => (what.as_str(), incident.reason.clone()),
+            Cause::Trigger { .. } | Cause::Alert { .. } | Cause::Blind { .. } => return None,
+        };
+        let summary = format!("{said} ({})", decision.reason);
+        let labels = self.labels_of(decision);
+        let starts_at = incident.opened_at;
+        let mut alert = self.alert(name, incident.severity, labels, summary, starts_at);
+        let mut say = |key: &str, text: String| alert.annotations.insert(key.to_owned(), text);
+        say("decision", decision.id.0.clone());
+        say("incident", incident.id.0.clone());
+        alert.generator_url = self.explanation(&decision.id);
+        Some(alert)
+    }
+
+    /// How the request for a rollback stands, where it did not arrive.
+    fn undelivered(&self, decision: &DecisionId) -> Option<String> {
+        let mut owed = self.outbox.of(decision);
+        let request = owed.find(|it| it.kind == NoticeKind::RollbackRequested)?;
+        let said = match &request.state {
+            DeliveryState::Held { why, .. }
+            | DeliveryState::Cancelled { why, .. }
+            | DeliveryState::GivenUp { why, .. } => why,
+            DeliveryState::Owed { .. } | DeliveryState::UnderWay { .. } => {
+                request.last_error.as_ref()?
+            }
+            DeliveryState::Unconfirmed { .. } | DeliveryState::Delivered { .. } => return None,
+        };
+        Some(format!("the rollback was not delivered: {said}"))
+    }
+
     /// A rule that is only tried calls nobody.
     fn is_shadow_rule(&self, decision: &Decision) -> bool {
         let phases = self.settings.rules.phases.iter();
@@ -189,13 +264,7 @@ impl Engine {
             Action::Rollback => "RollbackDecided",
             Action::Escalate | Action::Notify => "RollbackRefused",
         };
-        let rollout = decision.rollout.as_ref();
-        let rollout = rollout.and_then(|id| self.rollouts.all().iter().find(|it| it.id == *id));
-        let labels = [
-            ("trigger", decision.trigger.as_str()),
-            ("rollout", rollout.map_or("", |it| it.id.as_str())),
-            ("version", rollout.map_or("", |it| it.version.as_str())),
-        ];
+        let labels = self.labels_of(decision);
         let reason = decision.reason.clone();
         let mut alert = self.alert(name, decision.severity, labels, reason, decision.at);
         let mut say = |key: &str, text: String| alert.annotations.insert(key.to_owned(), text);
@@ -209,6 +278,16 @@ impl Engine {
         }
         alert.generator_url = self.explanation(&decision.id);
         alert
+    }
+
+    fn labels_of<'a>(&'a self, decision: &'a Decision) -> [(&'a str, &'a str); 3] {
+        let rollout = decision.rollout.as_ref();
+        let rollout = rollout.and_then(|id| self.rollouts.get(id));
+        [
+            ("trigger", decision.trigger.as_str()),
+            ("rollout", rollout.map_or("", |it| it.id.as_str())),
+            ("version", rollout.map_or("", |it| it.version.as_str())),
+        ]
     }
 
     /// The page that explains a decision.

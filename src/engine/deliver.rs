@@ -7,6 +7,7 @@ use super::OnDoubt;
 use super::Record;
 use super::engine::Engine;
 use super::incidents::Raise;
+use super::outbox::Took;
 use crate::incident::Answer;
 use crate::incident::Next;
 use crate::incident::after;
@@ -25,6 +26,17 @@ use crate::model::Timestamp;
 
 /// What ended longer ago than this calls nobody at a start.
 const CALLED_AFTER_ALL_MAX: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+const REFUSED: &str = "refused";
+const IN_DOUBT: &str = "in doubt";
+const CANCELLED: &str = "cancelled";
+const GIVEN_UP: &str = "given up";
+/// Of a rollback that did not arrive: causes of incidents that a person's acknowledgement ends.
+pub(super) const UNDELIVERED: [&str; 4] = [REFUSED, IN_DOUBT, CANCELLED, GIVEN_UP];
+
+/// Why nothing is sent to a receiver that said so.
+const GONE: &str =
+    "the receiver answered 410: it is gone for good, until the configuration is read again";
 
 /// A notice as it is to be owed.
 #[derive(Debug)]
@@ -206,6 +218,11 @@ impl Engine {
                 self.end(delivery, state, at, out);
                 continue;
             }
+            if self.outbox.gone().contains(&delivery.receiver) {
+                let why = GONE.to_owned();
+                self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
+                continue;
+            }
             if self.outbox.is_overtaken(&delivery) {
                 let why = "superseded by a later notice of its incident before anybody took this"
                     .to_owned();
@@ -283,7 +300,8 @@ impl Engine {
         }
     }
 
-    /// Tells people, once of each kind, that a rollback does not reach its hook. Other deliveries concern nobody else.
+    /// Tells people, once of each kind, that a rollback does not reach its hook. Where it is they who cannot be told, the
+    /// next of them are.
     fn call_people(
         &mut self,
         delivery: &Delivery,
@@ -293,6 +311,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         if delivery.kind != NoticeKind::RollbackRequested {
+            self.call_next(delivery, why, at, out);
             return;
         }
         let known = self.decisions.iter().find(|it| it.id == delivery.decision);
@@ -307,10 +326,10 @@ impl Engine {
             DeliveryState::Owed { .. }
             | DeliveryState::UnderWay { .. }
             | DeliveryState::Unconfirmed { .. }
-            | DeliveryState::Delivered { .. } => "refused",
-            DeliveryState::Held { .. } => "in doubt",
-            DeliveryState::Cancelled { .. } => "cancelled",
-            DeliveryState::GivenUp { .. } => "given up",
+            | DeliveryState::Delivered { .. } => REFUSED,
+            DeliveryState::Held { .. } => IN_DOUBT,
+            DeliveryState::Cancelled { .. } => CANCELLED,
+            DeliveryState::GivenUp { .. } => GIVEN_UP,
         };
         let what = what.to_owned();
         let raise = Raise {
@@ -394,12 +413,15 @@ impl Engine {
         let receiver = delivery.receiver.clone();
         match after(key, delivery.attempts, answer, at) {
             Next::Delivered => {
-                self.outbox.receiver_fails(&receiver, None);
+                self.outbox.heard(&receiver, Took::Well);
                 self.answered(delivery, answer, at, out);
             }
             Next::Gone => {
-                self.outbox.receiver_fails(&receiver, None);
-                let why = "the receiver answered 410: it is gone for good".to_owned();
+                self.outbox.heard(&receiver, Took::Gone);
+                out.push(Effect::Tell(Event::ReceiverGone {
+                    receiver: receiver.clone(),
+                }));
+                let why = GONE.to_owned();
                 self.end(delivery, DeliveryState::GivenUp { at, why }, at, out);
             }
             Next::Retry {
@@ -408,9 +430,9 @@ impl Engine {
             } => {
                 let doubt = matches!(outcome, Attempted::NoAnswer { reached: true, .. });
                 if attention {
-                    self.outbox.receiver_fails(&receiver, None);
+                    self.outbox.heard(&receiver, Took::Refused);
                 } else {
-                    self.outbox.receiver_fails(&receiver, Some(next));
+                    self.outbox.fails(&receiver, next);
                 }
                 if doubt && self.on_doubt(&receiver) == OnDoubt::Hold {
                     self.hold(delivery, &said, at, out);

@@ -218,6 +218,10 @@ pub enum Event {
         receiver: String,
         why: String,
     },
+    /// It answered 410: nothing is sent to it any more.
+    ReceiverGone {
+        receiver: String,
+    },
     IncidentOpened(Box<Incident>),
     /// Its path begins again.
     IncidentWorse(Box<Incident>),

@@ -28,6 +28,7 @@ use crate::model::Cause;
 use crate::model::Decision;
 use crate::model::DecisionId;
 use crate::model::Deed;
+use crate::model::Delivery;
 use crate::model::Incident;
 use crate::model::IncidentId;
 use crate::model::NoticeIncident;
@@ -298,6 +299,59 @@ impl Engine {
             Step::Repeat { level } => (level, true),
             Step::Breach => return,
         };
+        let why = self.incidents.all.get(place).filter(|_| again).map(|it| {
+            let waited = whole(at.since(it.incident.since));
+            format!("nobody has acknowledged this for {waited}")
+        });
+        self.call_level(place, (step, level, why), kind, at, out);
+    }
+
+    /// A level's receivers do not take its call: the next level is called, whatever its time.
+    pub(super) fn call_next(
+        &mut self,
+        delivery: &Delivery,
+        said: &str,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let mut all = self.incidents.all.iter();
+        let Some(place) = all.position(|it| Some(&it.incident.id) == delivery.incident.as_ref())
+        else {
+            return;
+        };
+        let it = &self.incidents.all[place].incident;
+        let level = it.reached;
+        let more = (level as usize) < self.path(it).levels.len();
+        let waits = it.is_open() && it.acknowledged.is_none() && level > 0;
+        if !(waits && more) {
+            return;
+        }
+        let call = NoticeKind::EscalationRaised;
+        let called = self.called(it.severity, level - 1, call);
+        let is_one = called.iter().any(|(name, _)| *name == delivery.receiver);
+        if !is_one || !called.iter().all(|(name, _)| self.outbox.refuses(name)) {
+            return;
+        }
+        let why = format!("{} could not be told ({said})", delivery.receiver);
+        self.call_level(
+            place,
+            (Step::Call { level }, level, Some(why)),
+            call,
+            at,
+            out,
+        );
+        self.record_incident(place, out);
+        self.attempt_due(at, out);
+    }
+
+    fn call_level(
+        &mut self,
+        place: usize,
+        (step, level, why): (Step, u32, Option<String>),
+        kind: NoticeKind,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
         let settings = Arc::clone(&self.settings);
         let held = &mut self.incidents.all[place];
         let it = &mut held.incident;
@@ -305,9 +359,8 @@ impl Engine {
         incident::done(it, path, step, at);
         let role = path.levels.get(level as usize).map(|it| it.role.clone());
         let mut reason = it.reason.clone();
-        if again {
-            let waited = whole(at.since(it.since));
-            reason = format!("nobody has acknowledged this for {waited}: {reason}");
+        if let Some(why) = why {
+            reason = format!("{why}: {reason}");
         }
         let decision = Decision {
             severity: it.severity,
@@ -345,18 +398,23 @@ impl Engine {
         let it = &self.incidents.all[place].incident;
         let notice = NoticeIncident {
             id: it.id.clone(),
+            sequence: 1,
             level: telling.level,
             role: telling.role.clone(),
             acknowledged_by: it.acknowledged.as_ref().map(|taken| taken.by.clone()),
         };
         let not_before = self.path(it).awake(at);
         for (receiver, kind) in to {
+            let sequence = self.outbox.sequence(&notice.id, &receiver);
             let owing = Owing {
                 decision: telling.decision,
                 receiver: &receiver,
                 kind,
                 event: telling.event,
-                incident: Some(notice.clone()),
+                incident: Some(NoticeIncident {
+                    sequence,
+                    ..notice.clone()
+                }),
                 not_before,
             };
             self.owe(owing, at, out);
@@ -480,12 +538,19 @@ impl Engine {
             counts.acknowledged += 1;
             counts.acknowledge_seconds += waited.as_secs_f64();
             let id = id.clone();
-            self.note(Deed::Acknowledge, word, id.0.clone(), None, at, out);
-            out.push(Effect::Tell(Event::IncidentAcknowledged { id, by }));
+            self.note(Deed::Acknowledge, word.clone(), id.0.clone(), None, at, out);
+            out.push(Effect::Tell(Event::IncidentAcknowledged {
+                id,
+                by: by.clone(),
+            }));
             self.tell_end(place, NoticeKind::Notification, &said, at, out);
             self.record_incident(place, out);
             self.resolve_incidents(at, out);
             self.attempt_due(at, out);
+        }
+        if !first && taken.acknowledged.as_ref().is_some_and(|it| it.by != by) {
+            // Who has it keeps it; that somebody else has come is worth a line.
+            self.note(Deed::Acknowledge, word, id.0.clone(), None, at, out);
         }
         let it = self.incidents.get(id).cloned().unwrap_or(taken);
         Ok(Answer::Incident(Box::new(it)))

@@ -136,6 +136,7 @@ impl Engine {
         self.settings = settings;
         self.quiet_by_the_wall();
         self.phases.look_again();
+        self.outbox.ask_again();
         self.compile(at);
         let ids: Vec<_> = self.targets.keys().copied().collect();
         for id in ids {

@@ -9,16 +9,39 @@ use crate::model::DecisionId;
 use crate::model::Delivery;
 use crate::model::DeliveryKey;
 use crate::model::DeliveryState;
+use crate::model::IncidentId;
 use crate::model::NoticeKind;
 use crate::model::Timestamp;
 
+/// A delivery and its place among all: many may be owed in one millisecond.
+#[derive(Debug)]
+struct Kept {
+    place: u64,
+    delivery: Arc<Delivery>,
+}
+
+/// How a receiver took what it was sent.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Took {
+    Well,
+    /// It refuses this as it is: somebody should look.
+    Refused,
+    Gone,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    all: BTreeMap<DeliveryKey, Arc<Delivery>>,
+    all: BTreeMap<DeliveryKey, Kept>,
+    /// How many were ever owed.
+    owed: u64,
     /// Those of which more may become: few, whatever has been delivered before.
     open: BTreeSet<DeliveryKey>,
     /// Those of each decision, in the order in which they were owed.
     of: BTreeMap<DecisionId, Vec<DeliveryKey>>,
+    /// Receivers that refuse what they are sent, or are gone for good: nobody hears what they are owed.
+    refusing: BTreeSet<String>,
+    /// Receivers that said 410: nothing is sent to them until a reload or a restart.
+    gone: BTreeSet<String>,
     /// Receivers that do not answer, and when the next of what they are owed is tried: one at a time.
     failing: BTreeMap<String, Timestamp>,
 }
@@ -46,35 +69,41 @@ impl Outbox {
             self.open.insert(key.clone());
         }
         let decision = delivery.decision.clone();
-        if self.all.insert(key.clone(), Arc::new(delivery)).is_none() {
-            self.of.entry(decision).or_default().push(key);
+        let delivery = Arc::new(delivery);
+        if let Some(kept) = self.all.get_mut(&key) {
+            kept.delivery = delivery;
+            return;
         }
+        self.owed += 1;
+        let place = self.owed;
+        self.all.insert(key.clone(), Kept { place, delivery });
+        self.of.entry(decision).or_default().push(key);
     }
 
     pub fn get(&self, key: &DeliveryKey) -> Option<&Delivery> {
-        self.all.get(key).map(AsRef::as_ref)
+        self.all.get(key).map(|it| &*it.delivery)
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Delivery> {
-        self.all.values().map(AsRef::as_ref)
+        self.all.values().map(|it| &*it.delivery)
     }
 
     /// Those of which more may become.
     pub fn open(&self) -> impl Iterator<Item = &Delivery> {
-        self.open.iter().map(|key| &*self.all[key])
+        self.open.iter().map(|key| &*self.all[key].delivery)
     }
 
     /// Of one decision, in the order in which they were owed.
     pub fn of(&self, decision: &DecisionId) -> impl Iterator<Item = &Arc<Delivery>> {
         let keys = self.of.get(decision).into_iter().flatten();
-        keys.map(|key| &self.all[key])
+        keys.map(|key| &self.all[key].delivery)
     }
 
     /// Its decision was not recorded, so it is not owed.
     pub fn forget(&mut self, key: &DeliveryKey) {
         self.open.remove(key);
         if let Some(gone) = self.all.remove(key)
-            && let Some(keys) = self.of.get_mut(&gone.decision)
+            && let Some(keys) = self.of.get_mut(&gone.delivery.decision)
         {
             keys.retain(|it| it != key);
         }
@@ -88,12 +117,9 @@ impl Outbox {
         }
     }
 
-    /// A receiver answered, or is not to blame; or it did not, and the next of what it is owed is tried `next`.
-    pub fn receiver_fails(&mut self, receiver: &str, next: Option<Timestamp>) {
-        match next {
-            None => drop(self.failing.remove(receiver)),
-            Some(next) => drop(self.failing.insert(receiver.to_owned(), next)),
-        }
+    /// A receiver did not answer; the next of what it is owed is tried then.
+    pub fn fails(&mut self, receiver: &str, next: Timestamp) {
+        self.failing.insert(receiver.to_owned(), next);
     }
 
     /// The delivery whose turn is first, and when. `waits`: until when one is not to be sent for another reason.
@@ -109,9 +135,58 @@ impl Outbox {
             let at = [Some(next), failing, waits(&delivery.key)]
                 .into_iter()
                 .max()??;
-            (!self.is_blocked(delivery)).then_some((at, next, delivery.created_at, &delivery.key))
+            (!self.is_blocked(delivery)).then_some((at, next, self.turn(delivery), &delivery.key))
         });
         due.min().map(|(at, _, _, key)| (at, key.clone()))
+    }
+
+    /// Sorts deliveries as they were owed.
+    fn turn(&self, delivery: &Delivery) -> (Timestamp, u64) {
+        let kept = self.all.get(&delivery.key);
+        (delivery.created_at, kept.map_or(u64::MAX, |it| it.place))
+    }
+
+    /// Of these, in the order in which they were owed.
+    pub fn in_order(&self, keys: impl Iterator<Item = DeliveryKey>) -> Vec<DeliveryKey> {
+        let mut keys: Vec<DeliveryKey> = keys.collect();
+        keys.sort_by_key(|key| self.get(key).map(|it| self.turn(it)));
+        keys
+    }
+
+    /// Which notice of its incident to its receiver the next one is, from 1.
+    pub fn sequence(&self, incident: &IncidentId, receiver: &str) -> usize {
+        let about =
+            |it: &&Delivery| it.incident.as_ref() == Some(incident) && it.receiver == receiver;
+        self.all().filter(about).count() + 1
+    }
+
+    /// A receiver answered: it took it, refused it as it is, or is gone for good.
+    pub fn heard(&mut self, receiver: &str, took: Took) {
+        self.failing.remove(receiver);
+        if took == Took::Well {
+            self.refusing.remove(receiver);
+        } else {
+            self.refusing.insert(receiver.to_owned());
+        }
+        if took == Took::Gone {
+            self.gone.insert(receiver.to_owned());
+        }
+    }
+
+    /// Whether it refused what it was sent last.
+    pub fn refuses(&self, receiver: &str) -> bool {
+        self.refusing.contains(receiver)
+    }
+
+    /// Receivers to which nothing is sent any more.
+    pub const fn gone(&self) -> &BTreeSet<String> {
+        &self.gone
+    }
+
+    /// The configuration was read afresh: who was gone may be somewhere else.
+    pub fn ask_again(&mut self) {
+        self.gone.clear();
+        self.refusing.clear();
     }
 
     /// What is about the same comes in its order; and who does not answer is sent one at a time.
@@ -122,7 +197,9 @@ impl Outbox {
                 DeliveryState::UnderWay { .. } => {
                     it.is_about_same(delivery) || self.failing.contains_key(&it.receiver)
                 }
-                DeliveryState::Owed { .. } => it.is_about_same(delivery) && it.precedes(delivery),
+                DeliveryState::Owed { .. } => {
+                    it.is_about_same(delivery) && self.turn(it) < self.turn(delivery)
+                }
                 DeliveryState::Unconfirmed { .. }
                 | DeliveryState::Held { .. }
                 | DeliveryState::Delivered { .. }
@@ -139,7 +216,7 @@ impl Outbox {
         let says_more = |it: &Delivery| {
             it.receiver == delivery.receiver
                 && it.incident == delivery.incident
-                && delivery.precedes(it)
+                && self.turn(delivery) < self.turn(it)
                 && (it.kind == NoticeKind::IncidentResolved || it.kind == delivery.kind)
         };
         let waited = delivery.attempts > 0 || self.failing.contains_key(&delivery.receiver);

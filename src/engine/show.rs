@@ -430,8 +430,8 @@ impl Engine {
             samples_appended: self.samples,
             series: self.window.series(),
             held_since: self.window.held_since(),
-            rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed
-                && self.held.is_none(),
+            rollback_armed: self.settings.rollback.mode == super::RollbackMode::Armed,
+            gone: self.outbox.gone().iter().cloned().collect(),
             audit: self.audit[self.audit.len().saturating_sub(AUDIT_SHOWN_MAX)..].into(),
             frozen: self.frozen(at),
             held: self.held.clone(),

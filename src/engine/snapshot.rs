@@ -36,7 +36,10 @@ pub struct Snapshot {
     pub series: usize,
     /// The oldest scrape of which the window holds samples.
     pub held_since: Option<Timestamp>,
+    /// `[rollback] mode`; what is armed may be frozen or held all the same.
     pub rollback_armed: bool,
+    /// Receivers that answered 410: nothing is sent to them.
+    pub gone: Vec<String>,
     /// The newest lines of the audit trail, oldest first.
     pub audit: Arc<[Audit]>,
     /// Who has frozen rollbacks, in words.

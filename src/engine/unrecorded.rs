@@ -192,7 +192,9 @@ impl Engine {
                 None => Record::TriggerGone { name, series },
             });
         }
-        for (key, notice) in all.deliveries {
+        let mut deliveries = all.deliveries;
+        for key in self.outbox.in_order(deliveries.keys().cloned()) {
+            let notice = deliveries.remove(&key).flatten();
             let Some(delivery) = self.outbox.get(&key).cloned().map(Box::new) else {
                 continue;
             };

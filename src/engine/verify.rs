@@ -22,6 +22,9 @@ use crate::model::Verification;
 use crate::rules::Truth;
 use crate::runbook::Hold;
 
+/// Cause of an incident: nobody can see whether a rollback helped.
+pub(super) const UNVERIFIED: &str = "unverified";
+
 /// A rollback that is watched.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -296,7 +299,7 @@ impl Engine {
                 self.raise(raise, at, out);
             }
             Helped::Unverified => {
-                let what = "unverified".to_owned();
+                let what = UNVERIFIED.to_owned();
                 let raise = raise(NoticeKind::RollbackUnverified, Cause::Unseen { what });
                 self.raise(raise, at, out);
                 self.verifying(&said.id, false, at, out);

@@ -384,6 +384,8 @@ pub struct Notice {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoticeIncident {
     pub id: IncidentId,
+    /// Which notice of it to this receiver this is, from 1: a later one says more than an earlier one that it overtook.
+    pub sequence: usize,
     /// Step of the escalation path, from 1; `None` where nobody in particular is called.
     pub level: Option<u32>,
     /// Who stands at that step: `on-call engineer`.
@@ -448,12 +450,6 @@ impl Delivery {
             (None, None) => self.decision == other.decision,
             (Some(_), None) | (None, Some(_)) => false,
         }
-    }
-
-    /// Whether it was owed before `other`.
-    #[must_use]
-    pub fn precedes(&self, other: &Self) -> bool {
-        (self.created_at, &self.key) < (other.created_at, &other.key)
     }
 
     /// When it was delivered, cancelled or given up; `None` while it is open.

@@ -90,6 +90,19 @@ impl Config {
     /// # Errors
     /// Every fault of the file.
     pub fn load(source: Source, env: Env<'_>) -> Result<Self, Faults> {
+        let (config, faults) = Self::as_far_as_it_goes(source, env);
+        let refused = |it: &Fault| it.grade == Grade::Error;
+        match config {
+            Some(mut config) if !faults.faults.iter().any(refused) => {
+                config.warnings = faults;
+                Ok(config)
+            }
+            _ => Err(faults),
+        }
+    }
+
+    /// What could be read, with defaults where something is wrong, and what is; nothing where it is no TOML.
+    pub fn as_far_as_it_goes(source: Source, env: Env<'_>) -> (Option<Self>, Faults) {
         let sources = [source];
         let reader = Reader::new(&sources, env);
         let config = reader.root(0).map(|root| read(&reader, root));
@@ -101,14 +114,7 @@ impl Config {
             sources: vec![source],
             faults,
         };
-        let refused = |it: &Fault| it.grade == Grade::Error;
-        match config {
-            Some(mut config) if !faults.faults.iter().any(refused) => {
-                config.warnings = faults;
-                Ok(config)
-            }
-            _ => Err(faults),
-        }
+        (config, faults)
     }
 
     /// What the engine is configured with.

@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 use tracing::info;
-use tracing::warn;
 
 use super::check;
 use super::cli;
@@ -285,13 +284,7 @@ async fn daemon(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
             return Ok(USAGE);
         }
     };
-    for line in loaded
-        .warnings
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-    {
-        warn!(line, "configuration");
-    }
+    loaded.warn();
     let mut watch = Watch::new(files.clone());
     let live = match Live::start(loaded, cli.global.listen, Some(files), clock, None).await {
         Ok(live) => live,

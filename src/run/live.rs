@@ -81,6 +81,8 @@ pub(super) struct Loaded {
     pub rules: Arc<Rules>,
     /// What loads and is likely not meant, rendered.
     pub warnings: String,
+    /// The same, one line each.
+    pub warned: Vec<String>,
 }
 
 impl Files {
@@ -103,23 +105,34 @@ impl Files {
             load_knowing(&sources, &environment, &known).map_err(|faults| faults.render(colour))?;
         let lints = config.heeded(lints);
         let mut warnings: Vec<String> = Vec::new();
+        let mut warned: Vec<String> = Vec::new();
         for faults in [&config.warnings, &lints]
             .into_iter()
             .filter(|faults| !faults.is_empty())
         {
             warnings.push(faults.render(colour));
+            warned.extend(faults.lines());
         }
-        let lacks = config.lacks(&rules).into_iter();
-        warnings.extend(lacks.map(|sentence| format!("warning: {sentence}")));
+        let lacks = config.lacks(&rules);
+        warnings.extend(lacks.iter().map(|sentence| format!("warning: {sentence}")));
+        warned.extend(lacks);
         Ok(Loaded {
             config,
             rules: Arc::new(rules),
             warnings: warnings.join("\n"),
+            warned,
         })
     }
 }
 
 impl Loaded {
+    /// Logs what is likely not meant.
+    pub fn warn(&self) {
+        for line in &self.warned {
+            warn!(line, "configuration");
+        }
+    }
+
     fn settings(&self) -> Arc<Settings> {
         Arc::new(self.config.settings(Arc::clone(&self.rules)))
     }
@@ -341,9 +354,7 @@ impl Front {
             .await
             .map_err(|error| format!("reading the files broke off: {error}"))??;
         let receivers = loaded.receivers()?;
-        for line in loaded.warnings.lines() {
-            warn!(line, "configuration");
-        }
+        loaded.warn();
         self.receivers.store(Arc::new(receivers));
         self.core.reload(loaded.settings()).await;
         let named = names_targets(&loaded.config);

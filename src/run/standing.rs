@@ -40,7 +40,9 @@ pub(super) fn draw(status: &Value, colour: bool) -> String {
     }
     out.push('\n');
     line(&mut out, "rollout", &rollout(&status["rollout"]));
-    let armed = if status["rollback_armed"] == true {
+    let armed = if status["rollback_armed"] == true && status["held"].is_string() {
+        "armed, and held"
+    } else if status["rollback_armed"] == true {
         "armed"
     } else {
         "shadow: decided and shown, not sent"
@@ -55,6 +57,13 @@ pub(super) fn draw(status: &Value, colour: bool) -> String {
         let text = shown(&status["held"]);
         let text = format!("{text}; `gated thaw` lets rollbacks be decided again");
         line(&mut out, "held", &paint(&text, RED, colour));
+    }
+    for gone in status["gone"].as_array().into_iter().flatten() {
+        let text = format!(
+            "{} answered 410: nothing is sent there until a reload",
+            shown(gone)
+        );
+        line(&mut out, "gone", &paint(&text, RED, colour));
     }
     phases(&mut out, &status["phases"], colour);
     targets(&mut out, verdict, colour);

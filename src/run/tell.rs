@@ -175,6 +175,10 @@ pub(super) fn log(event: &Event) {
                 Helped::Unverified => warn!(decision, reason, "rollback unverified"),
             }
         }
+        Event::ReceiverGone { receiver } => error!(
+            receiver,
+            "the receiver answered 410 and is sent nothing more until the configuration is read again"
+        ),
         Event::IncidentOpened(it) => {
             let (id, severity) = (it.id.as_str(), it.severity.word());
             let (signal, reason) = (it.signal.as_str(), it.reason.as_str());

@@ -92,6 +92,22 @@ impl Faults {
         shown.join("\n\n")
     }
 
+    /// One line each, without the text around it: for a log.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = |fault: &Fault| {
+            let path = self.sources.get(fault.source).map_or("", |it| &it.path);
+            let (line, message) = (fault.line(&self.sources), &fault.message);
+            let help = if fault.help.is_empty() {
+                ""
+            } else {
+                "; help: "
+            };
+            format!("{path}:{line}: {message}{help}{}", fault.help)
+        };
+        self.faults.iter().take(SHOWN_MAX).map(line).collect()
+    }
+
     fn render_one(&self, fault: &Fault, renderer: &Renderer) -> String {
         let level = match fault.grade {
             Grade::Error => Level::ERROR,

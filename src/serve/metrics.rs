@@ -249,7 +249,7 @@ fn rollbacks(page: &mut Page, snapshot: &Snapshot) {
     for (name, help, on) in [
         (
             "gated_rollback_armed",
-            "Whether rollback requests are sent (1) or only recorded (0).",
+            "Whether [rollback] mode is armed (1) or shadow (0); gated_rollbacks_frozen and gated_rollbacks_held hold it back.",
             snapshot.rollback_armed,
         ),
         (
@@ -265,6 +265,12 @@ fn rollbacks(page: &mut Page, snapshot: &Snapshot) {
     ] {
         page.single(Gauge, name, help, flag(on));
     }
+    page.single(
+        Gauge,
+        "gated_receivers_gone",
+        "Webhooks that answered 410: nothing is sent to them until the configuration is read again.",
+        f64::from(u32::try_from(snapshot.gone.len()).unwrap_or(u32::MAX)),
+    );
     let outcomes = snapshot.verifications.iter().filter_map(|it| it.outcome);
     let samples = Helped::ALL.iter().map(|helped| {
         let count = outcomes.clone().filter(|(_, it)| it == helped).count();

@@ -31,6 +31,8 @@ struct Standing<'a> {
     verdict: wire::Verdict<'a>,
     environment: &'a str,
     rollback_armed: bool,
+    /// Webhooks that answered 410: nothing is sent to them.
+    gone: &'a [String],
     /// By whom, until when and why.
     frozen: Option<&'a str>,
     /// Why rollbacks are held until a person has looked.
@@ -119,6 +121,7 @@ async fn status(State(service): Shared) -> Response {
         verdict: wire::Verdict::new(&snapshot.service, &snapshot.targets, &state),
         environment: &snapshot.environment,
         rollback_armed: snapshot.rollback_armed,
+        gone: &snapshot.gone,
         frozen: snapshot.frozen.as_deref(),
         held: snapshot.held.as_deref(),
         rollout: rollout.map(|it| wire::RolloutLine::new(it)),

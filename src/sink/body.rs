@@ -58,6 +58,8 @@ struct Data {
     #[serde(skip_serializing_if = "Option::is_none")]
     incident: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     level: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<String>,
@@ -121,6 +123,7 @@ fn body(notice: &Notice) -> Body {
             asked: (decision.asked != decision.action).then(|| decision.asked.word()),
             refused_by: decision.refused_by.map(Guard::word),
             incident: incident.map(|it| it.id.to_string()),
+            sequence: incident.map(|it| it.sequence),
             level: incident.and_then(|it| it.level),
             role: incident.and_then(|it| it.role.as_deref()).map(name),
             acknowledged_by: incident

@@ -143,3 +143,60 @@ fn without_an_external_url_an_alert_still_has_an_absolute_one() {
         format!("http://localhost/explain/{decided}")
     );
 }
+
+/// Without levels Alertmanager is all that people hear: what no trigger shows must reach it too.
+#[test]
+fn without_levels_alertmanager_hears_of_rollbacks_that_did_not_arrive_or_did_not_help() {
+    let alone = || {
+        let mut alone = settings(RULES);
+        alone.people = gated::engine::People::default();
+        alone.rollback.give_up_after = Duration::from_secs(300);
+        alone
+    };
+    let summary = |world: &World, name: &str| {
+        let (_, alert) = last(world, name);
+        assert_eq!(alert.labels["severity"], "P1");
+        assert!(alert.generator_url.contains("/explain/"));
+        assert!(alert.annotations.contains_key("incident"));
+        alert.annotations["summary"].clone()
+    };
+    // Refused, and given up after a while.
+    let mut world = rolled_back(alone());
+    let key = world.sent_to("deployer")[0].clone();
+    world.answer(&key, 404);
+    world.rounds(10);
+    assert!(
+        world
+            .owed()
+            .iter()
+            .all(|(receiver, _)| receiver == "deployer")
+    );
+    let text = summary(&world, "RollbackNotDelivered");
+    assert!(text.contains("not delivered: HTTP 404"), "{text}");
+    let first = last(&world, "RollbackNotDelivered").1.starts_at;
+    for _ in 0..80 {
+        world.round();
+        world.answer(&key, 404);
+    }
+    let text = summary(&world, "RollbackNotDelivered");
+    assert!(text.contains("undelivered for 5m"), "{text}");
+    assert!(fires(&world, "RollbackNotDelivered"));
+    assert_eq!(last(&world, "RollbackNotDelivered").1.starts_at, first);
+    // Delivered, and of no help.
+    let mut world = rolled_back(alone());
+    let key = world.sent_to("deployer")[0].clone();
+    world.answer(&key, 200);
+    world.deploy("1.0.0", 0.3);
+    world.rounds(900);
+    let text = summary(&world, "RollbackIneffective");
+    assert!(text.contains("did not help"), "{text}");
+    // Delivered, and nothing can be seen any more.
+    let mut world = rolled_back(alone());
+    let key = world.sent_to("deployer")[0].clone();
+    world.answer(&key, 200);
+    world.rounds(10);
+    world.instances.iter_mut().for_each(|it| it.down = true);
+    world.rounds(900);
+    let (_, alert) = last(&world, "RollbackUnverified");
+    assert!(alert.annotations["summary"].contains("cannot be seen"));
+}

@@ -363,6 +363,8 @@ pub struct Posted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said {
     Status(u16),
+    /// With a clock that is years behind.
+    LongAgo(u16),
     /// Hangs up without a word.
     Nothing,
 }
@@ -470,6 +472,10 @@ fn receive(
         let written = match said {
             Said::Status(status) => {
                 let head = "Content-Length: 0\r\nRetry-After: 1\r\n\r\n";
+                stream.write_all(format!("HTTP/1.1 {status} Said\r\n{head}").as_bytes())
+            }
+            Said::LongAgo(status) => {
+                let head = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n";
                 stream.write_all(format!("HTTP/1.1 {status} Said\r\n{head}").as_bytes())
             }
             Said::Nothing => stream.shutdown(Shutdown::Both),

@@ -309,7 +309,7 @@ fn a_ledger_that_lost_what_was_decided_holds_rollbacks_whatever_is_reloaded() {
         reason.ends_with(&format!("no rollback: {why}: rollbacks are held")),
         "{reason}"
     );
-    assert!(!world.snapshot().rollback_armed);
+    assert!(world.snapshot().rollback_armed && world.snapshot().held.is_some());
 }
 
 #[test]

@@ -263,6 +263,7 @@ pub fn sample() -> Snapshot {
         series: 330,
         held_since: Some(at(-600)),
         rollback_armed: false,
+        gone: Vec::new(),
     }
 }
 

@@ -120,6 +120,26 @@ fn the_deployer_answers_four_hours_later_and_a_hotfix_runs() {
     assert!(world.sent_to("deployer").len() <= before + 1);
 }
 
+/// T13: a person, or Argo, has rolled back while the deployer was down: the version before runs again.
+#[test]
+fn what_somebody_has_rolled_back_already_is_not_rolled_back_again() {
+    let (mut world, key) = decided(shipped());
+    world.answer(&key, 503);
+    world.deploy("1.0.0", 0.0);
+    world.rounds(120);
+    for _ in 0..20 {
+        if matches!(state(&world, &key), DeliveryState::UnderWay { .. }) {
+            world.answer(&key, 503);
+        }
+        world.rounds(60);
+    }
+    let DeliveryState::Cancelled { why, .. } = state(&world, &key) else {
+        panic!("{:?}", state(&world, &key));
+    };
+    assert!(why.starts_with("superseded: "), "{why}");
+    assert_eq!(world.decided(), ["rollback errors"], "and nothing follows");
+}
+
 #[test]
 fn a_sidecar_on_an_empty_disk_in_an_outage_rolls_nothing_back() {
     // Inferred: what runs is adopted.

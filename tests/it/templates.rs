@@ -359,6 +359,7 @@ async fn pagerduty_triggers_acknowledges_and_resolves_one_alert() {
     let about = |kind, by: Option<&str>| Notice {
         incident: Some(NoticeIncident {
             id: IncidentId("inc_7".into()),
+            sequence: 1,
             level: Some(1),
             role: Some("on-call engineer".into()),
             acknowledged_by: by.map(str::to_owned),

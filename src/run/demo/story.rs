@@ -227,6 +227,7 @@ path = '{database}'
         config,
         rules: Arc::new(rules),
         warnings: String::new(),
+        warned: Vec::new(),
     })
 }
 
@@ -363,6 +364,7 @@ fn told(event: &Event) -> Option<String> {
         | Event::PhaseEntered { .. }
         | Event::PhaseEnded { .. }
         | Event::ClockSet(_)
+        | Event::ReceiverGone { .. }
         | Event::ReadingChanged { .. }
         | Event::NotRecorded { .. }
         | Event::RuleFailed { .. }

@@ -17,7 +17,7 @@ const FUEL: u64 = 50_000;
 const BODY_BYTES_MAX: usize = 64_000;
 
 /// Keys that a body may lack and a template may name all the same: they are null.
-const OPTIONAL: [&str; 10] = [
+const OPTIONAL: [&str; 11] = [
     "rollout",
     "signal",
     "value",
@@ -25,6 +25,7 @@ const OPTIONAL: [&str; 10] = [
     "asked",
     "refused_by",
     "incident",
+    "sequence",
     "level",
     "role",
     "acknowledged_by",

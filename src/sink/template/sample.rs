@@ -50,6 +50,7 @@ fn full(kind: NoticeKind) -> Notice {
         external_url: Some("https://gated.example.com".into()),
         incident: Some(NoticeIncident {
             id: IncidentId("inc_00000000000000000000000000000000".into()),
+            sequence: 1,
             level: Some(1),
             role: Some("on-call engineer".into()),
             acknowledged_by: (kind == NoticeKind::Notification).then(|| "ops@example.com".into()),

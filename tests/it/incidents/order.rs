@@ -1,9 +1,11 @@
 //! What several notices to one receiver do to each other.
 
-use gated::engine::Effect;
-use gated::model::{DeliveryKey, DeliveryState, NoticeKind, Severity};
+use std::time::Duration;
 
-use super::{MINUTE, calls, four_levels, incident, restart, rolled_back};
+use gated::engine::{Effect, Record};
+use gated::model::{DeliveryKey, DeliveryState, NoticeKind, Severity, Timestamp};
+
+use super::{MINUTE, acknowledge, calls, four_levels, incident, restart, rolled_back};
 use crate::world::{RULES, World, settings};
 
 /// W8, W10: what is about one incident comes to a receiver in its order, and waits for nobody else.
@@ -150,4 +152,56 @@ fn w9_who_fails_is_asked_one_at_a_time() {
         }
     }
     assert!((5..30).contains(&asked), "{asked} requests in ten minutes");
+}
+
+/// W10: owed in one millisecond, they come in the order in which they were owed, and say which is which.
+#[test]
+fn w10_what_is_owed_in_one_moment_keeps_its_order() {
+    for version in ["2.0.0", "2.0.1", "2.0.2", "2.0.3", "2.0.4", "2.0.5"] {
+        let mut settings = four_levels();
+        settings.rollback.verify_within = Duration::ZERO;
+        let mut world = World::new(settings);
+        world.rounds(120);
+        world.tell(version, false);
+        world.deploy(version, 0.5);
+        world.rounds(120);
+        // The deployer refuses it: that is over when somebody has taken the incident.
+        let requests = world.sent_to("deployer");
+        for key in &requests {
+            world.answer(key, 404);
+        }
+        world.deploy(version, 0.0);
+        world.rounds(120);
+        // The second is sent when the first was answered.
+        for n in 0..2 {
+            let key = world.sent_to("pager")[n].clone();
+            world.answer(&key, 200);
+        }
+        let open = incident(&world);
+        assert!(open.is_open());
+        // Taken and over in one step.
+        acknowledge(&mut world, &open.id, "ann").unwrap();
+        let about = |(_, effect): &(Timestamp, Effect)| match effect {
+            Effect::Record(Record::Owed(it, notice)) if it.receiver == "pager" => {
+                let sequence = notice.incident.as_ref().unwrap().sequence;
+                Some((it.created_at, sequence, it.kind, it.key.clone()))
+            }
+            _ => None,
+        };
+        let owed: Vec<_> = world.effects.iter().filter_map(about).collect();
+        let [.., taken, over] = &owed[..] else {
+            panic!("{owed:?}");
+        };
+        assert_eq!(taken.0, over.0, "one moment");
+        assert_eq!(
+            (taken.2, over.2),
+            (NoticeKind::Notification, NoticeKind::IncidentResolved)
+        );
+        let sequences: Vec<usize> = owed.iter().map(|it| it.1).collect();
+        assert_eq!(sequences, (1..=owed.len()).collect::<Vec<_>>());
+        let first = world.sent_to("pager").pop().unwrap();
+        assert_eq!(first, taken.3, "the end waits for the one before");
+        world.answer(&first, 200);
+        assert_eq!(world.sent_to("pager").last(), Some(&over.3));
+    }
 }

@@ -105,3 +105,28 @@ fn a_receiver_that_acted_and_gave_no_answer_is_not_asked_twice() {
         (&posted[1].id, &posted[1].body)
     );
 }
+
+/// W17: a receiver whose clock is off refuses the signature's time: that is shown at once, with how far off it is.
+#[test]
+fn w17_a_receiver_with_a_wrong_clock_is_shown_with_how_far_it_is_off() {
+    let exporter = Exporter::start(true);
+    let receiver = Receiver::start(|_, _| Said::LongAgo(401));
+    let house = House::new(
+        &config(&[&exporter.url()], &receiver.url(), &told("2")),
+        RULES,
+    );
+    let daemon = house.start();
+    eventually("an attempt", || !receiver.posted().is_empty());
+    let needs = || {
+        daemon
+            .get("/api/v1/decisions")
+            .body
+            .contains("HTTP 401: needs attention")
+    };
+    eventually("its refusal", needs);
+    let skew: f64 = daemon
+        .metric("gated_webhook_clock_skew_seconds{receiver=\"deployer\"}")
+        .unwrap();
+    // 1994 is more than thirty years ago.
+    assert!(skew < -30.0 * 365.0 * 86_400.0, "{skew}");
+}
