@@ -23,10 +23,16 @@ use super::clock::Clock;
 /// Sets the process' logging up. `level`: one of tracing's levels or `RUST_LOG` filters; without it the
 /// environment's, else `info`. Called once; a second call is an error.
 pub fn start(format: Option<LogFormat>, level: Option<&str>, clock: Clock) -> anyhow::Result<()> {
-    let filter = match level {
+    let said = level.map(str::to_owned);
+    let said = said.or_else(|| std::env::var(EnvFilter::DEFAULT_ENV).ok());
+    let mut filter = match &level {
         Some(level) => EnvFilter::try_new(level)?,
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
     };
+    // It tells of every write to a watched folder: a log in that folder would be about itself, without end.
+    if !said.is_some_and(|said| said.contains("notify")) {
+        filter = filter.add_directive("notify=info".parse()?);
+    }
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal {
         LogFormat::Text

@@ -1,6 +1,7 @@
 //! How a command finds the daemon, its token, its ledger, and the name of who types.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use super::config;
 use super::remote::Daemon;
 use super::token;
 use super::token::TokenError;
+use crate::runbook::Grade;
 
 /// Where a daemon listens unless somebody says.
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9755);
@@ -27,9 +29,7 @@ pub(super) struct Reach {
 impl Reach {
     /// The configuration says where the daemon listens and where its token is; without one the flags do.
     pub async fn new(global: &Global) -> anyhow::Result<Self> {
-        let loaded = config::read_config(&global.config).ok();
-        let config =
-            loaded.and_then(|source| config::Config::load(source, &config::environment).ok());
+        let config = configured(global)?;
         let listen = match (global.listen, &config) {
             (Some(listen), _) => listen,
             (None, Some(config)) => tokio::net::lookup_host(&config.server.listen)
@@ -55,6 +55,27 @@ impl Reach {
     pub fn token(&self) -> Result<String, TokenError> {
         token::find(self.token_file.as_deref(), &self.storage)
     }
+}
+
+/// The configuration; `None` where there is none. One that was broken since gated read it does not keep people from a
+/// gated that runs on with the old: the fault is told, and what it says of where gated is counts.
+fn configured(global: &Global) -> anyhow::Result<Option<config::Config>> {
+    let Ok(source) = config::read_config(&global.config) else {
+        return Ok(None);
+    };
+    let (config, mut faults) = config::Config::as_far_as_it_goes(source, &config::environment);
+    let path = global.config.display();
+    faults.faults.retain(|it| it.grade == Grade::Error);
+    if !faults.is_empty() {
+        let text = faults.render(false);
+        let _ = writeln!(std::io::stderr(), "{text}\n\nwarning: {path} is broken");
+    }
+    if config.is_none() && global.listen.is_none() {
+        anyhow::bail!(
+            "nobody knows where gated listens: mend {path}, or say --listen ADDR (and --data DIR, where its token is)"
+        );
+    }
+    Ok(config)
 }
 
 /// Who speaks: as said, else `$USER`, else the login name.

@@ -15,6 +15,9 @@ use crate::source::changes::directory;
 /// In case a change was not told of.
 const POLL: Duration = Duration::from_secs(60);
 
+/// After a look in vain: something else in the folder is written to, a log perhaps.
+const IN_VAIN: Duration = Duration::from_secs(1);
+
 /// Waits for the files to hold something else than when last looked at.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -52,6 +55,7 @@ impl Watch {
                 info!("configuration or rules have changed on disk");
                 return;
             }
+            tokio::time::sleep(IN_VAIN).await;
         }
     }
 }

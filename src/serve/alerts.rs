@@ -41,6 +41,13 @@ struct Alert {
 /// # Errors
 /// What is no JSON object with a list of `alerts`, for a person.
 pub fn parse(body: &[u8]) -> Result<AlertPost, String> {
+    if body
+        .trim_ascii_start()
+        .first()
+        .is_some_and(|it| *it != b'{')
+    {
+        return Err("the body is not what Alertmanager's webhook sends: no JSON object".into());
+    }
     let post: Post = serde_json::from_slice(body)
         .map_err(|error| format!("the body is not what Alertmanager's webhook sends: {error}"))?;
     let status = text(&post.status);

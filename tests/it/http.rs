@@ -1070,3 +1070,18 @@ async fn the_command_line_talks_to_a_daemon() {
     assert!(matches!(gone, RemoteError::NoDaemon { .. }), "{gone:?}");
     assert!(gone.to_string().contains("start one with"), "{gone}");
 }
+
+/// A list is no object whose values stand in some order.
+#[tokio::test]
+async fn a_list_is_not_taken_for_an_object() {
+    let house = house().await;
+    for (path, body) in [
+        ("/api/v1/rollouts", r#"["2.0.0"]"#),
+        ("/api/v1/alerts/receive", r#"["4", "g", 0, []]"#),
+    ] {
+        let answer = house.write("POST", path, body).await;
+        assert_eq!(answer.code, 400, "{path}: {}", answer.body);
+        assert!(answer.body.contains("JSON object"), "{}", answer.body);
+    }
+    assert!(house.desk.calls.lock().unwrap().is_empty());
+}

@@ -164,7 +164,7 @@ fn webhook(mut section: Section, rollback: Option<&str>) -> Option<(Webhook, Pla
     } = service::service(&mut section);
     let deny = deny(&mut section);
     if let Some(denied) = url.as_ref().and_then(|it| deny.literal(it.expose())) {
-        let help = "name another address, or write deny_cidr = []";
+        let help = "name another address, or let this one hook reach it with `deny_cidr`: a list of what stays forbidden, [] for nothing";
         section.reader.fault(&url_place, denied.to_string(), help);
     }
     let secret_file = path(&mut section, "secret_file");

@@ -70,8 +70,9 @@ fn read(section: &mut Section, severity: Severity, path: &mut Path, hooks: &Hook
     path.repeat = section.duration("repeat");
     if path.repeat.is_some_and(|it| it < REPEAT_MIN) {
         let message = format!(
-            "a level cannot be called again every {}",
-            humantime::format_duration(path.repeat.unwrap_or_default())
+            "a level cannot be called again every {}: {} at least",
+            humantime::format_duration(path.repeat.unwrap_or_default()),
+            humantime::format_duration(REPEAT_MIN)
         );
         let help = "write \"15m\", or leave `repeat` out: each level is then called once";
         reader.fault(&place, message, help);

@@ -380,3 +380,53 @@ fn labels_of_a_hostile_target_act_nowhere() {
         );
     }
 }
+
+/// gated runs on with what it has read; people who need it now are not kept from it by what somebody broke since.
+#[test]
+fn a_configuration_that_was_broken_since_keeps_nobody_from_the_running_gated() {
+    let exporter = Exporter::start(false);
+    let receiver = Receiver::start(|_, _| Said::Status(200));
+    let text = armed(&exporter, &receiver, "");
+    let house = House::new(&text, RULES);
+    let daemon = house.start();
+    let listen = format!("[server]\nlisten = \"{}\"\n{text}", daemon.address());
+    let freeze = ["freeze", "--for", "1h", "--reason", "x"];
+    // A wrong value: where gated listens can still be read.
+    house.configure(&listen.replace("settle = \"0s\"", "settle = \"soon\""));
+    let output = house.run(&freeze);
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("soon") && told.contains("gated.toml is broken"),
+        "{told}"
+    );
+    assert!(
+        !told.contains("nobody would be told"),
+        "what is only likely not meant: {told}"
+    );
+    // No TOML any more.
+    house.configure(&(listen + "\noops="));
+    let output = house.run(&["thaw"]);
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("the value is missing"), "{told}");
+    good(&say(&house, &daemon, &["status"]));
+}
+
+/// Written into the folder of the configuration, which gated watches, a log must not be about itself.
+#[test]
+fn a_log_at_trace_level_does_not_tell_of_its_own_lines() {
+    let exporter = Exporter::start(false);
+    let receiver = Receiver::start(|_, _| Said::Status(200));
+    let house = House::new(&armed(&exporter, &receiver, ""), RULES);
+    let log = fs::File::create(house.path("trace.log")).unwrap();
+    let mut command = house.command(&["--log-level", "trace", "--listen", "127.0.0.1:0"]);
+    let mut gated = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
+    let text = || fs::read_to_string(house.path("trace.log")).unwrap();
+    crate::binary::eventually("scrapes", || exporter.scrapes() > 10);
+    let _ = gated.kill();
+    let _ = gated.wait();
+    let text = text();
+    assert!(text.contains("trace"), "{text}");
+    assert!(!text.contains("inotify event"), "{text}");
+}
