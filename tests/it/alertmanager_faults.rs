@@ -1,10 +1,12 @@
 //! The real binary and real Alertmanagers that die, forget, answer 503 or are one of three: what they list is what is so.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -201,4 +203,35 @@ receivers:
         !told("\"alertname\":\"breakage\""),
         "it was over before anybody heard"
     );
+}
+
+/// A6: posted at gated's usual pace, what fires is in a real Alertmanager at every look for longer than one post is valid,
+/// and its end is the trigger's.
+#[test]
+fn a6_what_fires_is_never_resolved_by_a_timeout() {
+    let peer = Peer::alertmanager();
+    let exporter = Exporter::start(true);
+    let receiver = Receiver::start(|_, _| Said::Status(200));
+    let text = config(&[&exporter.url()], &receiver.url(), &told("2"));
+    let alertmanager = format!("[alertmanager]\nurls = [{:?}]\n", peer.url);
+    let house = House::new(&(text + &alertmanager), RULES);
+    let daemon = house.start();
+    daemon.wait_for("red");
+    let breakage = || {
+        let mut all = active(&peer).into_iter();
+        all.find(|it| it["labels"]["alertname"] == "breakage")
+    };
+    eventually("what fires", || breakage().is_some());
+    let since = breakage().unwrap()["startsAt"].clone();
+    let until = Instant::now() + Duration::from_secs(190);
+    let mut posts = BTreeSet::new();
+    while Instant::now() < until {
+        let alert = breakage().expect("it fires on");
+        assert_eq!(alert["startsAt"], since);
+        posts.insert(alert["updatedAt"].to_string());
+        thread::sleep(Duration::from_secs(2));
+    }
+    assert!((3..=6).contains(&posts.len()), "a post a minute: {posts:?}");
+    exporter.set(false);
+    eventually("its end", || breakage().is_none());
 }
