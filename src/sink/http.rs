@@ -61,8 +61,14 @@ fn builder(timeout: Duration) -> ClientBuilder {
 /// Why there was no answer, for people: the chain of causes, without the URL.
 pub(super) fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
-    if error.is_timeout() && !error.is_connect() {
-        return "timed out".to_owned();
+    if error.is_timeout() {
+        let connected = !error.is_connect();
+        let text = if connected {
+            "timed out"
+        } else {
+            "no connection within half of `timeout`"
+        };
+        return text.to_owned();
     }
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(&error);
