@@ -129,7 +129,7 @@ fn each_fault_of_a_receiver_says_what_to_write() {
         (hook("template = \"argocd\"\nurl = \"http://a\"\napplication = \"x\"\ntoken_file = \"/t\"\ntargets = { a = \"-1\" }"), "cannot be a target", "revision"),
         (hook("template = \"argo-rollouts\"\nrollout = \"x\""), "`namespace` is missing", "production"),
         (hook("url = \"http://a\"\nrouting_key_file = \"/k\""), "unknown key `routing_key_file`", "keys known here"),
-        (hook("url = \"http://169.254.169.254/\""), "`deny_cidr` forbids", "deny_cidr = []"),
+        (hook("url = \"http://169.254.169.254/\""), "`deny_cidr` forbids", "a list of what stays forbidden"),
         (hook("url = \"http://a\"\ndeny_cidr = [\"10.0.0.0/40\"]"), "no block of addresses", "169.254.0.0/16"),
         (hook("url = \"http://a\"\non_doubt = \"maybe\""), "`maybe` is not known as `on_doubt`", "\"resend\" or \"hold\""),
         (
