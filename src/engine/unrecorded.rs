@@ -158,10 +158,15 @@ impl Engine {
         }
     }
 
-    /// What one input or deadline records begins with what could not be recorded before.
+    /// What one input or deadline records or answers begins with what could not be recorded before.
     pub(super) fn put_first(&mut self, from: usize, at: Timestamp, out: &mut Vec<Effect>) {
-        let records = |it: &Effect| matches!(it, Effect::Record(_));
-        if self.unrecorded.at.is_some() && out[from..].iter().any(records) {
+        // What somebody is told must stand: an answer may rest on it as well.
+        let rests = |it: &Effect| match it {
+            Effect::Record(_) => true,
+            Effect::Answer { answer, .. } => answer.is_ok(),
+            Effect::Send { .. } | Effect::Alerts(_) | Effect::Tell(_) => false,
+        };
+        if self.unrecorded.at.is_some() && out[from..].iter().any(rests) {
             let mut first = Vec::new();
             self.record_unrecorded(&mut first);
             out.splice(from..from, first);

@@ -650,3 +650,22 @@ fn an_answer_that_never_came_is_no_second_call() {
     );
     assert_eq!(calls(&world).len(), 1);
 }
+
+/// What the ledger could not take is recorded again before somebody is told of it: the answer would not outlive a crash.
+#[test]
+fn an_answer_that_rests_on_what_is_not_recorded_waits_for_its_record() {
+    let mut world = rolled_back(four_levels());
+    let id = incident(&world).id;
+    acknowledge(&mut world, &id, "ada").unwrap();
+    let taken = incident(&world);
+    let failed = Input::CommitFailed {
+        records: vec![Record::Incident(Box::new(taken.clone()))],
+        reason: "the disk is full".into(),
+    };
+    world.input(failed);
+    let before = world.records().len();
+    acknowledge(&mut world, &id, "ada").unwrap();
+    let after = world.records();
+    let again = |it: &Record| matches!(it, Record::Incident(it) if **it == taken);
+    assert!(after[before..].iter().any(again), "{:?}", &after[before..]);
+}

@@ -318,6 +318,7 @@ impl World {
             self.tally.inputs += 1;
             let at = life.apply(self.now, input, &mut out);
             self.carry_out(out, at);
+            self.judge_verdict();
         }
     }
 
@@ -327,6 +328,7 @@ impl World {
         if let Some(life) = &mut self.life {
             let at = life.wake(self.now, &mut out);
             self.carry_out(out, at);
+            self.judge_verdict();
         }
     }
 
@@ -341,7 +343,7 @@ impl World {
 
     fn carry_out(&mut self, effects: Vec<Effect>, at: Timestamp) {
         self.laws.given(&effects, &self.settings, at);
-        self.judge_verdict(&effects);
+        self.note_verdict(&effects);
         let (mut records, mut rest) = (Vec::new(), Vec::new());
         for effect in effects {
             match effect {
@@ -366,7 +368,7 @@ impl World {
         }
     }
 
-    fn judge_verdict(&mut self, effects: &[Effect]) {
+    fn note_verdict(&mut self, effects: &[Effect]) {
         let Some(life) = &mut self.life else { return };
         for effect in effects {
             if let Effect::Tell(Event::VerdictChanged { to, .. }) = effect {
@@ -374,6 +376,11 @@ impl World {
                 self.tally.went_go += u64::from(to.0 == Verdict::Go);
             }
         }
+    }
+
+    /// Not after a gap alone: the fleet knows by then what the engine is yet to be told.
+    fn judge_verdict(&mut self) {
+        let Some(life) = &mut self.life else { return };
         if life.verdict == Verdict::Go {
             let shown = life.engine.snapshot(Timestamp::from_millis(self.now));
             laws::unknown_is_never_go(life.verdict, &shown, &self.fleet);
