@@ -209,8 +209,8 @@ fn the_status_tells_how_the_phases_ended() {
     };
     let rules = head.replace("\"rollout\"", "\"go_live\"")
         + &phase("missed", "0s", "30s")
-        + &phase("watched", "30s", "64s")
-        + &phase("last", "64s", "1h");
+        + &phase("watched", "30s", "72s")
+        + &phase("last", "72s", "1h");
     let house = House::new(&config, &rules);
     let mut daemon = house.start();
     daemon.wait_for("green");
