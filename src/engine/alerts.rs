@@ -207,24 +207,26 @@ impl Engine {
         let rollback = |it: &&Arc<Decision>| it.action == Action::Rollback;
         let decision = decisions.clone().filter(of).find(rollback);
         let decision = decision.or_else(|| decisions.find(of))?;
-        let (name, said) = match cause {
+        let because = |said: &str| format!("{said} ({})", decision.reason);
+        let (name, summary) = match cause {
             Cause::Verification => {
                 let mut watched = self.watched.iter().map(|it| &it.verification);
                 let of = watched.find(|it| it.decision == decision.id)?;
                 let (_, helped) = of.outcome?;
                 let is_bad = helped == Helped::Ineffective;
-                is_bad.then(|| ("RollbackIneffective", NO_HELP.to_owned()))?
+                is_bad.then(|| ("RollbackIneffective", because(NO_HELP)))?
             }
             Cause::Unseen { what } if what == UNVERIFIED => {
-                ("RollbackUnverified", UNKNOWN_HELP.to_owned())
+                ("RollbackUnverified", because(UNKNOWN_HELP))
             }
-            Cause::Unseen { what } if UNDELIVERED.contains(&what.as_str()) => {
-                ("RollbackNotDelivered", self.undelivered(&decision.id)?)
-            }
+            Cause::Unseen { what } if UNDELIVERED.contains(&what.as_str()) => (
+                "RollbackNotDelivered",
+                because(&self.undelivered(&decision.id)?),
+            ),
+            // Of a trigger that is not in the rules any more.
             Cause::Unseen { what } => (what.as_str(), incident.reason.clone()),
             Cause::Trigger { .. } | Cause::Alert { .. } | Cause::Blind { .. } => return None,
         };
-        let summary = format!("{said} ({})", decision.reason);
         let labels = self.labels_of(decision);
         let starts_at = incident.opened_at;
         let mut alert = self.alert(name, incident.severity, labels, summary, starts_at);

@@ -294,16 +294,12 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
-        let (level, again) = match step {
-            Step::Call { level } => (level, level > 0),
-            Step::Repeat { level } => (level, true),
-            Step::Breach => return,
-        };
-        let why = self.incidents.all.get(place).filter(|_| again).map(|it| {
-            let waited = whole(at.since(it.incident.since));
+        let again = !matches!(step, Step::Call { level: 0 });
+        let why = again.then(|| {
+            let waited = whole(at.since(self.incidents.all[place].incident.since));
             format!("nobody has acknowledged this for {waited}")
         });
-        self.call_level(place, (step, level, why), kind, at, out);
+        self.call_level(place, step, why, kind, at, out);
     }
 
     /// A level's receivers do not take its call: the next level is called, whatever its time.
@@ -333,25 +329,24 @@ impl Engine {
             return;
         }
         let why = format!("{} could not be told ({said})", delivery.receiver);
-        self.call_level(
-            place,
-            (Step::Call { level }, level, Some(why)),
-            call,
-            at,
-            out,
-        );
+        self.call_level(place, Step::Call { level }, Some(why), call, at, out);
         self.record_incident(place, out);
         self.attempt_due(at, out);
     }
 
+    /// `why`: said before the incident's reason, where its time or its first call is past.
     fn call_level(
         &mut self,
         place: usize,
-        (step, level, why): (Step, u32, Option<String>),
+        step: Step,
+        why: Option<String>,
         kind: NoticeKind,
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) {
+        let (Step::Call { level } | Step::Repeat { level }) = step else {
+            return;
+        };
         let settings = Arc::clone(&self.settings);
         let held = &mut self.incidents.all[place];
         let it = &mut held.incident;
@@ -396,25 +391,22 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let it = &self.incidents.all[place].incident;
-        let notice = NoticeIncident {
-            id: it.id.clone(),
-            sequence: 1,
-            level: telling.level,
-            role: telling.role.clone(),
-            acknowledged_by: it.acknowledged.as_ref().map(|taken| taken.by.clone()),
-        };
         let not_before = self.path(it).awake(at);
+        let (id, taken) = (it.id.clone(), it.acknowledged.clone());
         for (receiver, kind) in to {
-            let sequence = self.outbox.sequence(&notice.id, &receiver);
+            let incident = NoticeIncident {
+                id: id.clone(),
+                sequence: self.outbox.sequence(&id, &receiver),
+                level: telling.level,
+                role: telling.role.clone(),
+                acknowledged_by: taken.as_ref().map(|taken| taken.by.clone()),
+            };
             let owing = Owing {
                 decision: telling.decision,
                 receiver: &receiver,
                 kind,
                 event: telling.event,
-                incident: Some(NoticeIncident {
-                    sequence,
-                    ..notice.clone()
-                }),
+                incident: Some(incident),
                 not_before,
             };
             self.owe(owing, at, out);

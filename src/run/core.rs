@@ -600,8 +600,8 @@ impl Hands {
     }
 
     fn post(&self, mut alerts: Vec<Alert>) {
+        let wall = self.clock.wall();
         for alert in &mut alerts {
-            let wall = self.clock.wall();
             alert.starts_at = wall.shows(alert.starts_at);
             alert.ends_at = wall.shows(alert.ends_at);
         }

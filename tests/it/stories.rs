@@ -93,26 +93,26 @@ fn decided(settings: Settings) -> (World, DeliveryKey) {
     (world, key)
 }
 
+/// The hook is down for so many minutes.
+fn unavailable(world: &mut World, key: &DeliveryKey, minutes: u32) {
+    for _ in 0..minutes {
+        if matches!(state(world, key), DeliveryState::UnderWay { .. }) {
+            world.answer(key, 503);
+        }
+        world.rounds(60);
+    }
+}
+
 #[test]
 fn the_deployer_answers_four_hours_later_and_a_hotfix_runs() {
     let mut patient = shipped();
     patient.rollback.give_up_after = Duration::from_secs(5 * 3600);
     let (mut world, key) = decided(patient);
-    for _ in 0..4 * 60 {
-        if matches!(state(&world, &key), DeliveryState::UnderWay { .. }) {
-            world.answer(&key, 503);
-        }
-        world.rounds(60);
-    }
+    unavailable(&mut world, &key, 4 * 60);
     let before = world.sent_to("deployer").len();
     assert!(before > 20, "{before}");
     world.deploy("2.0.1", 0.0);
-    for _ in 0..20 {
-        if matches!(state(&world, &key), DeliveryState::UnderWay { .. }) {
-            world.answer(&key, 503);
-        }
-        world.rounds(60);
-    }
+    unavailable(&mut world, &key, 20);
     let DeliveryState::Cancelled { why, .. } = state(&world, &key) else {
         panic!("{:?}", state(&world, &key));
     };
@@ -127,12 +127,7 @@ fn what_somebody_has_rolled_back_already_is_not_rolled_back_again() {
     world.answer(&key, 503);
     world.deploy("1.0.0", 0.0);
     world.rounds(120);
-    for _ in 0..20 {
-        if matches!(state(&world, &key), DeliveryState::UnderWay { .. }) {
-            world.answer(&key, 503);
-        }
-        world.rounds(60);
-    }
+    unavailable(&mut world, &key, 20);
     let DeliveryState::Cancelled { why, .. } = state(&world, &key) else {
         panic!("{:?}", state(&world, &key));
     };
