@@ -101,7 +101,7 @@ impl Config {
         }
     }
 
-    /// What could be read, with defaults where something is wrong, and what is; nothing where it is no TOML.
+    /// What could be read, with defaults where something is wrong, and what is; nothing where a section's head is broken.
     pub fn as_far_as_it_goes(source: Source, env: Env<'_>) -> (Option<Self>, Faults) {
         let sources = [source];
         let reader = Reader::new(&sources, env);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::extract;
 use crate::engine::{AlertPost, PostedAlert};
 
 /// A group of some thousand alerts with long annotations.
@@ -41,14 +42,7 @@ struct Alert {
 /// # Errors
 /// What is no JSON object with a list of `alerts`, for a person.
 pub fn parse(body: &[u8]) -> Result<AlertPost, String> {
-    if body
-        .trim_ascii_start()
-        .first()
-        .is_some_and(|it| *it != b'{')
-    {
-        return Err("the body is not what Alertmanager's webhook sends: no JSON object".into());
-    }
-    let post: Post = serde_json::from_slice(body)
+    let post: Post = extract::object(body)
         .map_err(|error| format!("the body is not what Alertmanager's webhook sends: {error}"))?;
     let status = text(&post.status);
     Ok(AlertPost {

@@ -342,15 +342,7 @@ pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
         ));
     }
     let body = extract::body(request).await?;
-    // A list would be read as an object's values in their order.
-    if body
-        .trim_ascii_start()
-        .first()
-        .is_some_and(|it| *it != b'{')
-    {
-        return Err(Failure::bad_data("the body must be a JSON object"));
-    }
-    serde_json::from_slice(&body).map_err(|error| {
+    extract::object(&body).map_err(|error| {
         Failure::bad_data(format!("the body is not what is expected here: {error}"))
     })
 }

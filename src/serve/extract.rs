@@ -9,6 +9,8 @@ use axum::extract::Path;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+use serde::de::Error as _;
 
 use super::answer::Failure;
 
@@ -24,6 +26,14 @@ pub async fn body(request: Request) -> Result<Bytes, Failure> {
             Failure::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
         })?
         .map_err(|error| Failure::new(error.status(), "bad_data", error.body_text()))
+}
+
+/// A JSON object; a list, which serde would read as an object's values in their order, is none.
+pub fn object<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(serde_json::Error::custom("a list is no JSON object")),
+        _ => serde_json::from_slice(body),
+    }
 }
 
 /// The one piece of the path that the route leaves open; what it holds must be text.

@@ -405,11 +405,16 @@ fn a_configuration_that_was_broken_since_keeps_nobody_from_the_running_gated() {
         "what is only likely not meant: {told}"
     );
     // No TOML any more.
-    house.configure(&(listen + "\noops="));
+    house.configure(&format!("{listen}\noops="));
     let output = house.run(&["thaw"]);
     assert!(output.status.success(), "{output:?}");
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("the value is missing"), "{told}");
+    // Nobody can tell which section is which any more.
+    house.configure(&listen.replace("[server]", "[server"));
+    let (code, text) = bad(&house.run(&["thaw"]));
+    assert_eq!(code, Some(1));
+    assert!(text.contains("nobody knows where gated listens"), "{text}");
     good(&say(&house, &daemon, &["status"]));
 }
 
