@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::input::ScrapeError;
 use crate::model::{
     Action, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped, Incident,
-    IncidentId, Notice, PhaseOutcome, PhaseRun, Reading, Rollout, RolloutId, Severity, Status,
-    Timestamp, Verdict, Verification, WallClock,
+    IncidentId, Minute, Notice, PhaseOutcome, PhaseRun, Reading, Rollout, RolloutId, Severity,
+    Status, Timestamp, Verdict, Verification, WallClock,
 };
 
 #[derive(Clone, Debug)]
@@ -56,6 +56,8 @@ pub enum Record {
     Audit(Box<Audit>),
     /// A phase was entered, or is over.
     PhaseRun(PhaseRun),
+    /// A minute is over: what every signal gave.
+    Minute(Minute),
     /// A delivered rollback is watched, or something came of it.
     Verification(Verification),
     /// A trigger is inactive again.

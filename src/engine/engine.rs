@@ -18,6 +18,7 @@ use super::TargetInfo;
 use super::VerdictState;
 use super::alerts::AlertBook;
 use super::groups::GroupWatch;
+use super::history::HistoryBook;
 use super::incidents::IncidentBook;
 use super::outbox::Outbox;
 use super::phase_runs::PhaseBook;
@@ -96,6 +97,7 @@ pub struct Engine {
     pub(super) phase_shown: String,
     pub(super) phases: PhaseBook,
     pub(super) wall: WallClock,
+    pub(super) history: HistoryBook,
     pub(super) verdict: Arc<VerdictState>,
     /// Deadlines up to here have fired; no input may be older.
     pub(super) settled: Timestamp,
@@ -170,6 +172,7 @@ impl Engine {
             phase_shown: String::new(),
             phases: PhaseBook::restore(restored.phase_runs),
             wall: WallClock::default(),
+            history: HistoryBook::restore(&restored.minutes, at),
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
             evaluations: 0,
@@ -187,6 +190,7 @@ impl Engine {
         };
         engine.restore_watched(restored.verifications);
         engine.compile(at);
+        engine.remember(&restored.minutes, at);
         engine.await_restored();
         engine.restore_triggers(restored.triggers);
         engine.settle_until = engine.settling(at);
@@ -211,6 +215,7 @@ impl Engine {
         [
             self.settle_until,
             self.next_phase_boundary(),
+            Some(self.next_minute()),
             self.next_group_slot(),
             self.next_blindness(),
             self.next_incident_step(),
@@ -284,6 +289,7 @@ impl Engine {
         if self.next_group_slot().is_some_and(|slot| slot <= at) {
             self.eval_groups(at, out);
         }
+        self.end_minute(at, out);
         self.end_freeze(at, out);
         self.tell_blindness(at, out);
         self.end_verifications(at, out);

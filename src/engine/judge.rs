@@ -31,11 +31,13 @@ impl Engine {
     /// Judges what reads `landed`, or everything at a deadline.
     pub(super) fn judge(&mut self, at: Timestamp, landed: Option<TargetId>, out: &mut Vec<Effect>) {
         self.take_readings(at, landed, out);
-        if let Some(target) = landed {
+        let scraped = landed.filter(|target| !target.is_history());
+        if let Some(target) = scraped {
             self.watch_versions(target, at, out);
+            self.see_uptime();
         }
         let active = self.active_phases(at);
-        self.follow_phases(&active, landed.is_some(), at, out);
+        self.follow_phases(&active, scraped.is_some(), at, out);
         self.tell_phase(&active, at, out);
         if self.settle_until.is_none() {
             self.move_triggers(at, &active, out);
@@ -94,6 +96,9 @@ impl Engine {
 
     fn is_read(&mut self, which: Followed, landed: Option<TargetId>) -> bool {
         let Some(target) = landed else { return true };
+        if target.is_history() {
+            return self.followed(which).looks_back;
+        }
         let watch = match which {
             Followed::Signal(s) => &mut self.signals[s],
             Followed::Expr(t) => self.triggers[t]
@@ -128,6 +133,7 @@ impl Engine {
         }
         let targets = &self.targets;
         let window = &self.window;
+        let history = &self.history;
         // A probe that answers says nothing of series that a page would have.
         let scraped = targets.iter().filter(|(id, _)| id.is_scraped());
         let any_up = scraped
@@ -147,6 +153,10 @@ impl Engine {
                 .expect("only asked of bare expressions"),
         };
         let known = |id: TargetId| {
+            if id.is_history() {
+                let since = history.since(id);
+                return Some(Behind { up: true, since });
+            }
             if is_rule(id) {
                 let since = window.watched_since(id);
                 return Some(Behind { up: true, since });

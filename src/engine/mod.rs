@@ -13,6 +13,7 @@ mod engine;
 mod groups;
 mod heard;
 mod hint;
+mod history;
 mod incidents;
 mod input;
 mod interest;
@@ -42,6 +43,7 @@ pub use crate::promql::{Note, Stop};
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
+pub use history::{HISTORY, HISTORY_KEPT, UptimeState};
 pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
 };

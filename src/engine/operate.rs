@@ -138,6 +138,7 @@ impl Engine {
         self.phases.look_again();
         self.outbox.ask_again();
         self.compile(at);
+        self.remember(&[], at);
         let ids: Vec<_> = self.targets.keys().copied().collect();
         for id in ids {
             self.bear_synthetic(id);

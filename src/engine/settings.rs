@@ -10,6 +10,7 @@ use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::Incident;
+use crate::model::Minutes;
 use crate::model::NoticeKind;
 use crate::model::PhaseRun;
 use crate::model::Rollout;
@@ -202,6 +203,8 @@ pub struct Restored {
     /// The newest, in the order in which they were entered or missed.
     pub phase_runs: Vec<PhaseRun>,
     pub incidents: Vec<Incident>,
+    /// Every signal's minutes, as far back as they are kept.
+    pub minutes: Vec<Minutes>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,
 }

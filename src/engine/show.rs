@@ -435,6 +435,7 @@ impl Engine {
             audit: self.audit[self.audit.len().saturating_sub(AUDIT_SHOWN_MAX)..].into(),
             frozen: self.frozen(at),
             held: self.held.clone(),
+            uptime: self.history.shown,
             phase_runs: self.phases.runs.as_slice().into(),
             verifications: self
                 .watched

@@ -24,6 +24,8 @@ pub(super) struct SignalWatch {
     pub plan: SignalPlan,
     /// What it asks of alerts that Alertmanager posted.
     pub alerts: Vec<Matchers>,
+    /// It reads what was kept of signals, once a minute.
+    pub looks_back: bool,
     pub read: Read,
     /// The last evaluation.
     pub at: Option<Timestamp>,
@@ -44,6 +46,7 @@ impl SignalWatch {
         Self {
             plan: SignalPlan::new(&signal.expr, signal.enough.as_ref()),
             alerts: super::heard::asked_of(&[&signal.expr]),
+            looks_back: super::history::is_asked_by(&[&signal.expr]),
             read: Read::nothing_yet(),
             at: None,
             blind_since: None,

@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub held: Option<String>,
     /// Rollbacks that are or were watched.
     pub verifications: Vec<Verification>,
+    /// `None` where nothing says what counts as down.
+    pub uptime: Option<super::UptimeState>,
     /// The newest, in the order in which they were entered or missed.
     pub phase_runs: Arc<[PhaseRun]>,
 }

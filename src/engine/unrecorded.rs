@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Effect;
@@ -21,12 +22,15 @@ use crate::model::DeliveryKey;
 use crate::model::DeliveryState;
 use crate::model::Guard;
 use crate::model::IncidentId;
+use crate::model::Minute;
 use crate::model::Notice;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
 
 /// A ledger that failed is tried again after this long.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Minutes that wait; older ones are unknown from then on.
+const MINUTES_MAX: usize = 1440;
 
 #[derive(Debug, Default)]
 pub(super) struct Unrecorded {
@@ -43,11 +47,20 @@ pub(super) struct Unrecorded {
     triggers: BTreeSet<(String, String)>,
     /// What happened at a moment and stays as it was.
     facts: Vec<Record>,
+    /// The newest.
+    minutes: VecDeque<Minute>,
 }
 
 impl Unrecorded {
     pub fn due(&self) -> Option<Timestamp> {
         self.at
+    }
+
+    fn keep_minute(&mut self, minute: Minute) {
+        self.minutes.push_back(minute);
+        if self.minutes.len() > MINUTES_MAX {
+            self.minutes.pop_front();
+        }
     }
 
     /// Until when a delivery that the ledger has no row of is not sent.
@@ -90,6 +103,7 @@ impl Engine {
                 fact @ (Record::Alert(_) | Record::AlertGone(_) | Record::Audit(_)) => {
                     known.facts.push(fact);
                 }
+                Record::Minute(it) => known.keep_minute(it),
                 // It is said again before long, and would be out of date by then.
                 Record::AlertsSeen(_) => {}
             }
@@ -187,6 +201,8 @@ impl Engine {
         let all = std::mem::take(&mut self.unrecorded);
         let mut record = |it: Record| out.push(Effect::Record(it));
         all.facts.into_iter().for_each(&mut record);
+        let minutes = all.minutes.into_iter().map(Record::Minute);
+        minutes.for_each(&mut record);
         // In their order, for the ledger gives them back as they came.
         let rollouts = self.rollouts.all().iter();
         let rollouts = rollouts.filter(|it| all.rollouts.contains(&it.id));

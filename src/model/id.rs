@@ -11,11 +11,27 @@ impl TargetId {
     pub const ALERTS: Self = Self(1 << 28);
     /// Probes are numbered from here, up to the bit that the engine keeps for rules.
     pub const PROBES: Self = Self(1 << 29);
+    /// What people observed, from here: one for each series.
+    pub const OBSERVED: Self = Self((1 << 29) + (1 << 28));
+    /// What the engine keeps of each signal, from here. Above are the bits that it keeps for rules.
+    pub const HISTORY: Self = Self((1 << 29) + (1 << 28) + (1 << 27));
 
     /// Whether it stands for an Alertmanager that posts.
     #[must_use]
     pub const fn is_alerts(self) -> bool {
         self.0 >= Self::ALERTS.0 && self.0 < Self::PROBES.0
+    }
+
+    /// Whether it stands for a series that somebody observed.
+    #[must_use]
+    pub const fn is_observed(self) -> bool {
+        self.0 >= Self::OBSERVED.0 && self.0 < Self::HISTORY.0
+    }
+
+    /// Whether it stands for the history of a signal.
+    #[must_use]
+    pub const fn is_history(self) -> bool {
+        self.0 >= Self::HISTORY.0 && self.0 < 1 << 30
     }
 
     /// Whether its samples come from pages: those alone say whether a series that is not there could be.

@@ -1,5 +1,6 @@
 //! The words all rooms share. Deliberately absent: anything that reads a clock, a file or a socket.
 
+mod history;
 pub mod id;
 pub mod incident;
 pub mod labels;
@@ -12,6 +13,7 @@ pub mod text;
 pub mod time;
 mod unit;
 
+pub use history::{Minute, Minutes};
 pub use id::{DecisionId, DeliveryKey, IncidentId, RolloutId, Slot, TargetId};
 pub use incident::{Acknowledgement, Cause, Incident};
 pub use labels::Labels;

@@ -39,8 +39,8 @@ pub(super) fn signal(name: &str) -> Signal {
 }
 
 impl Rules {
-    /// The same with a signal for each component and, in every phase, a trigger for each critical one. A phase that
-    /// has a trigger of that name keeps its own.
+    /// The same with a signal for each component and, in every phase, a trigger for each critical one, which is down
+    /// time as well. A phase that has a trigger of that name keeps its own.
     #[must_use]
     pub fn watching(mut self, components: &[Component]) -> Self {
         for component in components {
@@ -54,6 +54,7 @@ impl Rules {
             let Some(hold) = component.critical else {
                 continue;
             };
+            self.uptime.watch(index);
             for phase in &mut self.phases {
                 if phase.triggers.iter().all(|it| it.name != name) {
                     phase.triggers.push(trigger(&name, index, hold));

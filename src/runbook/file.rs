@@ -8,7 +8,8 @@ use super::lint::{self, Known, Placed, Written};
 use super::prometheus;
 use super::quantity::Wrong;
 use super::reader::{Env, Reader, Section, Text};
-use super::{Clock, Hold, NoData, Phase, Rules, Signal, Target, Trigger, When};
+use super::uptime::UPTIME;
+use super::{Clock, Condition, Hold, NoData, Phase, Rules, Signal, Target, Trigger, When};
 use crate::model::{Action, Severity, Status, Unit};
 use crate::promql::Expr;
 
@@ -57,6 +58,7 @@ pub fn load_knowing(
         reader: &reader,
         rules: Rules::default(),
         placed: Placed::default(),
+        uptime: None,
         components: known.components.as_deref(),
     };
     let of_prometheus = |it: &usize| super::is_rule_file(&files[*it].path);
@@ -86,10 +88,12 @@ pub fn load_knowing(
     }
 }
 
-struct Loading<'r> {
-    reader: &'r Reader<'r>,
-    rules: Rules,
-    placed: Placed,
+pub(super) struct Loading<'r> {
+    pub reader: &'r Reader<'r>,
+    pub rules: Rules,
+    pub placed: Placed,
+    /// Where `[uptime]` stands.
+    pub uptime: Option<Place>,
     /// Those of the configuration, where one is known.
     components: Option<&'r [String]>,
 }
@@ -108,6 +112,9 @@ impl<'r> Loading<'r> {
                 &[("go_live", Clock::GoLive), ("rollout", Clock::Rollout)],
             );
             root.later(&[("checklist", "[[checklist]]"), ("groups", "groups")]);
+            if let Some(section) = root.section("uptime") {
+                self.read_uptime(section);
+            }
             for section in root.sections("phase") {
                 self.phase(clock.unwrap_or(Clock::Rollout), section);
             }
@@ -141,6 +148,11 @@ impl<'r> Loading<'r> {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':'))
             && !matches!(name.value.as_str(), "and" | "or" | "not");
+        if name.value == UPTIME {
+            let message = "`uptime` is the signal that gated makes itself, once a minute";
+            let help = "give this one another name; what counts as down stands in [uptime]";
+            reader.fault(&name.place, message, help);
+        }
         if !word {
             let message = format!("`{}` cannot be a signal's name", name.value);
             let help =
@@ -382,20 +394,21 @@ impl<'r> Loading<'r> {
             }
             (None, None) => None,
             (None, Some(expr)) => self.expression(&expr, true).map(When::Expr),
-            (Some(when), None) => {
-                let read = condition(&when.value, &mut self.rules.signals, self.components);
-                self.place_signals(&when.place);
-                match read {
-                    Ok(condition) => Some(When::Condition(condition)),
-                    Err(wrongs) => {
-                        for wrong in wrongs {
-                            self.condition_fault(&when, wrong);
-                        }
-                        None
-                    }
-                }
-            }
+            (Some(when), None) => self.condition(&when).map(When::Condition),
         }
+    }
+
+    pub(super) fn condition(&mut self, text: &Text) -> Option<Condition> {
+        let read = condition(&text.value, &mut self.rules.signals, self.components);
+        self.place_signals(&text.place);
+        let wrongs = match read {
+            Ok(condition) => return Some(condition),
+            Err(wrongs) => wrongs,
+        };
+        for wrong in wrongs {
+            self.condition_fault(text, wrong);
+        }
+        None
     }
 
     /// Signals that were made because they are named here stand here.

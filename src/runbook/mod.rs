@@ -16,6 +16,7 @@ mod spot;
 mod syntax;
 mod template_queries;
 mod threshold;
+mod uptime;
 pub(crate) mod yaml;
 
 pub use component::{Component, component_of};
@@ -32,3 +33,4 @@ pub(crate) use reader::{Item, Reader, Section, Text};
 pub use signal::Signal;
 pub use template_queries::is_about_keeping;
 pub use threshold::{Bound, Condition, Op, Threshold};
+pub use uptime::{UPTIME, Uptime};

@@ -13,6 +13,7 @@ pub struct Rules {
     pub signals: Vec<Signal>,
     /// In the order of the files.
     pub phases: Vec<Phase>,
+    pub uptime: super::Uptime,
     /// Prometheus' rule groups, in the order of the files.
     pub groups: Vec<super::RuleGroup>,
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use gated::model::{
     Acknowledgement, Action, AttemptLine, Audit, Cause, Decision, DecisionId, Deed, Delivery,
-    DeliveryKey, DeliveryState, Guard, GuardAnswer, Helped, Incident, IncidentId, Notice,
+    DeliveryKey, DeliveryState, Guard, GuardAnswer, Helped, Incident, IncidentId, Minute, Notice,
     NoticeKind, Past, PhaseOutcome, PhaseRun, Rollout, RolloutEnd, RolloutId, Said, Seen, Severity,
     Sight, Timestamp, Unit, Verification,
 };
@@ -26,6 +26,8 @@ use gated::sink::{CommitError, Ledger, LedgerError};
 use proptest::prelude::*;
 use proptest::sample::select;
 use rusqlite::Connection;
+
+use crate::world::remember_minute;
 
 const NOW: Timestamp = Timestamp::from_millis(1_796_083_200_000);
 
@@ -119,6 +121,7 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.verifications, expected.verifications);
     assert_eq!(found.incidents, expected.incidents);
     assert_eq!(found.phase_runs, expected.phase_runs);
+    assert_eq!(found.minutes, expected.minutes);
 }
 
 // What the records mean, in memory.
@@ -168,6 +171,7 @@ pub fn remember(memory: &mut Restored, record: Record) {
         Record::PhaseRun(it) => put(&mut memory.phase_runs, it, |a, b| {
             (&a.phase, a.from) == (&b.phase, b.from)
         }),
+        Record::Minute(it) => remember_minute(&mut memory.minutes, it),
         Record::AlertsSeen(it) => put(&mut memory.groups, it, |a, b| {
             (&a.file, &a.group) == (&b.file, &b.group)
         }),

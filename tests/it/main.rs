@@ -42,6 +42,7 @@ mod exposition;
 mod fault_server;
 mod found;
 mod generator;
+mod history;
 mod http;
 mod incidents;
 mod kill_sweep;

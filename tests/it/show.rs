@@ -212,6 +212,7 @@ pub fn sample() -> Snapshot {
         frozen: None,
         held: None,
         verifications: Vec::new(),
+        uptime: None,
         phase_runs: Arc::new([]),
         incidents: Vec::new(),
         incident_counts: gated::engine::IncidentCounts::default(),

@@ -11,7 +11,8 @@ use gated::engine::{
 };
 use gated::incident::Level;
 use gated::model::{
-    Decision, DeliveryKey, Labels, NoticeKind, PhaseRun, Severity, Slot, TargetId, Timestamp,
+    Decision, DeliveryKey, Labels, Minute, Minutes, NoticeKind, PhaseRun, Severity, Slot, TargetId,
+    Timestamp,
 };
 use gated::runbook::{Source, load};
 
@@ -409,6 +410,7 @@ impl World {
                         None => restored.phase_runs.push(it),
                     }
                 }
+                Record::Minute(it) => remember_minute(&mut restored.minutes, it),
                 Record::Trigger(it) => restored.triggers.push(it),
                 Record::Alert(it) => {
                     let same = |known: &gated::engine::RestoredAlert| {
@@ -441,6 +443,29 @@ impl World {
             }
         }
         restored
+    }
+}
+
+/// The minutes of each signal, by name, as a restart reads them.
+pub fn remember_minute(all: &mut Vec<Minutes>, it: Minute) {
+    for (signal, value) in it.values {
+        let place = all.partition_point(|known| known.signal < signal);
+        if all.get(place).is_none_or(|known| known.signal != signal) {
+            let values = Vec::new();
+            all.insert(
+                place,
+                Minutes {
+                    signal: signal.clone(),
+                    values,
+                },
+            );
+        }
+        let values = &mut all[place].values;
+        let place = values.partition_point(|(at, _)| *at < it.at);
+        match values.get_mut(place) {
+            Some(known) if known.0 == it.at => known.1 = value,
+            _ => values.insert(place, (it.at, value)),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cells;
 mod error;
+mod history;
 mod incident;
 mod lock;
 mod place;
@@ -239,6 +240,7 @@ impl Ledger {
                 Record::AlertsSeen(it) => rows::put_group(&tx, it)?,
                 Record::Audit(it) => rows::put_audit(&tx, it)?,
                 Record::PhaseRun(it) => rows::put_phase_run(&tx, it)?,
+                Record::Minute(it) => history::put(&tx, it)?,
                 Record::Verification(it) => rows::put_verification(&tx, it)?,
             }
         }

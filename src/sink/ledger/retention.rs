@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior, params};
 
+use super::history;
+use crate::engine::HISTORY_KEPT;
 use crate::model::Timestamp;
 
 /// Rollouts kept however old they are: what is good to go back to, and what was rolled back.
@@ -43,6 +45,7 @@ pub(super) fn sweep(db: &mut Connection, now: Timestamp, keep: Duration) -> rusq
         "DELETE FROM verifications WHERE decision NOT IN (SELECT id FROM decisions)",
         [],
     )?;
+    history::sweep(&tx, now - HISTORY_KEPT)?;
     tx.execute("DELETE FROM phases WHERE ended_at < ?1", params![phases])?;
     tx.execute(
         "DELETE FROM audit WHERE at < ?1

@@ -9,6 +9,7 @@ use rusqlite::types::{FromSqlError, FromSqlResult};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::cells::{GuardCell, Json, LogCell, PastCell, SaidCell, log_cell, log_lines, unknown};
+use super::history;
 use super::incident;
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
@@ -302,6 +303,7 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         verifications: later(db, "verifications", verification)?,
         incidents: later(db, "incidents", incident::read)?,
         phase_runs: later(db, "phases", phase_run)?,
+        minutes: history::read(db)?,
         held: None,
     })
 }

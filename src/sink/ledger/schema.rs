@@ -163,6 +163,21 @@ CREATE TABLE phases (
     UNIQUE (phase, begins)
 ) STRICT;
 ",
+    "
+CREATE TABLE signals (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE minutes (
+    signal INTEGER NOT NULL REFERENCES signals (id),
+    at INTEGER NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (signal, at)
+) STRICT, WITHOUT ROWID;
+CREATE VIEW readings AS
+    SELECT name AS signal, strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS at, value
+    FROM minutes JOIN signals ON id = minutes.signal;
+",
 ];
 
 /// The schema that this gated writes.

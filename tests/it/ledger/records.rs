@@ -206,6 +206,13 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn minutes()(second in 1..4_000_000_000_i64, values in proptest::collection::vec((names(), floats()), 1..4))
+    -> Record {
+        Record::Minute(Minute { at: Timestamp::from_millis(second * 1000), values })
+    }
+}
+
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let any_record = prop_oneof![
         rollouts().boxed(),
@@ -217,6 +224,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         seen().boxed(),
         incidents().boxed(),
         phase_runs().boxed(),
+        minutes().boxed(),
     ];
     proptest::collection::vec(any_record, 0..6)
 }
@@ -251,7 +259,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
-                | Record::Audit(_) | Record::Verification(_) | Record::PhaseRun(_) | Record::Incident(_)
+                | Record::Audit(_) | Record::Verification(_) | Record::PhaseRun(_) | Record::Minute(_) | Record::Incident(_)
                 | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
             });
             let outcome = ledger.commit(&commit, body);

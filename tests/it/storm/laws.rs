@@ -95,6 +95,7 @@ impl Laws {
                 | Record::Audit(_)
                 | Record::Incident(_)
                 | Record::PhaseRun(_)
+                | Record::Minute(_)
                 | Record::Verification(_) => {}
             }
         }

@@ -1,0 +1,307 @@
+//! Every signal once a minute: into the ledger, and back in the window as `gated_signal{signal="…"}`, after a restart as
+//! well. And uptime, which is made of minutes. A minute in which nobody looked is unknown, never up.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Effect;
+use super::Interest;
+use super::Record;
+use super::engine::Engine;
+use crate::model::Labels;
+use crate::model::Minute;
+use crate::model::Minutes;
+use crate::model::Slot;
+use crate::model::TargetId;
+use crate::model::Timestamp;
+use crate::model::labels::NAME;
+use crate::model::time::millis;
+use crate::promql::Expr;
+use crate::rules::Truth;
+use crate::rules::judge;
+use crate::runbook::UPTIME;
+use crate::runbook::Uptime;
+use crate::store::Window;
+
+/// The series of every signal's minutes.
+pub const HISTORY: &str = "gated_signal";
+/// Minutes are kept for this long.
+pub const HISTORY_KEPT: Duration = Duration::from_secs(40 * 86_400);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Whether an expression may read minutes.
+pub(super) fn is_asked_by(exprs: &[&Expr]) -> bool {
+    let selectors = exprs.iter().flat_map(|expr| expr.selectors());
+    let mut names = selectors.map(|(matchers, _)| matchers.name() == Some(HISTORY));
+    names.any(|it| it)
+}
+
+/// What is known of the minutes that are over.
+#[derive(Debug)]
+pub(super) struct HistoryBook {
+    /// Before this minute's end everything is kept.
+    pub minute: Timestamp,
+    /// By signal: its place among the window's targets, and since when it has been known.
+    signals: BTreeMap<String, (TargetId, Option<Timestamp>)>,
+    /// Which minutes were up, oldest first; unknown ones are left out.
+    up: VecDeque<(Timestamp, bool)>,
+    /// What was seen in the minute that goes on.
+    moments: Moments,
+    /// As of the last minute.
+    pub shown: Option<UptimeState>,
+}
+
+/// How often the service was seen up, down, and neither.
+#[derive(Debug, Default)]
+struct Moments {
+    up: u32,
+    down: u32,
+    unknown: u32,
+}
+
+impl Moments {
+    /// Down when it was seen down at all; up when most of the minute was known.
+    fn verdict(&self) -> Option<bool> {
+        if self.down > 0 {
+            return Some(false);
+        }
+        (self.up > 0 && self.up >= self.unknown).then_some(true)
+    }
+}
+
+/// Uptime over `[uptime] over`, and what the objective leaves.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct UptimeState {
+    /// A share, of the known minutes.
+    pub objective: f64,
+    /// `[uptime] over`.
+    pub span: Duration,
+    /// As much of it as there has been since the first known minute.
+    pub seen: Duration,
+    pub up: Duration,
+    pub down: Duration,
+    /// Neither seen up nor down: nobody looked, or what is judged had no value.
+    pub unknown: Duration,
+}
+
+impl UptimeState {
+    /// Up by known; `None` while nothing is known.
+    #[must_use]
+    pub fn share(&self) -> Option<f64> {
+        let known = self.up + self.down;
+        (!known.is_zero()).then(|| self.up.as_secs_f64() / known.as_secs_f64())
+    }
+
+    /// Seconds that it may still be down within the span; negative once that is more than the objective allows.
+    #[must_use]
+    pub fn budget_left(&self) -> f64 {
+        self.span.as_secs_f64() * (1.0 - self.objective) - self.down.as_secs_f64()
+    }
+}
+
+impl HistoryBook {
+    /// Goes on from what the ledger has.
+    pub fn restore(minutes: &[Minutes], at: Timestamp) -> Self {
+        let mut book = Self {
+            minute: end_of_minute(at),
+            signals: BTreeMap::new(),
+            up: VecDeque::new(),
+            moments: Moments::default(),
+            shown: None,
+        };
+        for it in minutes {
+            let first = it.values.first().map(|(at, _)| *at);
+            book.place(&it.signal).1 = first;
+            if it.signal == UPTIME {
+                book.up = it
+                    .values
+                    .iter()
+                    .map(|(at, value)| (*at, *value > 0.0))
+                    .collect();
+            }
+        }
+        book
+    }
+
+    fn place(&mut self, signal: &str) -> &mut (TargetId, Option<Timestamp>) {
+        let next = u32::try_from(self.signals.len()).expect("far fewer signals");
+        let target = TargetId(TargetId::HISTORY.0 + next);
+        self.signals
+            .entry(signal.to_owned())
+            .or_insert((target, None))
+    }
+
+    /// Since when the signal behind a target of the window has been known.
+    pub fn since(&self, target: TargetId) -> Option<Timestamp> {
+        let mut signals = self.signals.values();
+        signals
+            .find(|(id, _)| *id == target)
+            .and_then(|(_, since)| *since)
+    }
+
+    /// The minutes of `[from, until)` that are known, oldest first, and whether each was up.
+    pub fn known(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, bool)> {
+        let start = self.up.partition_point(|(at, _)| *at <= from);
+        let end = self.up.partition_point(|(at, _)| *at <= until);
+        self.up.range(start..end.max(start)).copied()
+    }
+
+    /// What is known of the last `span` of minutes up to `until`, from the first known minute on.
+    fn uptime(&self, span: Duration, until: Timestamp, objective: f64) -> UptimeState {
+        let from = until - span;
+        let first = self.up.front().map_or(until, |(at, _)| *at - MINUTE);
+        let seen = until.since(from.max(first));
+        let (mut up, mut down) = (Duration::ZERO, Duration::ZERO);
+        for (_, was_up) in self.known(from, until) {
+            *(if was_up { &mut up } else { &mut down }) += MINUTE;
+        }
+        UptimeState {
+            objective,
+            span,
+            seen,
+            up,
+            down,
+            unknown: seen.saturating_sub(up + down),
+        }
+    }
+
+    /// Gives the signals that rules look back on a series each. `before`: what is put into a new one.
+    fn bear(
+        &mut self,
+        names: &[&str],
+        interest: &Interest,
+        window: &mut Window,
+        before: &[Minutes],
+        at: Timestamp,
+    ) {
+        for name in names {
+            let labels = Labels::new([(NAME, HISTORY), ("signal", *name)]);
+            let Some(span) = interest.span(&labels) else {
+                continue;
+            };
+            let (target, _) = *self.place(name);
+            window.add_target(target, MINUTE);
+            window.born(target, Slot(0), labels, span);
+            let minutes = before.iter().find(|it| it.signal == **name);
+            for (minute, value) in minutes.map_or(&[][..], |it| &it.values) {
+                if at.since(*minute) <= span {
+                    window.append(target, *minute, &[*value], &[]);
+                }
+            }
+        }
+    }
+}
+
+/// The end of the minute that `at` lies in, after `at` itself.
+fn end_of_minute(at: Timestamp) -> Timestamp {
+    let minute = millis(MINUTE);
+    Timestamp::from_millis((at.millis().div_euclid(minute) + 1) * minute)
+}
+
+impl Engine {
+    /// The end of the minute that goes on.
+    pub(super) fn next_minute(&self) -> Timestamp {
+        self.history.minute
+    }
+
+    /// Names of all signals, gated's own among them.
+    fn remembered(&self) -> Vec<String> {
+        let signals = self.settings.rules.signals.iter();
+        let names = signals.map(|signal| signal.name.clone());
+        names.chain([UPTIME.to_owned()]).collect()
+    }
+
+    /// Makes the series that rules look back on. `before`: minutes of the ledger, at a start.
+    pub(super) fn remember(&mut self, before: &[Minutes], at: Timestamp) {
+        let names = self.remembered();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let interest = self.interest();
+        self.history
+            .bear(&names, &interest, &mut self.window, before, at);
+        self.count_uptime();
+    }
+
+    /// A scrape was judged: was the service up?
+    pub(super) fn see_uptime(&mut self) {
+        let signals = &self.signals;
+        let value = |signal: usize| {
+            let watch: Option<&super::signals::SignalWatch> = signals.get(signal);
+            watch.and_then(|it| it.reading().value())
+        };
+        let Uptime { down, .. } = &self.settings.rules.uptime;
+        let truths = down.iter().map(|it| judge(it, &value, &|_| None).truth);
+        let moments = &mut self.history.moments;
+        let mut seen = None;
+        for truth in truths {
+            seen = match (seen, truth) {
+                (Some(Truth::True), _) | (_, Truth::True) => Some(Truth::True),
+                (Some(Truth::Unknown), _) | (_, Truth::Unknown) => Some(Truth::Unknown),
+                (Some(Truth::False) | None, Truth::False) => Some(Truth::False),
+            };
+        }
+        match seen {
+            Some(Truth::True) => moments.down += 1,
+            Some(Truth::False) => moments.up += 1,
+            Some(Truth::Unknown) | None => moments.unknown += 1,
+        }
+    }
+
+    /// The minute is over: what every signal gave goes into the ledger and the window.
+    pub(super) fn end_minute(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        let ended = self.history.minute;
+        if ended > at {
+            return;
+        }
+        self.history.minute = end_of_minute(at);
+        let moments = std::mem::take(&mut self.history.moments);
+        // Nobody looked while gated slept, and what was seen before it is not what was then.
+        let slept = self.slept.is_some_and(|until| ended < until) || at.since(ended) >= MINUTE;
+        let mut values = Vec::new();
+        if !slept {
+            let signals = self.settings.rules.signals.iter().zip(&self.signals);
+            let known = signals.filter_map(|(signal, watch)| {
+                Some((signal.name.clone(), watch.reading().value()?))
+            });
+            values.extend(known);
+            if let Some(up) = moments.verdict() {
+                self.history.up.push_back((ended, up));
+                values.push((UPTIME.to_owned(), f64::from(u8::from(up))));
+            }
+        }
+        let old = |(at, _): &(Timestamp, bool)| ended.since(*at) > HISTORY_KEPT;
+        while self.history.up.front().is_some_and(old) {
+            self.history.up.pop_front();
+        }
+        for (signal, value) in &values {
+            let place = self.history.place(signal);
+            place.1.get_or_insert(ended);
+            self.window.append(place.0, ended, &[*value], &[]);
+        }
+        let places: Vec<TargetId> = self.history.signals.values().map(|(id, _)| *id).collect();
+        for target in places {
+            // Changes nothing for those that have a value.
+            self.window.fail(target, ended);
+        }
+        if !values.is_empty() {
+            out.push(Effect::Record(Record::Minute(Minute { at: ended, values })));
+        }
+        self.count_uptime();
+        if self.signals.iter().any(|it| it.looks_back) {
+            self.judge(at, Some(TargetId::HISTORY), out);
+        }
+    }
+
+    /// Counts the minutes of `[uptime] over`; nothing where nothing says what down is.
+    fn count_uptime(&mut self) {
+        let uptime = &self.settings.rules.uptime;
+        let until = self.history.minute - MINUTE;
+        let shown = (!uptime.down.is_empty())
+            .then(|| (self.history).uptime(uptime.over, until, uptime.objective));
+        self.history.shown = shown;
+    }
+}

@@ -1,0 +1,69 @@
+//! The minutes of signals: a row for each, by number of the signal and second, since there are a million of them. People
+//! read the view `readings`, which has names and times.
+
+use rusqlite::{Connection, Transaction, params};
+
+use crate::model::{Minute, Minutes, Timestamp};
+
+pub(super) fn put(tx: &Transaction<'_>, it: &Minute) -> rusqlite::Result<()> {
+    let mut named = tx.prepare_cached("INSERT OR IGNORE INTO signals (name) VALUES (?1)")?;
+    let mut put = tx.prepare_cached(
+        "INSERT OR REPLACE INTO minutes (signal, at, value)
+         SELECT id, ?2, ?3 FROM signals WHERE name = ?1",
+    )?;
+    for (signal, value) in &it.values {
+        named.execute([signal])?;
+        put.execute(params![signal, seconds(it.at), value])?;
+    }
+    Ok(())
+}
+
+/// Every signal's minutes. None in a file that was made before they were kept.
+pub(super) fn read(db: &Connection) -> rusqlite::Result<Vec<Minutes>> {
+    if !db.table_exists(None, "minutes")? {
+        return Ok(Vec::new());
+    }
+    between(db, Timestamp::EPOCH, Timestamp::from_millis(i64::MAX))
+}
+
+/// The minutes that end in `(from, until]`, by signal; a signal without any is left out.
+pub(super) fn between(
+    db: &Connection,
+    from: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Vec<Minutes>> {
+    let mut signals = db.prepare("SELECT id, name FROM signals ORDER BY name")?;
+    let signals: Vec<(i64, String)> = signals
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut read = db.prepare(
+        "SELECT at, value FROM minutes WHERE signal = ?1 AND at > ?2 AND at <= ?3 ORDER BY at",
+    )?;
+    let mut all = Vec::new();
+    for (id, signal) in signals {
+        let rows = read.query_map(params![id, seconds(from), seconds(until)], |row| {
+            let at: i64 = row.get(0)?;
+            let at = Timestamp::from_millis(at.saturating_mul(1000));
+            Ok((at, row.get(1)?))
+        })?;
+        let values: Vec<(Timestamp, f64)> = rows.collect::<rusqlite::Result<_>>()?;
+        if !values.is_empty() {
+            all.push(Minutes { signal, values });
+        }
+    }
+    Ok(all)
+}
+
+/// Lets go of what ended before `before`.
+pub(super) fn sweep(tx: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<()> {
+    tx.execute("DELETE FROM minutes WHERE at < ?1", [seconds(before)])?;
+    tx.execute(
+        "DELETE FROM signals WHERE id NOT IN (SELECT signal FROM minutes)",
+        [],
+    )
+    .map(drop)
+}
+
+fn seconds(at: Timestamp) -> i64 {
+    at.millis().div_euclid(1000)
+}

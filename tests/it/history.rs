@@ -1,0 +1,153 @@
+//! Signals once a minute: what is kept, what comes back after a restart, and that nobody's absence counts as up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gated::engine::{HISTORY, Input, Restored, Settings};
+use gated::model::{Minutes, Reading, Timestamp};
+
+use crate::world::{RULES, START, World, settings};
+
+/// Uptime of the last ten minutes, beside the rules that every world has.
+fn looking_back() -> Settings {
+    let rules = format!(
+        "{RULES}\n[uptime]\ndown = \"error_rate > 1%\"\nobjective = \"99%\"\nover = \"1h\"\n\n[signals.uptime_10m]\n\
+         expr = 'avg_over_time({HISTORY}{{signal=\"uptime\"}}[10m])'\nunit = \"ratio\"\n\n[signals.errors_now]\n\
+         expr = '{HISTORY}{{signal=\"error_rate\"}}'\nunit = \"ratio\"\n"
+    );
+    settings(&rules)
+}
+
+fn kept<'a>(restored: &'a Restored, signal: &str) -> &'a [(Timestamp, f64)] {
+    let found = restored.minutes.iter().find(|it| it.signal == signal);
+    found.map_or(&[], |it: &Minutes| &it.values)
+}
+
+fn reading(world: &World, signal: &str) -> Reading {
+    let snapshot = world.snapshot();
+    let found = snapshot.signals.iter().find(|it| it.name == signal);
+    found.unwrap().reading
+}
+
+fn break_it(world: &mut World, errors: f64) {
+    for instance in &mut world.instances {
+        instance.errors = errors;
+    }
+}
+
+#[test]
+fn every_minute_ends_with_what_each_signal_gave() {
+    let mut world = World::new(looking_back());
+    world.rounds(180);
+    break_it(&mut world, 0.5);
+    world.rounds(60);
+    break_it(&mut world, 0.0);
+    world.rounds(120);
+    let ledger = world.ledger();
+    let throughput = kept(&ledger, "throughput");
+    let ends: Vec<i64> = throughput.iter().map(|(at, _)| at.millis()).collect();
+    let minutes: Vec<i64> = (1..=6).map(|minute| START + minute * 60_000).collect();
+    assert_eq!(ends, minutes);
+    assert!(
+        throughput
+            .iter()
+            .all(|(_, value)| (*value - 60.0).abs() < 0.1)
+    );
+    // The bad minute, and the one after it, into which its rate reaches.
+    let up: Vec<f64> = kept(&ledger, "uptime").iter().map(|(_, up)| *up).collect();
+    assert_eq!(up, [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
+    // … and the minutes that rules ask for stand in the window, the newest as it is.
+    assert_eq!(reading(&world, "errors_now"), Reading::Value(0.0));
+    assert!(
+        matches!(reading(&world, "uptime_10m"), Reading::Thin),
+        "ten minutes have not gone by"
+    );
+    world.rounds(360);
+    let Reading::Value(share) = reading(&world, "uptime_10m") else {
+        panic!("{:?}", reading(&world, "uptime_10m"));
+    };
+    assert!((share - 0.8).abs() < 1e-9, "{share}");
+}
+
+/// A gated that was away knows nothing of that time: it is neither up nor down, and an average leaves it out.
+#[test]
+fn what_nobody_saw_is_unknown_and_a_restart_goes_on_from_the_ledger() {
+    let mut world = World::new(looking_back());
+    break_it(&mut world, 0.5);
+    world.rounds(120);
+    break_it(&mut world, 0.0);
+    world.rounds(240);
+    let before = world.ledger();
+    let later = world.now + 20 * 60_000;
+    let mut again = World::restored(looking_back(), before.clone(), later);
+    again.rounds(125);
+    let uptime = again.snapshot().uptime.unwrap();
+    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+    // Six minutes were seen before (the first three with errors), two or three after; twenty by nobody.
+    let known = kept(&before, "uptime");
+    let down = known.iter().filter(|(_, up)| *up == 0.0).count() as u64;
+    assert_eq!(uptime.down, minutes(down));
+    assert_eq!(uptime.up + uptime.down, minutes(known.len() as u64 + 2));
+    assert!(uptime.unknown >= minutes(19), "{uptime:?}");
+    assert_eq!(uptime.seen, uptime.up + uptime.down + uptime.unknown);
+    let left = 3600.0 * 0.01 - 60.0 * down as f64;
+    assert!((uptime.budget_left() - left).abs() < 1e-6);
+    // The average of the last ten minutes is that of the minutes since: all up.
+    assert_eq!(reading(&again, "uptime_10m"), Reading::Value(1.0));
+    // The same without the ledger's minutes has seen too little.
+    let forgotten = Restored {
+        minutes: Vec::new(),
+        ..before
+    };
+    let mut fresh = World::restored(looking_back(), forgotten, later);
+    fresh.rounds(125);
+    assert_eq!(reading(&fresh, "uptime_10m"), Reading::Thin);
+}
+
+/// What was judged before the machine slept says nothing of the minutes in which it slept.
+#[test]
+fn minutes_that_were_slept_through_are_not_kept() {
+    let mut world = World::new(looking_back());
+    world.rounds(120);
+    let until = Timestamp::from_millis(world.now + 10 * 60_000);
+    world.input(Input::Slept { until });
+    world.advance_to(until.millis());
+    world.rounds(120);
+    let ledger = world.ledger();
+    let ends: Vec<i64> = kept(&ledger, "throughput")
+        .iter()
+        .map(|(at, _)| (at.millis() - START) / 60_000)
+        .collect();
+    assert_eq!(ends.first(), Some(&1));
+    assert!(
+        ends.iter().all(|minute| *minute <= 2 || *minute >= 12),
+        "{ends:?}"
+    );
+    assert!(ends.len() >= 3, "{ends:?}");
+}
+
+/// Without a value of what is judged there is no uptime, in neither direction; and nothing said of down is nothing known.
+#[test]
+fn what_has_no_value_is_neither_up_nor_down() {
+    let mut world = World::new(looking_back());
+    world.rounds(60);
+    for instance in &mut world.instances {
+        instance.down = true;
+    }
+    world.rounds(300);
+    let uptime = world.snapshot().uptime.unwrap();
+    assert!(uptime.down.is_zero(), "{uptime:?}");
+    assert!(uptime.unknown >= Duration::from_secs(240), "{uptime:?}");
+    let silent = World::new(settings(RULES));
+    assert_eq!(silent.snapshot().uptime, None);
+}
+
+/// A reload that begins to look back sees what comes from there on, and says that it is too little until then.
+#[test]
+fn a_reload_that_looks_back_waits_for_its_range() {
+    let mut world = World::new(settings(RULES));
+    world.rounds(900);
+    world.input(Input::Reload(Arc::new(looking_back())));
+    world.rounds(60);
+    assert!(!matches!(reading(&world, "uptime_10m"), Reading::Value(_)));
+}
