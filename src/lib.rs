@@ -47,6 +47,7 @@ pub mod gate;
 pub mod incident;
 pub mod model;
 pub mod promql;
+pub mod report;
 pub mod rules;
 pub mod run;
 pub mod runbook;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::input::ScrapeError;
 use crate::model::{
-    Action, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped, Incident,
-    IncidentId, Minute, Notice, PhaseOutcome, PhaseRun, Reading, Rollout, RolloutId, Severity,
-    Status, Timestamp, Verdict, Verification, WallClock,
+    Action, Attestation, Audit, Decision, DecisionId, Delivery, DeliveryKey, Guard, Helped,
+    Incident, IncidentId, Minute, Notice, Observation, PhaseOutcome, PhaseRun, Reading, Rollout,
+    RolloutId, Severity, Status, Timestamp, Verdict, Verification, WallClock,
 };
 
 #[derive(Clone, Debug)]
@@ -56,6 +56,10 @@ pub enum Record {
     Audit(Box<Audit>),
     /// A phase was entered, or is over.
     PhaseRun(PhaseRun),
+    /// Somebody observed a value: it replaces the one of the same series.
+    Observation(Observation),
+    /// Somebody attested a line of the checklist.
+    Attestation(Attestation),
     /// A minute is over: what every signal gave.
     Minute(Minute),
     /// A delivered rollback is watched, or something came of it.
@@ -100,6 +104,12 @@ pub enum Answer {
         rollout: RolloutId,
     },
     Delivery(Box<Delivery>),
+    Attested(Attestation),
+    /// What was taken, and names of series that no rule reads.
+    Observed {
+        taken: Vec<Observation>,
+        unread: Vec<String>,
+    },
     /// As it is from here on.
     Incident(Box<Incident>),
 }
@@ -115,6 +125,8 @@ pub enum Refusal {
     NoSuchDelivery(String),
     #[error("there is no incident `{0}`")]
     NoSuchIncident(String),
+    #[error("there is no item `{item}` in the checklist{}", near.as_ref().map_or_else(String::new, |it| format!("; did you mean `{it}`?")))]
+    NoSuchItem { item: String, near: Option<String> },
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -260,6 +272,10 @@ pub enum Event {
         reason: String,
     },
     Reloaded,
+    /// Somebody gave a value.
+    Observed(Box<Observation>),
+    /// Somebody attested a line of the checklist.
+    Attested(Box<Attestation>),
     /// A person did something.
     Said(Box<Audit>),
     /// The freeze is over.

@@ -17,9 +17,12 @@ use super::Settings;
 use super::TargetInfo;
 use super::VerdictState;
 use super::alerts::AlertBook;
+use super::checklist::ChecklistBook;
+use super::due::DueBook;
 use super::groups::GroupWatch;
 use super::history::HistoryBook;
 use super::incidents::IncidentBook;
+use super::observed::ObservedBook;
 use super::outbox::Outbox;
 use super::phase_runs::PhaseBook;
 use super::say::freeze_of;
@@ -98,6 +101,10 @@ pub struct Engine {
     pub(super) phases: PhaseBook,
     pub(super) wall: WallClock,
     pub(super) history: HistoryBook,
+    pub(super) observed: ObservedBook,
+    pub(super) checklist: ChecklistBook,
+    pub(super) criteria: Arc<[super::CriterionState]>,
+    pub(super) due: DueBook,
     pub(super) verdict: Arc<VerdictState>,
     /// Deadlines up to here have fired; no input may be older.
     pub(super) settled: Timestamp,
@@ -173,6 +180,10 @@ impl Engine {
             phases: PhaseBook::restore(restored.phase_runs),
             wall: WallClock::default(),
             history: HistoryBook::restore(&restored.minutes, at),
+            observed: ObservedBook::default(),
+            checklist: ChecklistBook::restore(restored.attestations),
+            criteria: Arc::new([]),
+            due: DueBook::new(at),
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
             evaluations: 0,
@@ -191,9 +202,11 @@ impl Engine {
         engine.restore_watched(restored.verifications);
         engine.compile(at);
         engine.remember(&restored.minutes, at);
+        engine.resume_observations(restored.observations, at);
         engine.await_restored();
         engine.restore_triggers(restored.triggers);
         engine.settle_until = engine.settling(at);
+        engine.look_at_calendar(at);
         engine.tell_configured(at, out);
         engine.resume_deliveries(at, out);
         engine.conclude(at, out);
@@ -216,6 +229,8 @@ impl Engine {
             self.settle_until,
             self.next_phase_boundary(),
             Some(self.next_minute()),
+            self.observed.lapses,
+            self.due.next,
             self.next_group_slot(),
             self.next_blindness(),
             self.next_incident_step(),
@@ -289,7 +304,11 @@ impl Engine {
         if self.next_group_slot().is_some_and(|slot| slot <= at) {
             self.eval_groups(at, out);
         }
+        if self.observed.lapses.is_some_and(|lapses| lapses <= at) {
+            self.repeat_observations(at, out);
+        }
         self.end_minute(at, out);
+        self.tell_due(at, out);
         self.end_freeze(at, out);
         self.tell_blindness(at, out);
         self.end_verifications(at, out);
@@ -448,6 +467,12 @@ impl Engine {
                 self.start_rollout(told, at, out)
             }
             Call::FinishRollout(id) => self.finish_rollout(&id, at, out),
+            Call::Observe {
+                values,
+                lifetime,
+                by,
+            } => self.observe(values, lifetime, &by, at, out),
+            Call::Attest { item, said, done } => self.attest(&item, said, done, at, out),
             Call::Freeze { said, hold } => self.freeze(said, hold, at, out),
             Call::Thaw(said) => Ok(self.thaw(said, at, out)),
             Call::Veto { decision, said } => self.veto(&decision, said, at, out),
@@ -473,6 +498,7 @@ impl Engine {
             out.push(Effect::Record(Record::Rollout(amended)));
         }
         self.phases.look_again();
+        self.look_at_calendar(at);
         if change.begun.is_some() {
             self.capture_past(at);
             let begun = self.rollouts.all().last().expect("it just began").clone();

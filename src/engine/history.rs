@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Effect;
 use super::Interest;
 use super::Record;
 use super::engine::Engine;
+use super::signals::SignalWatch;
 use crate::model::Labels;
 use crate::model::Minute;
 use crate::model::Minutes;
@@ -20,6 +22,8 @@ use crate::model::time::millis;
 use crate::promql::Expr;
 use crate::rules::Truth;
 use crate::rules::judge;
+use crate::rules::signals_of;
+use crate::runbook::CriterionKind;
 use crate::runbook::UPTIME;
 use crate::runbook::Uptime;
 use crate::store::Window;
@@ -44,6 +48,8 @@ pub(super) struct HistoryBook {
     pub minute: Timestamp,
     /// By signal: its place among the window's targets, and since when it has been known.
     signals: BTreeMap<String, (TargetId, Option<Timestamp>)>,
+    /// The minutes of signals that criteria look back on, oldest first.
+    kept: BTreeMap<String, VecDeque<(Timestamp, f64)>>,
     /// Which minutes were up, oldest first; unknown ones are left out.
     up: VecDeque<(Timestamp, bool)>,
     /// What was seen in the minute that goes on.
@@ -106,6 +112,7 @@ impl HistoryBook {
         let mut book = Self {
             minute: end_of_minute(at),
             signals: BTreeMap::new(),
+            kept: BTreeMap::new(),
             up: VecDeque::new(),
             moments: Moments::default(),
             shown: None,
@@ -149,6 +156,46 @@ impl HistoryBook {
         let start = self.up.partition_point(|(at, _)| *at <= from);
         let end = self.up.partition_point(|(at, _)| *at <= until);
         self.up.range(start..end.max(start)).copied()
+    }
+
+    /// Since when anything has been known.
+    pub fn began(&self) -> Option<Timestamp> {
+        let since = self.signals.values().filter_map(|(_, since)| *since);
+        since.min().map(|at| at - MINUTE)
+    }
+
+    /// The minutes of a signal that criteria look back on, in `(from, until]`, oldest first.
+    pub fn minutes(
+        &self,
+        signal: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, f64)> {
+        let all = self.kept.get(signal);
+        let within = all.map(|all| {
+            let start = all.partition_point(|(at, _)| *at <= from);
+            let end = all.partition_point(|(at, _)| *at <= until);
+            all.range(start..end.max(start)).copied()
+        });
+        within.into_iter().flatten()
+    }
+
+    /// What such a signal gave at the end of a minute.
+    pub fn at(&self, signal: &str, minute: Timestamp) -> Option<f64> {
+        let all = self.kept.get(signal)?;
+        let place = all.partition_point(|(at, _)| *at < minute);
+        let (at, value) = *all.get(place)?;
+        (at == minute).then_some(value)
+    }
+
+    /// Keeps the minutes of these signals; `before` is what the ledger has of them.
+    fn keep(&mut self, names: &[&str], before: &[Minutes]) {
+        self.kept.retain(|name, _| names.contains(&name.as_str()));
+        for name in names {
+            let kept = self.kept.entry((*name).to_owned()).or_default();
+            let minutes = before.iter().find(|it| it.signal == **name);
+            kept.extend(minutes.into_iter().flat_map(|it| &it.values).copied());
+        }
     }
 
     /// What is known of the last `span` of minutes up to `until`, from the first known minute on.
@@ -221,6 +268,19 @@ impl Engine {
         let names = self.remembered();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let interest = self.interest();
+        let rules = Arc::clone(&self.settings.rules);
+        let criteria = rules.phases.iter().flat_map(|phase| &phase.criteria);
+        let looked_back_on = criteria.flat_map(|it| match &it.kind {
+            CriterionKind::Held(condition) => signals_of(condition),
+            CriterionKind::Stable(signal) => vec![*signal],
+            CriterionKind::Uptime(_) | CriterionKind::NoIncidents(_) | CriterionKind::Attested => {
+                Vec::new()
+            }
+        });
+        let looked_back_on: Vec<&str> = looked_back_on
+            .map(|signal| rules.signals[signal].name.as_str())
+            .collect();
+        self.history.keep(&looked_back_on, before);
         self.history
             .bear(&names, &interest, &mut self.window, before, at);
         self.count_uptime();
@@ -230,7 +290,7 @@ impl Engine {
     pub(super) fn see_uptime(&mut self) {
         let signals = &self.signals;
         let value = |signal: usize| {
-            let watch: Option<&super::signals::SignalWatch> = signals.get(signal);
+            let watch: Option<&SignalWatch> = signals.get(signal);
             watch.and_then(|it| it.reading().value())
         };
         let Uptime { down, .. } = &self.settings.rules.uptime;
@@ -258,6 +318,7 @@ impl Engine {
             return;
         }
         self.history.minute = end_of_minute(at);
+        self.repeat_observations(at, out);
         let moments = std::mem::take(&mut self.history.moments);
         // Nobody looked while gated slept, and what was seen before it is not what was then.
         let slept = self.slept.is_some_and(|until| ended < until) || at.since(ended) >= MINUTE;
@@ -277,10 +338,22 @@ impl Engine {
         while self.history.up.front().is_some_and(old) {
             self.history.up.pop_front();
         }
+        for kept in self.history.kept.values_mut() {
+            while kept
+                .front()
+                .is_some_and(|(at, _)| ended.since(*at) > HISTORY_KEPT)
+            {
+                kept.pop_front();
+            }
+        }
         for (signal, value) in &values {
             let place = self.history.place(signal);
             place.1.get_or_insert(ended);
-            self.window.append(place.0, ended, &[*value], &[]);
+            let target = place.0;
+            if let Some(kept) = self.history.kept.get_mut(signal) {
+                kept.push_back((ended, *value));
+            }
+            self.window.append(target, ended, &[*value], &[]);
         }
         let places: Vec<TargetId> = self.history.signals.values().map(|(id, _)| *id).collect();
         for target in places {
@@ -291,7 +364,9 @@ impl Engine {
             out.push(Effect::Record(Record::Minute(Minute { at: ended, values })));
         }
         self.count_uptime();
-        if self.signals.iter().any(|it| it.looks_back) {
+        self.tick(at);
+        self.judge_criteria(at);
+        if self.signals.iter().any(SignalWatch::is_read_by_the_minute) {
             self.judge(at, Some(TargetId::HISTORY), out);
         }
     }

@@ -109,10 +109,17 @@ impl IncidentBook {
         let resolved = self.all.iter().filter(|it| !it.incident.is_open()).count();
         let mut surplus = resolved.saturating_sub(RESOLVED_SHOWN_MAX);
         self.all.retain(|it| {
-            let goes = surplus > 0 && !it.incident.is_open();
+            // The end of hypercare asks for two weeks without a P1.
+            let grave = it.incident.severity == Severity::P1;
+            let goes = surplus > 0 && !it.incident.is_open() && !grave;
             surplus -= usize::from(goes);
             !goes
         });
+    }
+
+    /// In the order in which they opened.
+    pub fn all(&self) -> impl Iterator<Item = &Incident> + Clone {
+        self.all.iter().map(|it| &it.incident)
     }
 
     /// The open one about this rollout and signal.

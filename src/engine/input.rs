@@ -180,6 +180,19 @@ pub enum Call {
         irreversible: bool,
     },
     FinishRollout(RolloutId),
+    /// Somebody gives values that no exporter has; good for so long.
+    Observe {
+        values: Vec<super::Observed>,
+        lifetime: Duration,
+        by: String,
+    },
+    /// A line of the checklist is done, or was not after all.
+    Attest {
+        item: String,
+        /// The reason is a note, and may be empty.
+        said: Word,
+        done: bool,
+    },
     /// Somebody takes an incident.
     Acknowledge {
         incident: IncidentId,

@@ -31,7 +31,7 @@ impl Engine {
     /// Judges what reads `landed`, or everything at a deadline.
     pub(super) fn judge(&mut self, at: Timestamp, landed: Option<TargetId>, out: &mut Vec<Effect>) {
         self.take_readings(at, landed, out);
-        let scraped = landed.filter(|target| !target.is_history());
+        let scraped = landed.filter(|target| !target.is_own());
         if let Some(target) = scraped {
             self.watch_versions(target, at, out);
             self.see_uptime();
@@ -97,7 +97,7 @@ impl Engine {
     fn is_read(&mut self, which: Followed, landed: Option<TargetId>) -> bool {
         let Some(target) = landed else { return true };
         if target.is_history() {
-            return self.followed(which).looks_back;
+            return self.followed(which).is_read_by_the_minute();
         }
         let watch = match which {
             Followed::Signal(s) => &mut self.signals[s],
@@ -133,7 +133,7 @@ impl Engine {
         }
         let targets = &self.targets;
         let window = &self.window;
-        let history = &self.history;
+        let (history, observed) = (&self.history, &self.observed);
         // A probe that answers says nothing of series that a page would have.
         let scraped = targets.iter().filter(|(id, _)| id.is_scraped());
         let any_up = scraped
@@ -157,6 +157,11 @@ impl Engine {
                 let since = history.since(id);
                 return Some(Behind { up: true, since });
             }
+            if id.is_observed() {
+                let since = window.watched_since(id);
+                let up = observed.stands(id);
+                return Some(Behind { up, since });
+            }
             if is_rule(id) {
                 let since = window.watched_since(id);
                 return Some(Behind { up: true, since });
@@ -170,7 +175,12 @@ impl Engine {
                 since: window.watched_since(id),
             })
         };
-        let read = watch.plan.read(window, &known, bounds, at);
+        let mut read = watch.plan.read(window, &known, bounds, at);
+        if read.reading == Reading::Stale {
+            let mut behind = watch.targets().iter();
+            let why = behind.find_map(|id| observed.why_not(*id));
+            read.why = why.map_or(read.why, Into::into);
+        }
         if read.reading == Reading::SourceError {
             self.evaluation_failures += 1;
         }

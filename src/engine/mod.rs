@@ -2,8 +2,11 @@
 
 mod alerts;
 mod causes;
+mod checklist;
+mod criteria;
 mod decide;
 mod deliver;
+mod due;
 mod effect;
 #[allow(
     clippy::module_inception,
@@ -18,6 +21,7 @@ mod incidents;
 mod input;
 mod interest;
 mod judge;
+mod observed;
 mod operate;
 mod outbox;
 mod past;
@@ -40,6 +44,9 @@ mod versions;
 pub use crate::gate::PredatesPolicy;
 pub use crate::gate::Unknown as UnknownPast;
 pub use crate::promql::{Note, Stop};
+pub use checklist::{ChecklistState, ItemState, REPORT};
+pub use criteria::{CriterionOutcome, CriterionState};
+pub use due::DUE;
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
@@ -48,6 +55,7 @@ pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
 };
 pub use interest::Interest;
+pub use observed::{OBSERVED_JOB, Observed};
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;
 pub use settings::{

@@ -139,6 +139,8 @@ impl Engine {
         self.outbox.ask_again();
         self.compile(at);
         self.remember(&[], at);
+        self.bear_observations(at);
+        self.look_at_calendar(at);
         let ids: Vec<_> = self.targets.keys().copied().collect();
         for id in ids {
             self.bear_synthetic(id);

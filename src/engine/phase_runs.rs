@@ -68,6 +68,7 @@ impl Engine {
         self.quiet_by_the_wall();
         self.phases_at = at;
         self.phases.look_again();
+        self.look_at_calendar(at);
         out.push(Effect::Tell(Event::ClockSet(wall)));
         self.judge(at, None, out);
     }
@@ -103,16 +104,16 @@ impl Engine {
     fn planned_runs(&self) -> Vec<Planned> {
         let phases = self.settings.rules.phases.iter().enumerate();
         let planned = phases.filter_map(|(place, phase)| {
-            let start = self.clock(phase.clock)?;
-            let shown = match phase.clock {
-                Clock::GoLive => self.wall.shows(start),
-                Clock::Rollout => start,
+            let band = self.band(phase)?;
+            let from = match phase.clock {
+                Clock::GoLive | Clock::Wall => self.wall.shows(band.from),
+                Clock::Rollout => band.from,
             };
             Some(Planned {
                 place,
                 name: phase.name.clone(),
-                from: shown + phase.from,
-                over: phase.until.map(|until| start + until),
+                from,
+                over: band.until,
             })
         });
         planned.collect()

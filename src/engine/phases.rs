@@ -6,15 +6,44 @@ use super::Effect;
 use super::Event;
 use super::engine::Engine;
 use crate::model::Timestamp;
+use crate::model::calendar::wall_after;
 use crate::runbook::Clock;
 use crate::runbook::Phase;
 
+/// `[from, until)`, as stamps.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Band {
+    pub from: Timestamp,
+    pub until: Option<Timestamp>,
+}
+
 impl Engine {
-    /// When a clock began; `None` when it does not run. The go-live is a time of day that people agreed on, so it moves
-    /// with the wall.
-    pub(super) fn clock(&self, clock: Clock) -> Option<Timestamp> {
-        match clock {
-            Clock::GoLive => Some(self.wall.when_it_shows(self.settings.rollout.go_live?)),
+    /// From when until when a phase is, by its clock; `None` while that does not run. The go-live is a time of day that
+    /// people agreed on, so it moves with the wall.
+    pub(super) fn band(&self, phase: &Phase) -> Option<Band> {
+        let go_live = self.settings.rollout.go_live;
+        let moment = |after: Duration| match phase.clock {
+            Clock::GoLive => Some(self.wall.when_it_shows(go_live? + after)),
+            Clock::Wall => {
+                let shown = wall_after(go_live?, after, &self.settings.zone)?;
+                Some(self.wall.when_it_shows(shown))
+            }
+            Clock::Rollout => Some(self.rollouts.current()?.started_at + after),
+        };
+        let from = moment(phase.from)?;
+        let until = match phase.until {
+            Some(until) => Some(moment(until)?),
+            None => None,
+        };
+        Some(Band { from, until })
+    }
+
+    /// When a phase's clock began; `None` when it does not run.
+    pub(super) fn clock_began(&self, phase: &Phase) -> Option<Timestamp> {
+        match phase.clock {
+            Clock::GoLive | Clock::Wall => {
+                Some(self.wall.when_it_shows(self.settings.rollout.go_live?))
+            }
             Clock::Rollout => self.rollouts.current().map(|rollout| rollout.started_at),
         }
     }
@@ -30,21 +59,19 @@ impl Engine {
         let mut active: Vec<usize> = (0..phases.len())
             .filter(|p| self.is_active(&phases[*p], at))
             .collect();
-        active.sort_by_key(|p| (band(&phases[*p]), *p));
+        active.sort_by_key(|p| (length(&phases[*p]), *p));
         active
     }
 
     fn is_active(&self, phase: &Phase, at: Timestamp) -> bool {
-        self.clock(phase.clock).is_some_and(|start| {
-            at >= start + phase.from && phase.until.is_none_or(|until| at < start + until)
-        })
+        self.band(phase)
+            .is_some_and(|band| at >= band.from && band.until.is_none_or(|until| at < until))
     }
 
     /// The next moment at which a phase begins or ends.
     pub(super) fn next_phase_boundary(&self) -> Option<Timestamp> {
         let boundaries = self.settings.rules.phases.iter().filter_map(|phase| {
-            let start = self.clock(phase.clock)?;
-            let (from, until) = (start + phase.from, phase.until.map(|until| start + until));
+            let Band { from, until } = self.band(phase)?;
             [Some(from), until]
                 .into_iter()
                 .flatten()
@@ -104,7 +131,7 @@ impl Engine {
     }
 }
 
-fn band(phase: &Phase) -> Duration {
+fn length(phase: &Phase) -> Duration {
     phase
         .until
         .map_or(Duration::MAX, |until| until.saturating_sub(phase.from))

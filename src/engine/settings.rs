@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::gate::PredatesPolicy;
 use crate::incident::Paths;
+use crate::model::Attestation;
 use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::Delivery;
 use crate::model::Incident;
 use crate::model::Minutes;
 use crate::model::NoticeKind;
+use crate::model::Observation;
 use crate::model::PhaseRun;
 use crate::model::Rollout;
 use crate::model::Timestamp;
@@ -33,6 +37,8 @@ pub struct Settings {
     pub receivers: Vec<Receiver>,
     pub people: People,
     pub alerting: Option<Alerting>,
+    /// For times of the day.
+    pub zone: TimeZone,
     /// Where people reach gated, without a slash at the end.
     pub external_url: Option<String>,
     /// `[window] retain`; `None` keeps only what rules need.
@@ -203,6 +209,10 @@ pub struct Restored {
     /// The newest, in the order in which they were entered or missed.
     pub phase_runs: Vec<PhaseRun>,
     pub incidents: Vec<Incident>,
+    /// Oldest first.
+    pub attestations: Vec<Attestation>,
+    /// By series, whether they still stand or not.
+    pub observations: Vec<Observation>,
     /// Every signal's minutes, as far back as they are kept.
     pub minutes: Vec<Minutes>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.

@@ -141,6 +141,12 @@ impl Engine {
             any(Outcome::Missed),
             gate,
         );
+        // A line that must be done holds the gate, however much the phase lets pass.
+        let held = |it: &Check| it.role == Role::Checklist && it.outcome == Outcome::Missed;
+        let verdict = match verdict {
+            Verdict::Go if next.checks.iter().any(held) => Verdict::NoGo,
+            Verdict::Go | Verdict::NoGo | Verdict::Unknown => verdict,
+        };
         next.reasons = reasons(&next.checks);
         next.would_fire = self.would_fire(active, at);
         (next.verdict, next.status) = (verdict, status);
@@ -172,6 +178,8 @@ impl Engine {
             }
         }
         checks.extend(self.group_checks());
+        checks.extend(self.checklist_checks(active));
+        checks.extend(self.criteria_checks(active));
         checks
     }
 
@@ -435,6 +443,9 @@ impl Engine {
             audit: self.audit[self.audit.len().saturating_sub(AUDIT_SHOWN_MAX)..].into(),
             frozen: self.frozen(at),
             held: self.held.clone(),
+            checklist: self.checklist_shown(at),
+            criteria: Arc::clone(&self.criteria),
+            observations: self.observed.all().cloned().collect(),
             uptime: self.history.shown,
             phase_runs: self.phases.runs.as_slice().into(),
             verifications: self

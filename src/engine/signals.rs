@@ -20,6 +20,10 @@ const SIGHTS_MAX: u32 = 2400;
 const SERIES_MAX: usize = 200;
 
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about the last evaluation or the expression"
+)]
 pub(super) struct SignalWatch {
     pub plan: SignalPlan,
     /// What it asks of alerts that Alertmanager posted.
@@ -85,6 +89,11 @@ impl SignalWatch {
 
     pub fn reading(&self) -> Reading {
         self.read.reading
+    }
+
+    /// What it reads changes with every minute that ends: history, or what somebody observed.
+    pub fn is_read_by_the_minute(&self) -> bool {
+        self.looks_back || self.targets().iter().any(|it| it.is_observed())
     }
 
     /// Targets behind it, for their intervals.

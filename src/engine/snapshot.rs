@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::effect::Alert;
 use super::input::{ScrapeError, TargetInfo};
 use crate::model::{
-    Action, Audit, Decision, Delivery, Guard, Incident, PhaseRun, Reading, Rollout, Severity,
-    Status, Timestamp, Unit, Verdict, Verification,
+    Action, Audit, Decision, Delivery, Guard, Incident, Observation, PhaseRun, Reading, Rollout,
+    Severity, Status, Timestamp, Unit, Verdict, Verification,
 };
 
 #[derive(Clone, Debug)]
@@ -48,6 +48,12 @@ pub struct Snapshot {
     pub held: Option<String>,
     /// Rollbacks that are or were watched.
     pub verifications: Vec<Verification>,
+    /// Every line of the checklist, in the order of the rules, then what is due after incidents.
+    pub checklist: Vec<super::ChecklistState>,
+    /// The criteria for the end of hypercare.
+    pub criteria: Arc<[super::CriterionState]>,
+    /// What people observed, by series.
+    pub observations: Vec<Observation>,
     /// `None` where nothing says what counts as down.
     pub uptime: Option<super::UptimeState>,
     /// The newest, in the order in which they were entered or missed.
@@ -178,6 +184,8 @@ pub enum Role {
     Trigger,
     /// The trigger of a critical component's probe.
     Component,
+    /// A line of the checklist, or a criterion.
+    Checklist,
 }
 
 impl Role {
@@ -187,6 +195,7 @@ impl Role {
             Self::Target => "target",
             Self::Trigger => "trigger",
             Self::Component => "component",
+            Self::Checklist => "checklist",
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::model::DeliveryKey;
 use crate::model::DeliveryState;
 use crate::model::Guard;
 use crate::model::IncidentId;
+use crate::model::Labels;
 use crate::model::Minute;
 use crate::model::Notice;
 use crate::model::RolloutId;
@@ -47,6 +48,7 @@ pub(super) struct Unrecorded {
     triggers: BTreeSet<(String, String)>,
     /// What happened at a moment and stays as it was.
     facts: Vec<Record>,
+    observations: BTreeSet<Labels>,
     /// The newest.
     minutes: VecDeque<Minute>,
 }
@@ -100,9 +102,13 @@ impl Engine {
                 Record::PhaseRun(it) => known.phase_runs.extend([(it.phase, it.from)]),
                 Record::Trigger(it) => known.triggers.extend([(it.name, it.series)]),
                 Record::TriggerGone { name, series } => known.triggers.extend([(name, series)]),
-                fact @ (Record::Alert(_) | Record::AlertGone(_) | Record::Audit(_)) => {
+                fact @ (Record::Alert(_)
+                | Record::AlertGone(_)
+                | Record::Audit(_)
+                | Record::Attestation(_)) => {
                     known.facts.push(fact);
                 }
+                Record::Observation(it) => known.observations.extend([it.labels]),
                 Record::Minute(it) => known.keep_minute(it),
                 // It is said again before long, and would be out of date by then.
                 Record::AlertsSeen(_) => {}
@@ -201,6 +207,9 @@ impl Engine {
         let all = std::mem::take(&mut self.unrecorded);
         let mut record = |it: Record| out.push(Effect::Record(it));
         all.facts.into_iter().for_each(&mut record);
+        let observed = self.observed.all();
+        let observed = observed.filter(|it| all.observations.contains(&it.labels));
+        observed.for_each(|it| record(Record::Observation(it.clone())));
         let minutes = all.minutes.into_iter().map(Record::Minute);
         minutes.for_each(&mut record);
         // In their order, for the ledger gives them back as they came.

@@ -34,6 +34,12 @@ impl TargetId {
         self.0 >= Self::HISTORY.0 && self.0 < 1 << 30
     }
 
+    /// Whether gated itself makes its samples, and no source.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        self.is_observed() || self.is_history()
+    }
+
     /// Whether its samples come from pages: those alone say whether a series that is not there could be.
     #[must_use]
     pub const fn is_scraped(self) -> bool {

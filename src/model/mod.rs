@@ -1,5 +1,6 @@
 //! The words all rooms share. Deliberately absent: anything that reads a clock, a file or a socket.
 
+pub mod calendar;
 mod history;
 pub mod id;
 pub mod incident;
@@ -11,6 +12,7 @@ pub mod record;
 pub mod sample;
 pub mod text;
 pub mod time;
+mod told;
 mod unit;
 
 pub use history::{Minute, Minutes};
@@ -26,3 +28,4 @@ pub use record::{
 };
 pub use sample::{STALE, is_stale};
 pub use time::{Timestamp, WallClock};
+pub use told::{Attestation, Observation};

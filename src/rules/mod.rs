@@ -9,7 +9,9 @@ mod state;
 
 pub use alert::FOR_GRACE;
 pub use alert::{AlertSample, AlertState, AlertTiming, RuleAlert, RuleAlerts};
-pub use condition::{Judged, TrueLeaf, Truth, judge, signals_of, thresholds_of, true_leaves};
+pub use condition::{
+    Judged, TrueLeaf, Truth, bound, judge, signals_of, thresholds_of, true_leaves,
+};
 pub use group::{ALERT_SERIES, Group, GroupRule, Health, RuleKind, World};
 pub use reading::{Behind, Bounds, Read, SignalPlan};
 pub use state::{Observation, State, Timing, observe};

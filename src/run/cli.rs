@@ -3,6 +3,7 @@
 mod people;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -30,6 +31,9 @@ pub use people::Speaker;
 pub use people::Status;
 pub use people::Thaw;
 pub use people::Veto;
+pub use told::Attest;
+pub use told::Checklist;
+pub use told::Observe;
 
 /// Judges a release against its runbook from Prometheus metrics, and asks for
 /// the rollback: once, with the reason written down.
@@ -237,6 +241,15 @@ pub enum Command {
     /// This rollout is not to be rolled back
     #[command(after_help = people::VETO_EXAMPLES)]
     Veto(Veto),
+    /// A value that no exporter has
+    #[command(after_help = told::OBSERVE_EXAMPLES)]
+    Observe(Observe),
+    /// A line of the runbook's checklist is done
+    #[command(after_help = told::ATTEST_EXAMPLES)]
+    Attest(Attest),
+    /// The runbook's checklist: what is done and what is open
+    #[command(after_help = told::CHECKLIST_EXAMPLES)]
+    Checklist(Checklist),
     /// What is owed to receivers; what became of one that is held
     #[command(after_help = people::DELIVERIES_EXAMPLES)]
     Deliveries(Deliveries),

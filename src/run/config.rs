@@ -135,11 +135,18 @@ impl Config {
                 webhooks.chain(commands).collect()
             },
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
+            zone: self.zone(),
             external_url: self.server.external_url.clone(),
             retain: self.retain,
             alerts_repeat: self.alerts_repeat,
             preview: None,
         }
+    }
+
+    /// A zone that is not there has been reported, or there is no list of zones: UTC is then all there is.
+    #[must_use]
+    pub fn zone(&self) -> jiff::tz::TimeZone {
+        jiff::tz::TimeZone::get(&self.service.timezone).unwrap_or(jiff::tz::TimeZone::UTC)
     }
 
     /// The rules with what the configuration adds: each probe's component.

@@ -97,6 +97,9 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
             | Command::Freeze(_)
             | Command::Thaw(_)
             | Command::Veto(_)
+            | Command::Observe(_)
+            | Command::Attest(_)
+            | Command::Checklist(_)
             | Command::Deliveries(_)),
         ) => runtime.block_on(remote(cli, command)),
         None if cli.look.dry_run => runtime.block_on(dry(cli, clock)),

@@ -32,6 +32,7 @@ use crate::engine::AlertPost;
 use crate::engine::Answer;
 use crate::engine::Answered;
 use crate::engine::Call;
+use crate::engine::Observed;
 use crate::engine::Question;
 use crate::engine::Settings;
 use crate::runbook::Rules;
@@ -384,6 +385,10 @@ impl Desk for Front {
             let taken = self.inbox.take(post).await;
             taken.then_some(()).ok_or(ActError::Unavailable)
         })
+    }
+
+    fn read_page(&self, page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, String> {
+        super::posted::observed(page, openmetrics)
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {

@@ -14,6 +14,7 @@ mod live;
 pub mod logging;
 mod metrics;
 mod people;
+mod posted;
 mod reach;
 pub mod remote;
 pub mod rule_test;
@@ -21,6 +22,7 @@ pub mod show;
 mod standing;
 mod tell;
 pub mod token;
+mod told;
 mod watch;
 
 pub use entry::main;

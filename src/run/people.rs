@@ -59,6 +59,9 @@ pub(super) async fn carry_out(reach: &Reach, command: &Command) -> anyhow::Resul
         Command::Veto(it) => reach.veto(it).await,
         Command::Explain(it) => reach.explain(it).await,
         Command::Status(it) => reach.status(it).await,
+        Command::Observe(it) => reach.observe(it).await,
+        Command::Attest(it) => reach.attest(it).await,
+        Command::Checklist(it) => reach.checklist(it).await,
         Command::Deliveries(it) => reach.deliveries(it).await,
         Command::Check(_) | Command::Test(_) | Command::Demo(_) => {
             unreachable!("it needs no daemon")
@@ -78,7 +81,7 @@ fn text<'a>(value: &'a Value, key: &str) -> std::borrow::Cow<'a, str> {
 
 impl Reach {
     /// Says something that changes state.
-    async fn say(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
+    pub(super) async fn say(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         let token = self.token().map_err(RemoteError::NoToken)?;
         let request = self.daemon.request(Method::POST, path);
         Ok(self

@@ -162,6 +162,14 @@ pub(super) fn log(event: &Event) {
             let (by, reason) = (&audit.said.by, &audit.said.reason);
             warn!(deed = audit.deed.word(), by, reason, subject, until, "said");
         }
+        Event::Observed(it) => {
+            let (series, until) = (it.labels.to_string(), it.until.to_string());
+            info!(series, value = it.value, until, by = it.by, "observed");
+        }
+        Event::Attested(it) => {
+            let note = it.note.as_deref();
+            info!(item = it.item, done = it.done, by = it.by, note, "attested");
+        }
         Event::FreezeEnded => warn!("the freeze is over; rollbacks are decided again"),
         Event::RollbackWatched {
             decision,

@@ -9,15 +9,12 @@ use super::prometheus;
 use super::quantity::Wrong;
 use super::reader::{Env, Reader, Section, Text};
 use super::uptime::UPTIME;
-use super::{Clock, Condition, Hold, NoData, Phase, Rules, Signal, Target, Trigger, When};
-use crate::model::{Action, Severity, Status, Unit};
+use super::{Clock, Condition, Phase, Rules, Signal, Target};
+use crate::model::{Status, Unit};
 use crate::promql::Expr;
 
 /// One rules file as read.
 pub type RulesText = Source;
-
-/// `after` counts within this many readings at most.
-const AFTER_MAX: u32 = 1000;
 
 /// All rules files together, with an empty environment and without lints.
 ///
@@ -109,9 +106,16 @@ impl<'r> Loading<'r> {
         for root in &mut roots {
             let clock = root.word(
                 "clock",
-                &[("go_live", Clock::GoLive), ("rollout", Clock::Rollout)],
+                &[
+                    ("go_live", Clock::GoLive),
+                    ("wall", Clock::Wall),
+                    ("rollout", Clock::Rollout),
+                ],
             );
-            root.later(&[("checklist", "[[checklist]]"), ("groups", "groups")]);
+            root.later(&[("groups", "groups")]);
+            for section in root.sections("response") {
+                self.response(section);
+            }
             if let Some(section) = root.section("uptime") {
                 self.read_uptime(section);
             }
@@ -214,6 +218,10 @@ impl<'r> Loading<'r> {
         ];
         let gate = section.word("gate", &gates).unwrap_or(Status::Amber);
         let preflight = section.flag("preflight").unwrap_or(false);
+        let mut known = Vec::new();
+        let mut checklist = self.items(&name, &mut section, None, &mut known);
+        let activities = self.activities(&name, &mut section, &mut known, &mut checklist);
+        let criteria = self.criteria(&name, &mut section, &mut known);
         let targets = section.pairs("targets");
         let mut judged = Vec::new();
         for (name, text) in &targets {
@@ -255,6 +263,9 @@ impl<'r> Loading<'r> {
             preflight,
             targets: judged,
             triggers,
+            checklist,
+            activities,
+            criteria,
         });
     }
 
@@ -277,33 +288,21 @@ impl<'r> Loading<'r> {
         }
     }
 
-    fn unique_trigger(
-        &self,
-        known: &[Trigger],
-        places: &[Place],
-        trigger: &Trigger,
-        place: &Place,
-    ) {
-        if let Some(first) = known.iter().position(|it| it.name == trigger.name) {
-            let message = format!("trigger `{}` is defined twice in this phase", trigger.name);
-            let help = "give one another name";
-            self.reader
-                .clash(place, message, help, &places[first], "first here");
+    /// The index of the signal that is named.
+    pub(super) fn signal_of(&mut self, name: &Text) -> Option<usize> {
+        let signal = find_signal(&name.value, &mut self.rules.signals, self.components);
+        self.place_signals(&name.place);
+        if signal.is_none() && !self.placed.unparsed.contains(&name.value) {
+            let message = format!("there is no signal `{}`", name.value);
+            let help = signal_help(&name.value, &self.rules.signals);
+            self.reader.missing(&name.place, message, help);
         }
+        signal
     }
 
     fn target(&mut self, name: &Text, text: &Text) -> Option<Target> {
-        let signal = find_signal(&name.value, &mut self.rules.signals, self.components);
-        self.place_signals(&name.place);
+        let signal = self.signal_of(name)?;
         let signals = &self.rules.signals;
-        let Some(signal) = signal else {
-            if !self.placed.unparsed.contains(&name.value) {
-                let message = format!("there is no signal `{}`", name.value);
-                let help = signal_help(&name.value, signals);
-                self.reader.missing(&name.place, message, help);
-            }
-            return None;
-        };
         match threshold(&text.value, &signals[signal]) {
             Ok(threshold) => Some(Target { signal, threshold }),
             Err(wrong) => {
@@ -311,90 +310,6 @@ impl<'r> Loading<'r> {
                     .fault(&text.at(wrong.span.clone()), wrong.message, wrong.help);
                 None
             }
-        }
-    }
-
-    /// The trigger and the place of its name.
-    fn trigger(&mut self, mut section: Section<'r>, place: Place) -> Option<(Trigger, Place)> {
-        let reader = self.reader;
-        let title = section.title.clone();
-        let name = section.required("name", "\"latency\"");
-        let judged = section.has("when") || section.has("expr");
-        let when = section.text("when");
-        let expr = section.text("expr");
-        let hold = hold(&mut section);
-        let keep_firing_for = section.duration("keep_firing_for").unwrap_or_default();
-        if !section.has("do") {
-            let message = format!("`do` is missing in {}", section.title);
-            let help = "write do = \"rollback\", \"escalate\" or \"notify\"";
-            reader.missing(&place, message, help);
-        }
-        let actions: Vec<(&str, Action)> = Action::ALL.iter().map(|it| (it.word(), *it)).collect();
-        let action = section.word("do", &actions).unwrap_or(Action::Notify);
-        let severities: Vec<(&str, Severity)> =
-            Severity::ALL.iter().map(|it| (it.word(), *it)).collect();
-        let severity = section
-            .word("severity", &severities)
-            .unwrap_or(match action {
-                Action::Rollback => Severity::P1,
-                Action::Escalate => Severity::P2,
-                Action::Notify => Severity::P3,
-            });
-        let no_data_place = section.key_place("no_data");
-        let policies = [
-            ("hold", NoData::Hold),
-            ("pass", NoData::Pass),
-            ("trip", NoData::Trip),
-        ];
-        let no_data = section.word("no_data", &policies).unwrap_or(NoData::Hold);
-        if no_data == NoData::Trip && action == Action::Rollback {
-            let message =
-                "`no_data = \"trip\"` with `do = \"rollback\"`: missing data never rolls back";
-            let help = "write no_data = \"hold\", or a trigger of its own with do = \"escalate\"";
-            reader.fault(&no_data_place, message, help);
-        }
-        let each = section.flag("each").unwrap_or(false);
-        let quorum = quorum(&mut section, each);
-        let shadow = section.word("mode", &[("shadow", true), ("live", false)]);
-        drop(section);
-        let text = when.as_ref().or(expr.as_ref()).cloned();
-        if !judged {
-            let message = format!("`when` or `expr` is missing in {title}");
-            let help = "write when = \"error_rate > 1%\", or expr = '<PromQL>'";
-            reader.missing(&place, message, help);
-        }
-        let when = self.when(when, expr);
-        let name_place = name.as_ref().map_or(place, |it| it.place.clone());
-        Some((
-            Trigger {
-                name: name?.value,
-                when: when?,
-                text: text?.value.trim().to_owned(),
-                hold,
-                keep_firing_for,
-                action,
-                severity,
-                no_data,
-                each,
-                quorum,
-                shadow: shadow.unwrap_or(false),
-            },
-            name_place,
-        ))
-    }
-
-    fn when(&mut self, when: Option<Text>, expr: Option<Text>) -> Option<When> {
-        match (when, expr) {
-            (Some(when), Some(expr)) => {
-                let message = "a trigger has either `when` or `expr`, not both".to_owned();
-                let help = "remove one of them";
-                self.reader
-                    .clash(&expr.place, message, help, &when.place, "the other");
-                None
-            }
-            (None, None) => None,
-            (None, Some(expr)) => self.expression(&expr, true).map(When::Expr),
-            (Some(when), None) => self.condition(&when).map(When::Condition),
         }
     }
 
@@ -418,7 +333,7 @@ impl<'r> Loading<'r> {
     }
 
     /// `PromQL`, with the fault at its place inside the string.
-    fn expression(&mut self, text: &Text, alert: bool) -> Option<Expr> {
+    pub(super) fn expression(&mut self, text: &Text, alert: bool) -> Option<Expr> {
         let spot = text.spot();
         match Expr::parse(&text.value) {
             Ok(expr) => {
@@ -452,57 +367,4 @@ impl<'r> Loading<'r> {
                 .missing(&when.at(wrong.span), wrong.message, wrong.help);
         }
     }
-}
-
-/// `for` or `after = "3 of 5"`; neither means at once.
-fn hold(section: &mut Section) -> Hold {
-    let (for_place, after_place) = (section.key_place("for"), section.key_place("after"));
-    let given = section.duration("for");
-    let after = section.text("after");
-    if let (Some(_), Some(_)) = (given, &after) {
-        let message = "`for` and `after` do not go together".to_owned();
-        let help = "keep `for` to count time, or `after` to count readings";
-        section
-            .reader
-            .clash(&after_place, message, help, &for_place, "the other");
-    }
-    let Some(after) = after else {
-        return Hold::For(given.unwrap_or_default());
-    };
-    let counts = after.value.split_once(" of ");
-    let counts = counts.and_then(|(need, of)| Some((number(need)?, number(of)?)));
-    match counts {
-        Some((need, of)) if (1..=of).contains(&need) && of <= AFTER_MAX => Hold::After { need, of },
-        _ => {
-            let message = format!(
-                "`{}` does not say how many of how many readings",
-                after.shown()
-            );
-            let help = format!("write \"3 of 5\": at least 1, of {AFTER_MAX} at most");
-            section.reader.fault(&after.place, message, help);
-            Hold::For(Duration::ZERO)
-        }
-    }
-}
-
-fn number(text: &str) -> Option<u32> {
-    text.trim().parse().ok()
-}
-
-fn quorum(section: &mut Section, each: bool) -> Option<f64> {
-    let place = section.key_place("quorum");
-    let quorum = section.share("quorum")?.get();
-    if !each {
-        let message = "`quorum` counts series, and this trigger judges one value";
-        section
-            .reader
-            .fault(&place, message, "write each = true beside it");
-    }
-    if quorum <= 0.0 || quorum > 1.0 {
-        let message = format!("a quorum of {}% cannot be", quorum * 100.0);
-        section
-            .reader
-            .fault(&place, message, "write a share above 0% and up to 100%");
-    }
-    Some(quorum)
 }

@@ -1,5 +1,6 @@
 //! What the rules files say, typed. Deliberately absent: reading files (`run` does) and judging (`rules` does).
 
+mod checklist;
 mod component;
 mod condition;
 mod fault;
@@ -11,14 +12,17 @@ mod phase;
 mod prometheus;
 mod quantity;
 mod reader;
+mod response;
 mod signal;
 mod spot;
 mod syntax;
 mod template_queries;
 mod threshold;
+mod trigger;
 mod uptime;
 pub(crate) mod yaml;
 
+pub use checklist::{Activity, ChecklistItem, Criterion, CriterionKind, words};
 pub use component::{Component, component_of};
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};
@@ -30,6 +34,7 @@ pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
 pub use prometheus::is_rule_file;
 pub use reader::Env;
 pub(crate) use reader::{Item, Reader, Section, Text};
+pub use response::{After, Response};
 pub use signal::Signal;
 pub use template_queries::is_about_keeping;
 pub use threshold::{Bound, Condition, Op, Threshold};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Condition, Signal, Threshold};
+use super::{Activity, ChecklistItem, Condition, Criterion, Response, Signal, Threshold};
 use crate::model::{Action, Severity, Status};
 use crate::promql::Expr;
 
@@ -14,6 +14,8 @@ pub struct Rules {
     /// In the order of the files.
     pub phases: Vec<Phase>,
     pub uptime: super::Uptime,
+    /// What is due in an incident, in the order of the files.
+    pub responses: Vec<Response>,
     /// Prometheus' rule groups, in the order of the files.
     pub groups: Vec<super::RuleGroup>,
 }
@@ -22,6 +24,9 @@ pub struct Rules {
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Clock {
     GoLive,
+    /// The go-live too, but hours and days are those that the wall of the service's zone shows: `8h` after a go-live at
+    /// midnight is 08:00, whatever was done to the clock.
+    Wall,
     Rollout,
 }
 
@@ -42,6 +47,11 @@ pub struct Phase {
     pub preflight: bool,
     pub targets: Vec<Target>,
     pub triggers: Vec<Trigger>,
+    /// Items of the phase first, then those of its activities.
+    pub checklist: Vec<ChecklistItem>,
+    pub activities: Vec<Activity>,
+    /// What must be met before hypercare ends.
+    pub criteria: Vec<Criterion>,
 }
 
 /// What should hold. Missed: amber.

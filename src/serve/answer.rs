@@ -108,7 +108,8 @@ impl From<ActError> for Failure {
                 Refusal::NoSuchRollout(_)
                 | Refusal::NoSuchDecision(_)
                 | Refusal::NoSuchDelivery(_)
-                | Refusal::NoSuchIncident(_),
+                | Refusal::NoSuchIncident(_)
+                | Refusal::NoSuchItem { .. },
             ) => Self::not_found(text),
             ActError::Refused(Refusal::Invalid(_)) => Self::bad_data(text),
             ActError::Refused(Refusal::Conflict(_)) => {

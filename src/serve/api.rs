@@ -81,6 +81,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         )
         .merge(super::explain::routes())
         .merge(super::status::routes())
+        .merge(super::told::routes())
         .merge(super::prometheus::routes(started))
         .fallback(async || Failure::not_found("there is nothing at this path"))
         .method_not_allowed_fallback(async |method: Method, path: Uri| {

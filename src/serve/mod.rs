@@ -18,6 +18,7 @@ pub mod metrics;
 mod page;
 mod prometheus;
 mod status;
+mod told;
 pub mod wire;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::engine::Answer;
 use crate::engine::Answered;
 use crate::engine::AskError;
 use crate::engine::Call;
+use crate::engine::Observed;
 use crate::engine::Question;
 use crate::engine::Refusal;
 use crate::engine::Snapshot;
@@ -52,6 +54,8 @@ pub trait Desk: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Answered, AskFailure>>;
     /// Takes what Alertmanager posts.
     fn receive(&self, post: AlertPost) -> BoxFuture<'_, Result<(), ActError>>;
+    /// Reads a page of exposition text that somebody posts; `Err` says which line is wrong.
+    fn read_page(&self, page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, String>;
     /// Reads the configuration again; `Err` holds every fault, rendered, and the old one goes on.
     fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
     /// Whether requests may be sent here; `Err` says what is missing, for a person.

@@ -84,6 +84,11 @@ impl Desk for Fake {
         Box::pin(async { answer })
     }
 
+    fn read_page(&self, page: &[u8], _: bool) -> Result<Vec<gated::engine::Observed>, String> {
+        let text = String::from_utf8_lossy(page);
+        Err(format!("not read here: {text}"))
+    }
+
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
         let broken = self.broken.lock().unwrap().clone();
         Box::pin(async { broken.map_or(Ok(()), Err) })

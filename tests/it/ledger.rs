@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use gated::engine::{Record, Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use gated::model::{
-    Acknowledgement, Action, AttemptLine, Audit, Cause, Decision, DecisionId, Deed, Delivery,
-    DeliveryKey, DeliveryState, Guard, GuardAnswer, Helped, Incident, IncidentId, Minute, Notice,
-    NoticeKind, Past, PhaseOutcome, PhaseRun, Rollout, RolloutEnd, RolloutId, Said, Seen, Severity,
-    Sight, Timestamp, Unit, Verification,
+    Acknowledgement, Action, AttemptLine, Attestation, Audit, Cause, Decision, DecisionId, Deed,
+    Delivery, DeliveryKey, DeliveryState, Guard, GuardAnswer, Helped, Incident, IncidentId, Labels,
+    Minute, Notice, NoticeKind, Observation, Past, PhaseOutcome, PhaseRun, Rollout, RolloutEnd,
+    RolloutId, Said, Seen, Severity, Sight, Timestamp, Unit, Verification,
 };
 use gated::sink::ledger::read;
 use gated::sink::{CommitError, Ledger, LedgerError};
@@ -122,6 +122,8 @@ fn assert_same(found: &Restored, expected: &Restored) {
     assert_eq!(found.incidents, expected.incidents);
     assert_eq!(found.phase_runs, expected.phase_runs);
     assert_eq!(found.minutes, expected.minutes);
+    assert_eq!(found.observations, expected.observations);
+    assert_eq!(found.attestations, expected.attestations);
 }
 
 // What the records mean, in memory.
@@ -170,6 +172,10 @@ pub fn remember(memory: &mut Restored, record: Record) {
         }
         Record::PhaseRun(it) => put(&mut memory.phase_runs, it, |a, b| {
             (&a.phase, a.from) == (&b.phase, b.from)
+        }),
+        Record::Observation(it) => put(&mut memory.observations, it, |a, b| a.labels == b.labels),
+        Record::Attestation(it) => put(&mut memory.attestations, it, |a, b| {
+            (&a.item, a.at) == (&b.item, b.at)
         }),
         Record::Minute(it) => remember_minute(&mut memory.minutes, it),
         Record::AlertsSeen(it) => put(&mut memory.groups, it, |a, b| {

@@ -120,6 +120,7 @@ pub fn settings(rules: &str) -> Settings {
         }),
         external_url: Some("http://gated.example".into()),
         retain: None,
+        zone: jiff::tz::TimeZone::UTC,
         alerts_repeat: Duration::from_secs(240),
         preview: None,
     }
@@ -410,6 +411,13 @@ impl World {
                         None => restored.phase_runs.push(it),
                     }
                 }
+                Record::Observation(it) => {
+                    restored
+                        .observations
+                        .retain(|known| known.labels != it.labels);
+                    restored.observations.push(it);
+                }
+                Record::Attestation(it) => restored.attestations.push(it),
                 Record::Minute(it) => remember_minute(&mut restored.minutes, it),
                 Record::Trigger(it) => restored.triggers.push(it),
                 Record::Alert(it) => {

@@ -359,6 +359,8 @@ fn told(event: &Event) -> Option<String> {
         | Event::IncidentBreached { .. }
         | Event::TargetUp { .. }
         | Event::Said(_)
+        | Event::Observed(_)
+        | Event::Attested(_)
         | Event::FreezeEnded
         | Event::RolloutEnded(_)
         | Event::PhaseEntered { .. }

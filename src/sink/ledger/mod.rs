@@ -13,6 +13,7 @@ mod reader;
 mod retention;
 mod rows;
 mod schema;
+mod told;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -240,6 +241,8 @@ impl Ledger {
                 Record::AlertsSeen(it) => rows::put_group(&tx, it)?,
                 Record::Audit(it) => rows::put_audit(&tx, it)?,
                 Record::PhaseRun(it) => rows::put_phase_run(&tx, it)?,
+                Record::Observation(it) => told::put_observation(&tx, it)?,
+                Record::Attestation(it) => told::put_attestation(&tx, it)?,
                 Record::Minute(it) => history::put(&tx, it)?,
                 Record::Verification(it) => rows::put_verification(&tx, it)?,
             }

@@ -15,7 +15,7 @@ const ROLLOUTS_KEPT: u32 = 50;
 const DECISIONS_MAX: u32 = 20_000;
 /// What was sent and what was read before a rollout is of use for this long.
 const BULK_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// What became of each phase is kept for this long at least: the report on thirty days tells it.
+/// What became of each phase, and what people attested, is kept for this long at least: the report on thirty days tells it.
 const PHASES_KEPT: Duration = Duration::from_secs(40 * 86_400);
 
 /// Deletes what is older than `keep` and settled. All of it or nothing; the pages are used again.
@@ -46,6 +46,11 @@ pub(super) fn sweep(db: &mut Connection, now: Timestamp, keep: Duration) -> rusq
         [],
     )?;
     history::sweep(&tx, now - HISTORY_KEPT)?;
+    tx.execute(
+        "DELETE FROM observations WHERE until < ?1",
+        params![now - HISTORY_KEPT],
+    )?;
+    tx.execute("DELETE FROM attestations WHERE at < ?1", params![phases])?;
     tx.execute("DELETE FROM phases WHERE ended_at < ?1", params![phases])?;
     tx.execute(
         "DELETE FROM audit WHERE at < ?1

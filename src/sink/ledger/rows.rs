@@ -11,6 +11,7 @@ use rusqlite::{Connection, Row, Transaction, params};
 use super::cells::{GuardCell, Json, LogCell, PastCell, SaidCell, log_cell, log_lines, unknown};
 use super::history;
 use super::incident;
+use super::told;
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
 use crate::model::{
     Audit, Decision, DecisionId, Deed, Delivery, DeliveryState, Guard, GuardAnswer, Helped, Past,
@@ -304,6 +305,8 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         incidents: later(db, "incidents", incident::read)?,
         phase_runs: later(db, "phases", phase_run)?,
         minutes: history::read(db)?,
+        observations: later(db, "observations", told::observation)?,
+        attestations: later(db, "attestations", told::attestation)?,
         held: None,
     })
 }

@@ -174,6 +174,23 @@ CREATE TABLE minutes (
     value REAL NOT NULL,
     PRIMARY KEY (signal, at)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE observations (
+    seq INTEGER PRIMARY KEY,
+    series TEXT NOT NULL UNIQUE,
+    value REAL NOT NULL,
+    at TEXT NOT NULL,
+    until TEXT NOT NULL,
+    by TEXT NOT NULL
+) STRICT;
+CREATE TABLE attestations (
+    seq INTEGER PRIMARY KEY,
+    item TEXT NOT NULL,
+    at TEXT NOT NULL,
+    by TEXT NOT NULL,
+    note TEXT,
+    done INTEGER NOT NULL CHECK (done IN (0, 1)),
+    UNIQUE (item, at)
+) STRICT;
 CREATE VIEW readings AS
     SELECT name AS signal, strftime('%Y-%m-%dT%H:%M:%SZ', at, 'unixepoch') AS at, value
     FROM minutes JOIN signals ON id = minutes.signal;

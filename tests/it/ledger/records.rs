@@ -213,6 +213,20 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn told()(
+        texts in [names(), names()], note in maybe(names()), value in floats(), at in [times(), times()], done: bool,
+        observed: bool,
+    ) -> Record {
+        let ([item, by], [at, until]) = (texts, at);
+        if observed {
+            let labels = Labels::new([("__name__", "tickets"), ("queue", item.as_str())]);
+            return Record::Observation(Observation { labels, value, at, until, by });
+        }
+        Record::Attestation(Attestation { item, at, by, note, done })
+    }
+}
+
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let any_record = prop_oneof![
         rollouts().boxed(),
@@ -225,6 +239,7 @@ fn records() -> impl Strategy<Value = Vec<Record>> {
         incidents().boxed(),
         phase_runs().boxed(),
         minutes().boxed(),
+        told().boxed(),
     ];
     proptest::collection::vec(any_record, 0..6)
 }
@@ -259,7 +274,7 @@ proptest! {
                 Record::Owed(it, _) => { owed.insert(&it.key); true }
                 Record::Delivery(it) => owed.contains(&it.key),
                 Record::Rollout(_) | Record::Decision(_) | Record::Trigger(_) | Record::TriggerGone { .. }
-                | Record::Audit(_) | Record::Verification(_) | Record::PhaseRun(_) | Record::Minute(_) | Record::Incident(_)
+                | Record::Audit(_) | Record::Verification(_) | Record::PhaseRun(_) | Record::Minute(_) | Record::Observation(_) | Record::Attestation(_) | Record::Incident(_)
                 | Record::Alert(_) | Record::AlertGone(_) | Record::AlertsSeen(_) => true,
             });
             let outcome = ledger.commit(&commit, body);

@@ -96,6 +96,8 @@ impl Laws {
                 | Record::Incident(_)
                 | Record::PhaseRun(_)
                 | Record::Minute(_)
+                | Record::Observation(_)
+                | Record::Attestation(_)
                 | Record::Verification(_) => {}
             }
         }

@@ -42,6 +42,8 @@ impl Sworn {
             | Call::FinishRollout(_)
             | Call::Veto { .. }
             | Call::Acknowledge { .. }
+            | Call::Observe { .. }
+            | Call::Attest { .. }
             | Call::Settle { .. } => {}
         }
     }
@@ -59,7 +61,11 @@ impl Sworn {
                     self.finished.insert(rollout.id.clone());
                 }
             }
-            Answer::Thawed { .. } | Answer::Delivery(_) | Answer::Incident(_) => {}
+            Answer::Thawed { .. }
+            | Answer::Delivery(_)
+            | Answer::Incident(_)
+            | Answer::Observed { .. }
+            | Answer::Attested(_) => {}
         }
     }
 }

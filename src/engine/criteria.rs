@@ -1,0 +1,393 @@
+//! When hypercare may end: each criterion met, not met, or blocked until a time, and why. What is counted is minutes, so
+//! the answer is worked out once a minute and when somebody attests something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Check;
+use super::Outcome;
+use super::Role;
+use super::engine::Engine;
+use crate::model::Reading;
+use crate::model::Severity;
+use crate::model::Timestamp;
+use crate::model::Unit;
+use crate::model::time::millis;
+use crate::report::trend::Better;
+use crate::report::trend::Direction;
+use crate::report::trend::median;
+use crate::report::trend::trend;
+use crate::rules::Truth;
+use crate::rules::bound;
+use crate::rules::judge;
+use crate::rules::signals_of;
+use crate::runbook::Condition;
+use crate::runbook::Criterion;
+use crate::runbook::CriterionKind;
+use crate::runbook::Phase;
+use crate::runbook::Threshold;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// More unknown minutes than this share say that nobody knows.
+pub(super) const UNKNOWN_MAX: f64 = 0.05;
+
+/// A criterion, as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CriterionState {
+    pub id: String,
+    pub phase: String,
+    pub text: String,
+    pub outcome: CriterionOutcome,
+    /// What was found, in words.
+    pub why: String,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum CriterionOutcome {
+    Met,
+    /// Met at that time at the earliest, if nothing else goes wrong; `None`: nobody can say.
+    NotMet(Option<Timestamp>),
+    /// Too little is known: not before that time.
+    Blocked(Option<Timestamp>),
+}
+
+impl CriterionOutcome {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Met => "met",
+            Self::NotMet(_) => "not_met",
+            Self::Blocked(_) => "blocked",
+        }
+    }
+
+    /// Not before then.
+    #[must_use]
+    pub const fn earliest(self) -> Option<Timestamp> {
+        match self {
+            Self::Met => None,
+            Self::NotMet(at) | Self::Blocked(at) => at,
+        }
+    }
+}
+
+/// Minutes of a span: good, bad, and how many the span has.
+struct Counted {
+    good: u32,
+    bad: u32,
+    all: u32,
+}
+
+impl Counted {
+    fn unknown(&self) -> u32 {
+        self.all.saturating_sub(self.good + self.bad)
+    }
+
+    fn is_known(&self) -> bool {
+        f64::from(self.unknown()) <= f64::from(self.all) * UNKNOWN_MAX
+    }
+
+    /// Good by known; zero while nothing is known.
+    fn share(&self) -> f64 {
+        f64::from(self.good) / f64::from((self.good + self.bad).max(1))
+    }
+}
+
+/// Minutes of which it is known whether they were good, oldest first.
+type Known = Vec<(Timestamp, bool)>;
+
+impl Engine {
+    /// Judges every criterion of every phase.
+    pub(super) fn judge_criteria(&mut self, at: Timestamp) {
+        let rules = Arc::clone(&self.settings.rules);
+        let mut states = Vec::new();
+        for phase in &rules.phases {
+            for criterion in &phase.criteria {
+                let (outcome, why) = self.criterion(phase, criterion, at);
+                states.push(CriterionState {
+                    id: criterion.id.clone(),
+                    phase: phase.name.clone(),
+                    text: criterion.text.clone(),
+                    outcome,
+                    why,
+                });
+            }
+        }
+        self.criteria = states.into();
+    }
+
+    fn criterion(
+        &self,
+        phase: &Phase,
+        criterion: &Criterion,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let over = criterion.over;
+        match &criterion.kind {
+            CriterionKind::Uptime(threshold) => self.uptime_criterion(threshold, over, at),
+            CriterionKind::NoIncidents(severity) => self.calm_criterion(*severity, over, at),
+            CriterionKind::Held(condition) if over.is_zero() => {
+                let (truth, why) = self.truth(condition);
+                match truth {
+                    Truth::True => (CriterionOutcome::Met, String::new()),
+                    Truth::False => (CriterionOutcome::NotMet(None), why),
+                    Truth::Unknown => (CriterionOutcome::Blocked(None), why),
+                }
+            }
+            CriterionKind::Held(condition) => self.held_criterion(condition, over, at),
+            CriterionKind::Stable(signal) => self.stable_criterion(*signal, over, at),
+            CriterionKind::Attested => {
+                let since = self.ticks_since(phase, at);
+                if self.checklist.is_done(&criterion.id, since) {
+                    (CriterionOutcome::Met, String::new())
+                } else {
+                    let id = &criterion.id;
+                    let why = format!("nobody has attested it: `gated attest {id} --by NAME`");
+                    (CriterionOutcome::NotMet(None), why)
+                }
+            }
+        }
+    }
+
+    fn uptime_criterion(
+        &self,
+        threshold: &Threshold,
+        over: Duration,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let known: Known = self.history.known(at - over, at).collect();
+        let counted = count(&known, over);
+        let met = |counted: &Counted| {
+            let bound = bound(threshold, || None).unwrap_or(f64::NAN);
+            counted.is_known() && threshold.op.holds(counted.share(), bound)
+        };
+        let why = format!(
+            "{} of the known minutes were up: {} down, {} of {} unknown",
+            percent(counted.share()),
+            minutes(counted.bad),
+            minutes(counted.unknown()),
+            minutes(counted.all),
+        );
+        if met(&counted) {
+            return (CriterionOutcome::Met, why);
+        }
+        let earliest = earliest(&known, over, at, &met);
+        if counted.is_known() {
+            (CriterionOutcome::NotMet(earliest), why)
+        } else {
+            (CriterionOutcome::Blocked(earliest), why)
+        }
+    }
+
+    /// Every known minute must have been good.
+    fn held_criterion(
+        &self,
+        condition: &Condition,
+        over: Duration,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let known = self.judged_minutes(condition, at - over, at);
+        let counted = count(&known, over);
+        let met = |counted: &Counted| counted.is_known() && counted.bad == 0;
+        let why = format!(
+            "so in {} of {}: {} not so, {} unknown",
+            minutes(counted.good),
+            minutes(counted.all),
+            minutes(counted.bad),
+            minutes(counted.unknown()),
+        );
+        if met(&counted) {
+            return (CriterionOutcome::Met, why);
+        }
+        let earliest = earliest(&known, over, at, &met);
+        if counted.bad > 0 {
+            (CriterionOutcome::NotMet(earliest), why)
+        } else {
+            (CriterionOutcome::Blocked(earliest), why)
+        }
+    }
+
+    /// The minutes in which everything that the condition reads was known, and whether it held.
+    fn judged_minutes(&self, condition: &Condition, from: Timestamp, until: Timestamp) -> Known {
+        let rules = &self.settings.rules;
+        let read = signals_of(condition);
+        let Some(first) = read.first() else {
+            return Vec::new();
+        };
+        let name = |signal: usize| rules.signals[signal].name.as_str();
+        let baseline = self.baseline();
+        let median = |signal: usize| baseline.get(name(signal)).copied();
+        let minutes = self.history.minutes(name(*first), from, until);
+        let judged = minutes.filter_map(|(at, _)| {
+            let value = |signal: usize| self.history.at(name(signal), at);
+            match judge(condition, &value, &median).truth {
+                Truth::True => Some((at, true)),
+                Truth::False => Some((at, false)),
+                Truth::Unknown => None,
+            }
+        });
+        judged.collect()
+    }
+
+    fn calm_criterion(
+        &self,
+        severity: Severity,
+        over: Duration,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let grave = self.incidents.all().filter(|it| it.severity <= severity);
+        let open = grave.clone().find(|it| it.resolved.is_none());
+        if let Some(open) = open {
+            let why = format!("{} is open: {}", open.id, open.reason);
+            return (CriterionOutcome::NotMet(Some(at + over)), why);
+        }
+        let ended = grave.filter_map(|it| Some((it.resolved.as_ref()?.0, it)));
+        let last = ended.max_by_key(|(at, _)| *at);
+        if let Some((ended, incident)) = last.filter(|(ended, _)| at.since(*ended) < over) {
+            let why = format!("{} ended {ended}: {}", incident.id, incident.reason);
+            return (CriterionOutcome::NotMet(Some(ended + over)), why);
+        }
+        // Who has watched for too short a time has not seen that there was none.
+        let since = self.history.began();
+        match since {
+            Some(since) if at.since(since) >= over => (CriterionOutcome::Met, String::new()),
+            Some(since) => {
+                let why = format!("watched since {since}");
+                (CriterionOutcome::Blocked(Some(since + over)), why)
+            }
+            None => {
+                let why = "not watched yet".to_owned();
+                (CriterionOutcome::Blocked(Some(at + over)), why)
+            }
+        }
+    }
+
+    fn stable_criterion(
+        &self,
+        signal: usize,
+        over: Duration,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let signal = &self.settings.rules.signals[signal];
+        let minutes: Vec<(Timestamp, f64)> =
+            self.history.minutes(&signal.name, at - over, at).collect();
+        let first = minutes.first().map(|(at, _)| *at);
+        let began = first.is_some_and(|first| at.since(first) + MINUTE >= over);
+        if !began {
+            let since = first.unwrap_or(at);
+            let why = format!("{} is known since {since}", signal.title);
+            return (CriterionOutcome::Blocked(Some(since + over)), why);
+        }
+        // Whoever tracks it by the hour sees the course of each day; days are compared.
+        let days = over.as_secs().div_ceil(DAY.as_secs());
+        let days = (0..u32::try_from(days).unwrap_or(0)).map(|day| {
+            let (from, until) = (at - over + DAY * day, at - over + DAY * (day + 1));
+            let of_day = minutes.iter().filter(|(at, _)| *at > from && *at <= until);
+            median(of_day.map(|(_, value)| *value).collect())
+        });
+        let days: Vec<Option<f64>> = days.collect();
+        let found = trend(&days, Better::Lower, 0.0);
+        let change = signal.unit.show(found.change.abs());
+        let (way, outcome) = match found.direction {
+            Direction::Stable | Direction::Rising | Direction::Falling => {
+                ("no trend", CriterionOutcome::Met)
+            }
+            Direction::Improving => ("falling", CriterionOutcome::Met),
+            Direction::Degrading => ("rising", CriterionOutcome::NotMet(None)),
+            Direction::Unknown => ("too few days to tell", CriterionOutcome::Blocked(None)),
+        };
+        let p = found.p;
+        let why = format!(
+            "{}: {way}, {change} over the days (Mann-Kendall, p = {p:.3})",
+            signal.title
+        );
+        (outcome, why)
+    }
+
+    /// The criteria of active phases as checks of the verdict.
+    pub(super) fn criteria_checks(&self, active: &[usize]) -> Vec<Check> {
+        let phases = &self.settings.rules.phases;
+        let of_active = |it: &&CriterionState| active.iter().any(|p| phases[*p].name == it.phase);
+        let checks = self.criteria.iter().filter(of_active).map(|it| {
+            let earliest = it.outcome.earliest();
+            let earliest =
+                earliest.map_or_else(String::new, |at| format!("; {at} at the earliest"));
+            let (outcome, reason) = match it.outcome {
+                CriterionOutcome::Met => (Outcome::Met, String::new()),
+                CriterionOutcome::NotMet(_) => {
+                    let reason = format!("not met: {}: {}{earliest}", it.text, it.why);
+                    (Outcome::Missed, reason)
+                }
+                CriterionOutcome::Blocked(_) => {
+                    let reason = format!("blocked: {}: {}{earliest}", it.text, it.why);
+                    (Outcome::Unknown, reason)
+                }
+            };
+            Check {
+                name: it.id.clone(),
+                signal: String::new(),
+                role: Role::Checklist,
+                reading: Reading::Empty,
+                unit: Unit::None,
+                condition: it.text.clone(),
+                thresholds: std::collections::BTreeMap::new(),
+                outcome,
+                reason,
+            }
+        });
+        checks.collect()
+    }
+}
+
+fn count(known: &[(Timestamp, bool)], over: Duration) -> Counted {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let good = number(known.iter().filter(|(_, good)| *good).count());
+    Counted {
+        good,
+        bad: number(known.len()) - good,
+        all: u32::try_from(over.as_secs() / 60)
+            .unwrap_or(u32::MAX)
+            .max(1),
+    }
+}
+
+/// The first minute at which `met` would hold of the span up to it, if every minute from `at` on were good.
+fn earliest(
+    known: &[(Timestamp, bool)],
+    over: Duration,
+    at: Timestamp,
+    met: &dyn Fn(&Counted) -> bool,
+) -> Option<Timestamp> {
+    let mut counted = count(known, over);
+    let mut oldest = known.iter().peekable();
+    for ahead in 1..=counted.all {
+        let end = at + MINUTE * ahead;
+        counted.good += 1;
+        while let Some((_, good)) = oldest.next_if(|(minute, _)| end.since(*minute) >= over) {
+            *(if *good {
+                &mut counted.good
+            } else {
+                &mut counted.bad
+            }) -= 1;
+        }
+        if met(&counted) {
+            return Some(whole_minute(end));
+        }
+    }
+    None
+}
+
+fn whole_minute(at: Timestamp) -> Timestamp {
+    let minute = millis(MINUTE);
+    Timestamp::from_millis((at.millis() + minute - 1).div_euclid(minute) * minute)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.3}%", share * 100.0)
+}
+
+fn minutes(count: u32) -> String {
+    let span = MINUTE * count;
+    humantime::format_duration(span).to_string()
+}

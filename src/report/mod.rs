@@ -1,0 +1,3 @@
+//! What reports reckon with.
+
+pub mod trend;

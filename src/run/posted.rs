@@ -1,0 +1,34 @@
+//! A page of exposition text that somebody posts as observations.
+
+use crate::engine::Observed;
+use crate::model::Timestamp;
+use crate::source::exposition::Fate;
+use crate::source::exposition::Format;
+use crate::source::exposition::Limits;
+use crate::source::exposition::Reader;
+
+const LIMITS: Limits = Limits {
+    samples: 1000,
+    labels: 64,
+    label_name_bytes: 256,
+    label_value_bytes: 1024,
+};
+
+/// The samples of a page that somebody posts. Times on it do not count: it is observed when it is posted.
+pub(super) fn observed(page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, String> {
+    let format = if openmetrics {
+        Format::OpenMetrics
+    } else {
+        Format::Text
+    };
+    let mut all = Vec::new();
+    let mut reader = Reader::new(LIMITS);
+    let read = reader.read(page, format, Timestamp::EPOCH, false, &mut |labels| {
+        all.push(labels.clone());
+        Fate::Wanted(labels)
+    });
+    let (columns, _) = read.map_err(|error| error.to_string())?;
+    let values = all.into_iter().zip(columns.values);
+    let observed = values.map(|(labels, value)| Observed { labels, value });
+    Ok(observed.collect())
+}

@@ -1,0 +1,173 @@
+//! `gated observe`, `gated attest`, `gated checklist`: what people tell a running gated that no machine knows.
+
+use std::fmt::Write as _;
+
+use reqwest::Method;
+use serde_json::Value;
+use serde_json::json;
+
+use super::cli::Attest;
+use super::cli::Checklist;
+use super::cli::ListFormat;
+use super::cli::Observe;
+use super::entry::print;
+use super::reach::Reach;
+use super::reach::speaker;
+use crate::serve::explain::find;
+use crate::serve::visible;
+
+impl Reach {
+    pub(super) async fn observe(&self, observe: &Observe) -> anyhow::Result<()> {
+        let labels: serde_json::Map<String, Value> = observe
+            .labels
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect();
+        let body = json!({
+            "by": speaker(&observe.speaker)?,
+            "name": observe.name,
+            "value": observe.value,
+            "labels": labels,
+            "for": humantime::format_duration(observe.lasts).to_string(),
+        });
+        let taken = self.say(&["observations"], &body).await?;
+        let mut text = String::new();
+        for it in taken["observations"].as_array().into_iter().flatten() {
+            let (name, value) = (shown(it, "name"), &it["value"]);
+            let _ = writeln!(text, "{name} is {value} until {}", shown(it, "until"));
+        }
+        for name in taken["unread"].as_array().into_iter().flatten() {
+            let name = visible(name.as_str().unwrap_or("?"));
+            let _ = writeln!(text, "warning: no rule reads `{name}`");
+        }
+        print(&text);
+        Ok(())
+    }
+
+    pub(super) async fn attest(&self, attest: &Attest) -> anyhow::Result<()> {
+        let item = self.item(&attest.item).await?;
+        let body = json!({
+            "by": speaker(&attest.speaker)?,
+            "note": attest.note,
+            "done": !attest.undo,
+        });
+        let path: Vec<&str> = ["checklist"].into_iter().chain(item.split('/')).collect();
+        let said = self.say(&path, &body).await?;
+        let word = if attest.undo { "open again" } else { "done" };
+        let (item, by, at) = (shown(&said, "item"), shown(&said, "by"), shown(&said, "at"));
+        print(&format!("{item} is {word}: {by}, {at}\n"));
+        Ok(())
+    }
+
+    /// The whole name of an item; a part of it does where no other item begins so.
+    async fn item(&self, asked: &str) -> anyhow::Result<String> {
+        if asked.starts_with(crate::engine::REPORT) {
+            return Ok(asked.to_owned());
+        }
+        let lists = self.checklists().await?;
+        let all = ["items", "criteria"].iter().flat_map(|key| {
+            let items = lists[key].as_array().into_iter().flatten();
+            items.filter_map(|it| it["id"].as_str())
+        });
+        let all: Vec<&str> = all.collect();
+        // One that is unknown is for gated to refuse: it knows what is near.
+        let named = all.iter().any(|it| it.starts_with(asked));
+        if !named || all.contains(&asked) {
+            return Ok(asked.to_owned());
+        }
+        Ok(find("item", all.iter().copied(), asked)?.to_owned())
+    }
+
+    async fn checklists(&self) -> anyhow::Result<Value> {
+        let request = self.daemon.request(Method::GET, &["checklist"]);
+        Ok(self.daemon.send(request).await?)
+    }
+
+    pub(super) async fn checklist(&self, asked: &Checklist) -> anyhow::Result<()> {
+        let mut lists = self.checklists().await?;
+        let active = lists["phase"].as_str().unwrap_or_default().to_owned();
+        let wanted = |it: &Value| {
+            let phase = it["phase"].as_str().unwrap_or_default();
+            match &asked.phase {
+                Some(named) => phase == named,
+                None => asked.all || phase == active || phase == "incidents",
+            }
+        };
+        for key in ["items", "criteria"] {
+            if let Value::Array(all) = &mut lists[key] {
+                all.retain(wanted);
+            }
+        }
+        if asked.format == ListFormat::Json {
+            print(&format!("{lists:#}\n"));
+            return Ok(());
+        }
+        print(&drawn(&lists, &active));
+        Ok(())
+    }
+}
+
+fn shown<'a>(value: &'a Value, key: &str) -> std::borrow::Cow<'a, str> {
+    visible(value[key].as_str().unwrap_or("?"))
+}
+
+/// For people: by phase, with what is to be done about it.
+fn drawn(lists: &Value, active: &str) -> String {
+    let mut text = String::new();
+    let mut phase = None;
+    for it in lists["items"].as_array().into_iter().flatten() {
+        let of = it["phase"].as_str().unwrap_or_default();
+        if phase != Some(of) {
+            let gap = if phase.is_some() { "\n" } else { "" };
+            let _ = writeln!(text, "{gap}{}", visible(of));
+            phase = Some(of);
+        }
+        let mark = match it["state"].as_str() {
+            Some("done") => "x",
+            Some("open") => " ",
+            Some("unknown") => "?",
+            _ => "-",
+        };
+        let required = if it["required"] == true {
+            " (required)"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "  [{mark}] {}{required}", shown(it, "text"));
+        let said = &it["said"];
+        let mut about = vec![shown(it, "id").into_owned()];
+        if let Some(due) = it["due"].as_str() {
+            about.push(format!("due {}", visible(due)));
+        }
+        if it["state"] == "done" && !said.is_null() {
+            about.push(format!("{}, {}", shown(said, "by"), shown(said, "at")));
+            about.extend(said["note"].as_str().map(|note| visible(note).into_owned()));
+        } else if it["why"].as_str().is_some_and(|why| !why.is_empty()) {
+            about.push(shown(it, "why").into_owned());
+        }
+        let _ = writeln!(text, "      {}", about.join("; "));
+    }
+    let criteria = lists["criteria"].as_array().into_iter().flatten();
+    for (place, it) in criteria.enumerate() {
+        if place == 0 {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            let _ = writeln!(text, "{gap}exit to business as usual");
+        }
+        let _ = writeln!(text, "  {:<8} {}", shown(it, "state"), shown(it, "text"));
+        let mut about = vec![shown(it, "id").into_owned()];
+        about.extend(it["why"].as_str().map(|why| visible(why).into_owned()));
+        if let Some(at) = it["earliest"].as_str() {
+            about.push(format!("{} at the earliest", visible(at)));
+        }
+        let _ = writeln!(text, "           {}", about.join("; "));
+    }
+    if text.is_empty() {
+        let now = if active.is_empty() {
+            "no phase is active".to_owned()
+        } else {
+            format!("phase {} has no checklist", visible(active))
+        };
+        text = format!("{now}; `gated checklist --all` shows every phase\n");
+    }
+    text
+}
