@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Answer;
 use super::Check;
+use super::CriterionOutcome;
 use super::Effect;
 use super::Event;
 use super::Outcome;
@@ -59,6 +60,8 @@ struct Tick {
     due: Option<Timestamp>,
     /// That time has come; of an item without one, its phase has begun.
     has_come: bool,
+    /// What a machine saw that looks back.
+    seen: Option<(CriterionOutcome, String)>,
 }
 
 /// A line of the checklist, as it stands.
@@ -188,15 +191,17 @@ impl Engine {
             let since = self.ticks_since(phase, at);
             let band = self.band(phase);
             let begun = self.settings.preview.is_some() || band.is_some_and(|band| band.from <= at);
-            for item in phase.checklist.iter().filter(|it| it.when.is_none()) {
-                let tick = match &item.due {
+            for item in &phase.checklist {
+                let mut tick = match &item.due {
                     None => Tick {
                         said: self.checklist.last(&item.id, since).cloned(),
-                        due: None,
                         has_come: begun,
+                        ..Tick::default()
                     },
                     Some(_) => self.timed(item, band.map(|band| band.from), at),
                 };
+                let back = item.seen.as_ref().filter(|it| !it.over.is_zero());
+                tick.seen = back.map(|sight| self.see(sight, at));
                 ticks.insert(item.id.clone(), tick);
             }
         }
@@ -226,6 +231,7 @@ impl Engine {
             said: self.checklist.last(&item.id, since).cloned(),
             due: Some(due),
             has_come: due <= at,
+            seen: None,
         }
     }
 
@@ -255,15 +261,24 @@ impl Engine {
 
     fn state_of(&self, phase: &Phase, item: &ChecklistItem) -> ChecklistState {
         let tick = self.checklist.ticks.get(&item.id);
-        let (state, why) = match &item.when {
-            Some(condition) => {
-                let (truth, why) = self.truth(condition);
-                let state = match truth {
-                    Truth::True => ItemState::Done,
-                    Truth::False => ItemState::Open,
-                    Truth::Unknown => ItemState::Unknown,
+        let looked = tick.and_then(|it| it.seen.clone());
+        let seen = item.seen.as_ref();
+        let seen = looked.or_else(|| seen.map(|sight| self.see(sight, self.settled)));
+        // What no machine sees somebody may have seen.
+        let attested = |it: &Tick| it.said.as_ref().is_some_and(|said| said.done);
+        let unseen =
+            |(found, _): &(CriterionOutcome, String)| matches!(found, CriterionOutcome::Blocked(_));
+        let seen = seen.filter(|it| !unseen(it) || !tick.is_some_and(attested));
+        let by_machine = seen.is_some();
+        let (state, why) = match seen {
+            Some((found, why)) => {
+                let state = match found {
+                    CriterionOutcome::Met => ItemState::Done,
+                    CriterionOutcome::NotMet(_) => ItemState::Open,
+                    CriterionOutcome::Blocked(_) => ItemState::Unknown,
                 };
-                (state, why)
+                let why = Some(why).filter(|_| state != ItemState::Done);
+                (state, why.unwrap_or_default())
             }
             None => match tick {
                 Some(Tick {
@@ -281,7 +296,7 @@ impl Engine {
             text: item.text.clone(),
             required: item.required,
             state,
-            by_machine: item.when.is_some(),
+            by_machine,
             said: tick.and_then(|it| it.said.clone()),
             due: tick.and_then(|it| it.due),
             why,
@@ -378,6 +393,7 @@ impl Engine {
                 reading: Reading::Empty,
                 unit: Unit::None,
                 condition: it.text,
+                expected: false,
                 thresholds: BTreeMap::new(),
                 outcome,
                 reason,

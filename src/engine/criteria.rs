@@ -23,8 +23,9 @@ use crate::rules::judge;
 use crate::rules::signals_of;
 use crate::runbook::Condition;
 use crate::runbook::Criterion;
-use crate::runbook::CriterionKind;
 use crate::runbook::Phase;
+use crate::runbook::Sight;
+use crate::runbook::SightKind;
 use crate::runbook::Threshold;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -123,11 +124,25 @@ impl Engine {
         criterion: &Criterion,
         at: Timestamp,
     ) -> (CriterionOutcome, String) {
-        let over = criterion.over;
-        match &criterion.kind {
-            CriterionKind::Uptime(threshold) => self.uptime_criterion(threshold, over, at),
-            CriterionKind::NoIncidents(severity) => self.calm_criterion(*severity, over, at),
-            CriterionKind::Held(condition) if over.is_zero() => {
+        if let Some(sight) = &criterion.seen {
+            return self.see(sight, at);
+        }
+        let since = self.ticks_since(phase, at);
+        if self.checklist.is_done(&criterion.id, since) {
+            return (CriterionOutcome::Met, String::new());
+        }
+        let id = &criterion.id;
+        let why = format!("nobody has attested it: `gated attest {id} --by NAME`");
+        (CriterionOutcome::NotMet(None), why)
+    }
+
+    /// What a machine sees.
+    pub(super) fn see(&self, sight: &Sight, at: Timestamp) -> (CriterionOutcome, String) {
+        let over = sight.over;
+        match &sight.kind {
+            SightKind::Uptime(threshold) => self.uptime_criterion(threshold, over, at),
+            SightKind::NoIncidents(severity) => self.calm_criterion(*severity, over, at),
+            SightKind::Held(condition) if over.is_zero() => {
                 let (truth, why) = self.truth(condition);
                 match truth {
                     Truth::True => (CriterionOutcome::Met, String::new()),
@@ -135,18 +150,8 @@ impl Engine {
                     Truth::Unknown => (CriterionOutcome::Blocked(None), why),
                 }
             }
-            CriterionKind::Held(condition) => self.held_criterion(condition, over, at),
-            CriterionKind::Stable(signal) => self.stable_criterion(*signal, over, at),
-            CriterionKind::Attested => {
-                let since = self.ticks_since(phase, at);
-                if self.checklist.is_done(&criterion.id, since) {
-                    (CriterionOutcome::Met, String::new())
-                } else {
-                    let id = &criterion.id;
-                    let why = format!("nobody has attested it: `gated attest {id} --by NAME`");
-                    (CriterionOutcome::NotMet(None), why)
-                }
-            }
+            SightKind::Held(condition) => self.held_criterion(condition, over, at),
+            SightKind::Stable(signal) => self.stable_criterion(*signal, over, at),
         }
     }
 
@@ -331,6 +336,7 @@ impl Engine {
                 reading: Reading::Empty,
                 unit: Unit::None,
                 condition: it.text.clone(),
+                expected: false,
                 thresholds: std::collections::BTreeMap::new(),
                 outcome,
                 reason,

@@ -23,7 +23,7 @@ use crate::promql::Expr;
 use crate::rules::Truth;
 use crate::rules::judge;
 use crate::rules::signals_of;
-use crate::runbook::CriterionKind;
+use crate::runbook::SightKind;
 use crate::runbook::UPTIME;
 use crate::runbook::Uptime;
 use crate::store::Window;
@@ -269,13 +269,14 @@ impl Engine {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let interest = self.interest();
         let rules = Arc::clone(&self.settings.rules);
-        let criteria = rules.phases.iter().flat_map(|phase| &phase.criteria);
-        let looked_back_on = criteria.flat_map(|it| match &it.kind {
-            CriterionKind::Held(condition) => signals_of(condition),
-            CriterionKind::Stable(signal) => vec![*signal],
-            CriterionKind::Uptime(_) | CriterionKind::NoIncidents(_) | CriterionKind::Attested => {
-                Vec::new()
-            }
+        let sights = rules.phases.iter().flat_map(|phase| {
+            let items = phase.checklist.iter().filter_map(|it| it.seen.as_ref());
+            items.chain(phase.criteria.iter().filter_map(|it| it.seen.as_ref()))
+        });
+        let looked_back_on = sights.flat_map(|it| match &it.kind {
+            SightKind::Held(condition) if !it.over.is_zero() => signals_of(condition),
+            SightKind::Stable(signal) => vec![*signal],
+            SightKind::Held(_) | SightKind::Uptime(_) | SightKind::NoIncidents(_) => Vec::new(),
         });
         let looked_back_on: Vec<&str> = looked_back_on
             .map(|signal| rules.signals[signal].name.as_str())

@@ -133,7 +133,7 @@ impl Engine {
         let any = |outcome| {
             next.checks
                 .iter()
-                .any(|check: &Check| check.outcome == outcome)
+                .any(|check: &Check| check.outcome == outcome && check.is_waited_for())
         };
         let (verdict, status) = conclude(
             any(Outcome::Firing),
@@ -191,13 +191,8 @@ impl Engine {
         let rules = &self.settings.rules;
         let signal = &rules.signals[target.signal];
         let watch = &self.signals[target.signal];
-        let (signal_index, threshold) = (target.signal, target.threshold.clone());
-        let condition = Condition::Compare {
-            signal: signal_index,
-            threshold,
-        };
-        let judged =
-            crate::rules::judge(&condition, &|s| self.signals[s].reading().value(), median);
+        let condition = &target.condition;
+        let judged = crate::rules::judge(condition, &|s| self.signals[s].reading().value(), median);
         let (outcome, reason) = match judged.truth {
             Truth::True => (Outcome::Met, String::new()),
             Truth::False => {
@@ -207,10 +202,7 @@ impl Engine {
                     .unwrap_or_default();
                 (
                     Outcome::Missed,
-                    format!(
-                        "{} is {now}, should be {}",
-                        signal.title, target.threshold.text
-                    ),
+                    format!("{} is {now}, should be {}", signal.title, target.text),
                 )
             }
             Truth::Unknown if judged.value.is_some() => (
@@ -228,8 +220,9 @@ impl Engine {
             role: Role::Target,
             reading: watch.reading(),
             unit: signal.unit,
-            condition: target.threshold.text.clone(),
-            thresholds: self.thresholds(&condition, median),
+            condition: target.text.clone(),
+            thresholds: self.thresholds(condition, median),
+            expected: target.expected,
             outcome,
             reason,
         }
@@ -308,6 +301,7 @@ impl Engine {
             reading,
             unit,
             condition: trigger.text.clone(),
+            expected: false,
             thresholds,
             outcome,
             reason,
@@ -515,7 +509,10 @@ fn reasons(checks: &[Check]) -> Vec<String> {
     ];
     let mut reasons: Vec<String> = Vec::new();
     for outcome in order {
-        for check in checks.iter().filter(|check| check.outcome == outcome) {
+        for check in checks
+            .iter()
+            .filter(|it| it.outcome == outcome && it.is_waited_for())
+        {
             if !reasons.contains(&check.reason) {
                 reasons.push(check.reason.clone());
             }

@@ -239,9 +239,19 @@ pub struct Check {
     pub condition: String,
     /// The thresholds in the condition, in the signal's unit, by signal: what `/metrics` shows beside the value.
     pub thresholds: BTreeMap<String, f64>,
+    /// A target of `[phase.expected]`.
+    pub expected: bool,
     pub outcome: Outcome,
     /// Empty when there is nothing to say.
     pub reason: String,
+}
+
+impl Check {
+    /// Whether the verdict rests on it: not on an expected figure that nobody has.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        !(self.expected && self.outcome == Outcome::Unknown)
+    }
 }
 
 /// What would be done if this were live and armed as configured.

@@ -10,6 +10,9 @@ use super::{Condition, Place, Threshold};
 use crate::model::calendar::TimeOfDay;
 use crate::model::{Severity, Unit};
 
+/// How a machine may see something, for people.
+const SIGHTS: &str = "uptime = \"> 99.9%\", no_incidents = \"P1\", when = \"user_satisfaction > 4\", \
+                      stable = \"support_tickets_open\"";
 /// Words of an item's name are cut here.
 const NAME_BYTES_MAX: usize = 80;
 
@@ -21,7 +24,7 @@ pub struct ChecklistItem {
     /// As written.
     pub text: String,
     /// What a machine can see of it.
-    pub when: Option<Condition>,
+    pub seen: Option<Sight>,
     /// While it is open, and its time has come, the gate does not say go.
     pub required: bool,
     /// That of its activity; without one it belongs to the whole phase.
@@ -48,13 +51,20 @@ pub struct Criterion {
     /// `PHASE/words-of-the-criterion`: unique, also among the items.
     pub id: String,
     pub text: String,
-    pub kind: CriterionKind,
-    /// How far back it looks.
+    /// Without it somebody must attest it.
+    pub seen: Option<Sight>,
+}
+
+/// How a machine sees whether something is so.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    pub kind: SightKind,
+    /// How far back it looks; zero: it looks at what is now.
     pub over: Duration,
 }
 
 #[derive(Clone, Debug)]
-pub enum CriterionKind {
+pub enum SightKind {
     /// The share of known minutes that were up.
     Uptime(Threshold),
     /// No incident of this severity, nor a graver one, was opened or was open.
@@ -63,8 +73,6 @@ pub enum CriterionKind {
     Held(Condition),
     /// The signal (its index) shows no trend for the worse.
     Stable(usize),
-    /// Somebody says so.
-    Attested,
 }
 
 impl<'r> Loading<'r> {
@@ -78,15 +86,14 @@ impl<'r> Loading<'r> {
     ) -> Vec<ChecklistItem> {
         let mut items = Vec::new();
         for entry in section.items("checklist") {
-            let (text, when, required) = match entry {
+            let (text, seen, required) = match entry {
                 Item::Text(text) => (text, None, false),
                 Item::Section(mut section) => {
                     let text = section.required("item", "\"Smoke tests passed\"");
-                    let when = section.text("when");
-                    let when = when.and_then(|it| self.condition(&it));
+                    let (seen, _) = self.sight(&mut section);
                     let required = section.flag("required").unwrap_or(false);
                     let Some(text) = text else { continue };
-                    (text, when, required)
+                    (text, seen, required)
                 }
             };
             let Some(id) = self.item_id(phase, &text, known) else {
@@ -95,7 +102,7 @@ impl<'r> Loading<'r> {
             items.push(ChecklistItem {
                 id,
                 text: text.value,
-                when,
+                seen,
                 required,
                 due: due.cloned(),
             });
@@ -196,62 +203,64 @@ impl<'r> Loading<'r> {
     ) -> Option<Criterion> {
         let place = section.place.clone();
         let text = section.required("title", "\"Zero P1 incidents in last 2 weeks\"");
-        let over_place = section.key_place("over");
-        let over = section.duration("over").unwrap_or_default();
-        if over > OVER_MAX {
-            let message = "the history of signals goes back 40 days";
-            (self.reader).fault(&over_place, message, "write over = \"14d\"");
-        }
-        let mut kinds: Vec<CriterionKind> = Vec::new();
-        let mut said = 0;
-        if let Some(text) = section.text("uptime") {
-            said += 1;
-            let threshold = self.share_threshold(&text);
-            kinds.extend(threshold.map(CriterionKind::Uptime));
-        }
-        let severities: Vec<(&str, Severity)> =
-            Severity::ALL.iter().map(|it| (it.word(), *it)).collect();
-        if section.has("no_incidents") {
-            said += 1;
-            let severity = section.word("no_incidents", &severities);
-            kinds.extend(severity.map(CriterionKind::NoIncidents));
-        }
-        if let Some(text) = section.text("when") {
-            said += 1;
-            kinds.extend(self.condition(&text).map(CriterionKind::Held));
-        }
-        if let Some(text) = section.text("stable") {
-            said += 1;
-            kinds.extend(self.signal_of(&text).map(CriterionKind::Stable));
-        }
-        if section.flag("attested") == Some(true) {
-            said += 1;
-            kinds.push(CriterionKind::Attested);
-        }
-        if said != 1 {
-            let message =
-                "a criterion has one of `uptime`, `no_incidents`, `when`, `stable`, `attested`";
-            let help = "write uptime = \"> 99.9%\", no_incidents = \"P1\", when = \"user_satisfaction > 4\", \
-                        stable = \"support_tickets\", or attested = true";
+        let attested = section.flag("attested") == Some(true);
+        let (seen, said) = self.sight(&mut section);
+        if said + u32::from(attested) != 1 {
+            let message = "a criterion is either attested or seen by a machine";
+            let help = format!("write attested = true, or one of {SIGHTS}");
             self.reader.missing(&place, message, help);
-        }
-        let kind = kinds.pop().filter(|_| said == 1)?;
-        let needs = matches!(
-            kind,
-            CriterionKind::Uptime(_) | CriterionKind::NoIncidents(_) | CriterionKind::Stable(_)
-        );
-        if needs && over.is_zero() {
-            let message = "`over` is missing: how far back this criterion looks";
-            self.reader.missing(&place, message, "write over = \"14d\"");
         }
         let text = text?;
         let id = self.item_id(phase, &text, known)?;
         Some(Criterion {
             id,
             text: text.value,
-            kind,
-            over,
+            seen,
         })
+    }
+
+    /// How a machine sees it, and how many ways were given.
+    fn sight(&mut self, section: &mut Section<'r>) -> (Option<Sight>, u32) {
+        let place = section.place.clone();
+        let over_place = section.key_place("over");
+        let over = section.duration("over").unwrap_or_default();
+        if over > OVER_MAX {
+            let message = "the history of signals goes back 40 days";
+            (self.reader).fault(&over_place, message, "write over = \"14d\"");
+        }
+        let mut kinds: Vec<SightKind> = Vec::new();
+        let mut said = 0;
+        if let Some(text) = section.text("uptime") {
+            said += 1;
+            kinds.extend(self.share_threshold(&text).map(SightKind::Uptime));
+        }
+        let severities: Vec<(&str, Severity)> =
+            Severity::ALL.iter().map(|it| (it.word(), *it)).collect();
+        if section.has("no_incidents") {
+            said += 1;
+            let severity = section.word("no_incidents", &severities);
+            kinds.extend(severity.map(SightKind::NoIncidents));
+        }
+        if let Some(text) = section.text("when") {
+            said += 1;
+            kinds.extend(self.condition(&text).map(SightKind::Held));
+        }
+        if let Some(text) = section.text("stable") {
+            said += 1;
+            kinds.extend(self.signal_of(&text).map(SightKind::Stable));
+        }
+        if said > 1 {
+            let message = "a machine sees it in one way";
+            (self.reader).fault(&place, message, format!("write one of {SIGHTS}"));
+        }
+        let Some(kind) = kinds.pop().filter(|_| said == 1) else {
+            return (None, said);
+        };
+        if over.is_zero() && !matches!(kind, SightKind::Held(_)) {
+            let message = "`over` is missing: how far back this looks";
+            self.reader.missing(&place, message, "write over = \"14d\"");
+        }
+        (Some(Sight { kind, over }), said)
     }
 
     /// A threshold on a share.

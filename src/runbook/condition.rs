@@ -6,11 +6,12 @@ use std::ops::Range;
 
 use super::component::{self, component_of};
 use super::quantity::{self, Wrong};
-use super::{Condition, Signal, Threshold};
+use super::{Bound, Condition, Op, Signal, Threshold};
 
 /// Parentheses and `not`s may nest this deep: more is no condition a person wrote, and would cost stack.
 const DEPTH_MAX: usize = 32;
 const BYTES_MAX: usize = 4096;
+const RANGES: &str = "write \"between 10 and 50\" or \"within 10% of baseline\"";
 
 /// Reads a whole condition. Every fault that can be told apart is reported, with its bytes in `text`.
 /// A component's signal that `components` allows is made where it is named first.
@@ -24,15 +25,7 @@ pub fn condition(
         let help = format!("write {BYTES_MAX} bytes at most, or use a signal of its own");
         return Err(vec![Wrong::new(0..text.len(), message, help)]);
     }
-    let mut parser = Parser {
-        text,
-        tokens: tokens(text),
-        next: 0,
-        depth: 0,
-        signals,
-        components,
-        wrongs: Vec::new(),
-    };
+    let mut parser = Parser::new(text, signals, components);
     let condition = parser.any();
     if let (Ok(_), Some(span)) = (&condition, parser.peek()) {
         let message = format!("`{}` is not expected here", &text[span.clone()]);
@@ -61,6 +54,27 @@ pub fn threshold(text: &str, signal: &Signal) -> Result<Threshold, Wrong> {
         bound,
         text: text.trim().to_owned(),
     })
+}
+
+/// Reads what a target says of its signal: `< 100ms`, `between 10 and 50`, `within 10% of baseline`.
+pub fn target(text: &str, signal: usize, signals: &mut Vec<Signal>) -> Result<Condition, Wrong> {
+    let first = tokens(text).first().map_or("", |span| &text[span.clone()]);
+    if !matches!(first, "between" | "within") {
+        let threshold = threshold(text, &signals[signal])?;
+        return Ok(Condition::Compare { signal, threshold });
+    }
+    let mut parser = Parser::new(text, signals, None);
+    let read = parser.range(signal);
+    if let (Ok(_), Some(span)) = (&read, parser.peek()) {
+        let message = format!("`{}` is not expected here", &text[span.clone()]);
+        parser.wrongs.push(Wrong::new(span, message, RANGES));
+    }
+    let wrong = parser.wrongs.into_iter().next();
+    match (read, wrong) {
+        (Ok(condition), None) => Ok(condition),
+        (_, Some(wrong)) => Err(wrong),
+        (Err(Stop), None) => Err(Wrong::new(0..text.len(), "this is no range", RANGES)),
+    }
 }
 
 /// The nearest of `known`, where one is near.
@@ -143,7 +157,19 @@ struct Parser<'a> {
     wrongs: Vec<Wrong>,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(text: &'a str, signals: &'a mut Vec<Signal>, components: Option<&'a [String]>) -> Self {
+        Self {
+            text,
+            tokens: tokens(text),
+            next: 0,
+            depth: 0,
+            signals,
+            components,
+            wrongs: Vec::new(),
+        }
+    }
+
     fn peek(&self) -> Option<Range<usize>> {
         self.tokens.get(self.next).cloned()
     }
@@ -224,6 +250,13 @@ impl Parser<'_> {
             return self.stop(format!("a signal is expected here, not `{name}`"), EXPECTED);
         }
         self.next += 1;
+        if matches!(self.word(), "between" | "within") {
+            let Some(signal) = self.named(&name, name_span) else {
+                self.bound_span();
+                return Ok(Condition::All(Vec::new()));
+            };
+            return self.range(signal);
+        }
         let op_span = self.here();
         let op = match quantity::op(self.word()) {
             Ok((op, "")) => op,
@@ -239,14 +272,11 @@ impl Parser<'_> {
         if bound_span.is_empty() {
             return self.stop("the bound is missing after the comparison", EXPECTED);
         }
-        let bound_text = &self.text[bound_span.clone()];
         let threshold_text = self.text[op_span.start..bound_span.end].to_owned();
-        let Some(signal) = find_signal(&name, self.signals, self.components) else {
-            let help = signal_help(&name, self.signals);
-            let message = format!("there is no signal `{name}`");
-            self.wrongs.push(Wrong::new(name_span, message, help));
+        let Some(signal) = self.named(&name, name_span) else {
             return Ok(Condition::All(Vec::new()));
         };
+        let bound_text = &self.text[bound_span.clone()];
         match quantity::bound(bound_text, self.signals[signal].unit) {
             Ok(bound) => Ok(Condition::Compare {
                 signal,
@@ -261,6 +291,74 @@ impl Parser<'_> {
                 Ok(Condition::All(Vec::new()))
             }
         }
+    }
+
+    fn named(&mut self, name: &str, span: Range<usize>) -> Option<usize> {
+        let signal = find_signal(name, self.signals, self.components);
+        if signal.is_none() {
+            let help = signal_help(name, self.signals);
+            let message = format!("there is no signal `{name}`");
+            self.wrongs.push(Wrong::new(span, message, help));
+        }
+        signal
+    }
+
+    /// `between A and B`, both of them in it; `within 10% of baseline`: no further from it, in either direction.
+    fn range(&mut self, signal: usize) -> Result<Condition, Stop> {
+        let start = self.here().start;
+        let unit = self.signals[signal].unit;
+        let (low, high) = if self.eat("between") {
+            let low = self.bound_span();
+            if !self.eat("and") {
+                return self.stop("the upper bound is missing", RANGES);
+            }
+            let high = self.bound_span();
+            let bounds = [low.clone(), high.clone()].map(|span| {
+                quantity::bound(&self.text[span.clone()], unit)
+                    .map_err(|wrong| wrong.shifted(span.start))
+            });
+            match bounds {
+                [Ok(low), Ok(high)] => (low, high),
+                wrongs => {
+                    self.wrongs
+                        .extend(wrongs.into_iter().filter_map(Result::err));
+                    return Ok(Condition::All(Vec::new()));
+                }
+            }
+        } else {
+            self.eat("within");
+            let span = self.bound_span();
+            let text = &self.text[span.clone()];
+            match quantity::bound(text, unit) {
+                Ok(Bound::OfBaseline(share)) if share < 1.0 => (
+                    Bound::OfBaseline(1.0 - share),
+                    Bound::OfBaseline(1.0 + share),
+                ),
+                _ => {
+                    let message = format!("`{text}` is no distance from a baseline");
+                    self.wrongs.push(Wrong::new(span, message, RANGES));
+                    return Ok(Condition::All(Vec::new()));
+                }
+            }
+        };
+        if let (Bound::Value(from), Bound::Value(until)) = (low, high)
+            && from > until
+        {
+            let span = start..self.here().start;
+            let message = "nothing lies between these: the first is above the second";
+            self.wrongs.push(Wrong::new(span, message, RANGES));
+        }
+        let end = self.tokens[self.next - 1].end;
+        let text = self.text[start..end].to_owned();
+        let side = |op, bound| Condition::Compare {
+            signal,
+            threshold: Threshold {
+                op,
+                bound,
+                text: text.clone(),
+            },
+        };
+        Ok(Condition::All(vec![side(Op::Ge, low), side(Op::Le, high)]))
     }
 
     /// The words up to `and`, `or`, a parenthesis or a comparison; they are consumed.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::condition::{condition, find_signal, signal_help, threshold};
+use super::condition::{condition, find_signal, signal_help, target};
 use super::fault::{Fault, Faults, Grade, Place, Source};
 use super::lint::{self, Known, Placed, Written};
 use super::prometheus;
@@ -222,10 +222,11 @@ impl<'r> Loading<'r> {
         let mut checklist = self.items(&name, &mut section, None, &mut known);
         let activities = self.activities(&name, &mut section, &mut known, &mut checklist);
         let criteria = self.criteria(&name, &mut section, &mut known);
-        let targets = section.pairs("targets");
         let mut judged = Vec::new();
-        for (name, text) in &targets {
-            judged.extend(self.target(name, text));
+        for (key, expected) in [("targets", false), ("expected", true)] {
+            for (name, text) in &section.pairs(key) {
+                judged.extend(self.target(name, text, expected));
+            }
         }
         let mut triggers = Vec::new();
         let mut trigger_places = Vec::new();
@@ -300,11 +301,15 @@ impl<'r> Loading<'r> {
         signal
     }
 
-    fn target(&mut self, name: &Text, text: &Text) -> Option<Target> {
+    fn target(&mut self, name: &Text, text: &Text, expected: bool) -> Option<Target> {
         let signal = self.signal_of(name)?;
-        let signals = &self.rules.signals;
-        match threshold(&text.value, &signals[signal]) {
-            Ok(threshold) => Some(Target { signal, threshold }),
+        match target(&text.value, signal, &mut self.rules.signals) {
+            Ok(condition) => Some(Target {
+                signal,
+                condition,
+                text: text.value.trim().to_owned(),
+                expected,
+            }),
             Err(wrong) => {
                 self.reader
                     .fault(&text.at(wrong.span.clone()), wrong.message, wrong.help);

@@ -22,7 +22,7 @@ mod trigger;
 mod uptime;
 pub(crate) mod yaml;
 
-pub use checklist::{Activity, ChecklistItem, Criterion, CriterionKind, words};
+pub use checklist::{Activity, ChecklistItem, Criterion, Sight, SightKind, words};
 pub use component::{Component, component_of};
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Activity, ChecklistItem, Condition, Criterion, Response, Signal, Threshold};
+use super::{Activity, ChecklistItem, Condition, Criterion, Response, Signal};
 use crate::model::{Action, Severity, Status};
 use crate::promql::Expr;
 
@@ -59,7 +59,11 @@ pub struct Phase {
 pub struct Target {
     /// Index in [`Rules::signals`].
     pub signal: usize,
-    pub threshold: Threshold,
+    pub condition: Condition,
+    /// As written: `< 100ms`.
+    pub text: String,
+    /// Of `[phase.expected]`: missed it is amber as well, but nobody waits for its value.
+    pub expected: bool,
 }
 
 /// What must not happen. Firing: red, and something is done.

@@ -382,6 +382,7 @@ mod tests {
             unit: Unit::None,
             condition: condition.into(),
             thresholds: BTreeMap::new(),
+            expected: false,
             outcome: Outcome::Quiet,
             reason: String::new(),
         };

@@ -63,6 +63,7 @@ mod reference;
 mod rule_groups;
 mod rule_tests;
 mod rules_files;
+mod runbook;
 mod scrape;
 mod scrape_pages;
 mod scrape_tls;

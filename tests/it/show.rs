@@ -72,6 +72,7 @@ fn check(
         condition: condition.into(),
         thresholds: BTreeMap::from([(signal.to_owned(), bound)]),
         outcome,
+        expected: false,
         reason: String::new(),
     }
 }

@@ -229,6 +229,7 @@ fn check(rule: &GroupRule, why: Option<&str>) -> Check {
         unit: Unit::None,
         condition: rule.expr.clone(),
         thresholds: BTreeMap::new(),
+        expected: false,
         outcome,
         reason,
     }
