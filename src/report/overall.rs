@@ -112,8 +112,8 @@ pub(super) fn overall(facts: &Facts, figures: &Figures, until: Timestamp) -> Ove
         reasons.push(reason(status, &format!("And {more} more reasons"), ""));
     }
     if reasons.is_empty() {
-        let fine = "No P1 or P2 is open, no rollback was decided, targets were met in 95 % of the known minutes \
-                    or more, and no required item is open";
+        let fine = "No P1 or P2 is open, no rollback was decided, no target was missed in more than 5% of its known \
+                    minutes, and no required item is open";
         reasons.push(reason(Status::Green, fine, ""));
     }
     Overall { status, reasons }

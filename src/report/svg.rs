@@ -20,6 +20,8 @@ const RIGHT: f64 = 392.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 122.0;
 const STRIP: f64 = 28.0;
+/// What the text of a target takes.
+const ROOM: f64 = 70.0;
 
 /// The chart as one `<svg>`; `id` tells it from the page's others.
 pub(super) fn draw(page: &mut String, chart: &Chart, id: usize) -> fmt::Result {
@@ -100,10 +102,16 @@ fn line(
             y(target.value),
         );
         let above = if at < TOP + 12.0 { at + 12.0 } else { at - 3.0 };
+        // Beside the axis it begins where the target does, so as not to write over the axis.
+        let (beside, class) = if to < LEFT + ROOM {
+            (from, "tgt")
+        } else {
+            (to, "tgt end")
+        };
         write!(
             page,
             "<line class=\"tg\" x1=\"{from:.1}\" y1=\"{at:.1}\" x2=\"{to:.1}\" y2=\"{at:.1}\"/>\
-             <text x=\"{to:.1}\" y=\"{above:.1}\" class=\"tgt end\">{}</text>",
+             <text x=\"{beside:.1}\" y=\"{above:.1}\" class=\"{class}\">{}</text>",
             Html(&target.text)
         )?;
     }

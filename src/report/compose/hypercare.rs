@@ -159,7 +159,7 @@ impl Sheet<'_> {
                 vec![
                     self.date("from", self.facts.from),
                     own(" - "),
-                    self.date("until", self.until),
+                    self.last_day(),
                     own(format!(" ({days})")),
                 ],
             ),

@@ -60,6 +60,16 @@ impl Sheet<'_> {
         Span::Moment { key, at, shown }
     }
 
+    /// The period's end, as the date of its last moment.
+    pub(super) fn last_day(&self) -> Span {
+        let last = Timestamp::from_millis(self.until.millis().saturating_sub(1));
+        Span::Moment {
+            key: "until",
+            at: self.until,
+            shown: when::date(last, &self.facts.zone),
+        }
+    }
+
     /// `99.95% (down for 12 min, 3 of 1,440 minutes unknown)`.
     pub(super) fn uptime(&self) -> Vec<Span> {
         let Some(row) = self.figures.get(UPTIME) else {
