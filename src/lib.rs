@@ -26,6 +26,7 @@
 //! - [`rules`]: readings (why there is no value), trigger states (inactive, pending, firing), Prometheus' rule groups.
 //! - [`incident`]: an incident's life, who is called when, a delivery's retries.
 //! - [`gate`]: rollouts, the guards of a rollback, the verdict.
+//! - [`report`]: the facts of a period as the runbook's reports: Markdown, one self-contained page, JSON.
 //! - [`engine`]: puts them together: [`engine::Input`] in, [`engine::Effect`] out, [`engine::Snapshot`] beside.
 //!
 //! Edges, which know the engine and never each other:

@@ -26,9 +26,9 @@ use super::reach::Reach;
 use super::reach::speaker;
 use super::remote::RemoteError;
 use super::standing;
+use crate::model::text::visible;
 use crate::serve::explain::Known;
 use crate::serve::explain::find;
-use crate::serve::visible;
 use crate::sink::ledger;
 
 /// How often `status --watch` looks.

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::cli::Rollout;
 use super::token::TokenError;
-use crate::serve::visible;
+use crate::model::text::visible;
 
 /// How long a command waits for the daemon, which answers from memory or after one commit.
 const TIMEOUT: Duration = Duration::from_secs(15);

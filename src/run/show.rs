@@ -10,7 +10,7 @@ use crate::engine::ScrapeState;
 use crate::engine::Snapshot;
 use crate::model::Reading;
 use crate::model::Unit;
-use crate::serve::visible;
+use crate::model::text::visible;
 use crate::serve::wire;
 
 pub(super) const RED: &str = "31";

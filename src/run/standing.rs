@@ -9,7 +9,7 @@ use super::show::GREEN;
 use super::show::RED;
 use super::show::YELLOW;
 use super::show::paint;
-use crate::serve::visible;
+use crate::model::text::visible;
 
 fn shown(value: &Value) -> String {
     visible(value.as_str().unwrap_or_default()).into_owned()

@@ -13,8 +13,8 @@ use super::cli::Observe;
 use super::entry::print;
 use super::reach::Reach;
 use super::reach::speaker;
+use crate::model::text::visible;
 use crate::serve::explain::find;
-use crate::serve::visible;
 
 impl Reach {
     pub(super) async fn observe(&self, observe: &Observe) -> anyhow::Result<()> {

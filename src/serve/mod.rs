@@ -9,7 +9,6 @@ mod acts;
 mod alerts;
 mod answer;
 mod api;
-mod escape;
 pub mod explain;
 mod extract;
 mod incidents;
@@ -39,7 +38,6 @@ use crate::engine::Snapshot;
 use crate::model::Timestamp;
 
 pub use access::{Token, WeakToken};
-pub use escape::visible;
 pub use listen::{Server, start};
 
 /// What a request needs beyond the snapshot.

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::fmt::Write as _;
 
-use super::escape::Html;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 use crate::model::DeliveryState;
+use crate::model::text::Html;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #ddd;vertical-align:top}\

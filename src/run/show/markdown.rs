@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use super::reading;
 use super::scrape;
 use super::title;
-use super::visible;
 use crate::engine::Snapshot;
 use crate::model::Verdict;
+use crate::model::text::markdown as cell;
+use crate::model::text::visible;
 
 pub fn render(snapshot: &Snapshot) -> String {
     let state = &snapshot.verdict;
@@ -68,24 +69,6 @@ pub fn render(snapshot: &Snapshot) -> String {
             cell(&target.info.job),
             code(&target.info.url)
         );
-    }
-    out
-}
-
-/// Text that stays text: no markup, no HTML, no second cell or line.
-fn cell(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in visible(text).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '|' | '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '!' | '~' | '@' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
-        }
     }
     out
 }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use super::sheet::Mark;
 use super::sheet::Sheet;
-use crate::serve::escape::Html;
-use crate::serve::escape::visible;
+use crate::model::text::Html;
+use crate::model::text::visible;
 
 /// Wider keys push their own row only.
 const KEY_WIDTH_MAX: usize = 28;
