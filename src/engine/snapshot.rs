@@ -174,7 +174,7 @@ pub struct AlertingState {
 pub enum Role {
     Target,
     Trigger,
-    /// The trigger of a critical component's probe.
+    /// The trigger of a critical component's probe; in a dry run also a hook, an Alertmanager, its critical alerts.
     Component,
 }
 

@@ -188,6 +188,10 @@ pub struct Look {
     /// Amber is no go
     #[arg(long, requires = "dry_run")]
     pub strict: bool,
+
+    /// Do not look at hooks and Alertmanagers: where production is out of reach
+    #[arg(long, requires = "dry_run")]
+    pub skip_hooks: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

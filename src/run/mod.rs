@@ -15,6 +15,7 @@ pub mod logging;
 mod metrics;
 mod people;
 mod reach;
+mod ready;
 pub mod remote;
 pub mod rule_test;
 pub mod show;

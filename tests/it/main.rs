@@ -55,6 +55,7 @@ mod prometheus_api;
 mod prometheus_rules;
 mod promql;
 mod readme;
+mod ready;
 mod receivers;
 mod reference;
 mod rule_groups;
