@@ -302,18 +302,17 @@ fn events(section: &mut Section) -> Vec<NoticeKind> {
         if LATER_EVENTS.contains(&text.value.as_str()) {
             continue;
         }
-        match NoticeKind::from_word(&text.value) {
-            Some(kind) => kinds.push(kind),
-            None => {
-                let known = NoticeKind::ALL.iter().map(|it| it.word());
-                let help = match nearest(&text.value, known.clone()) {
-                    Some(known) => format!("did you mean \"{known}\"?"),
-                    None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                let message = format!("there is no event `{}`", text.shown());
-                section.reader.fault(&text.place, message, help);
-            }
+        if let Some(kind) = NoticeKind::from_word(&text.value) {
+            kinds.push(kind);
+            continue;
         }
+        let known = NoticeKind::ALL.iter().map(|it| it.word());
+        let help = match nearest(&text.value, known.clone()) {
+            Some(known) => format!("did you mean \"{known}\"?"),
+            None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("there is no event `{}`", text.shown());
+        section.reader.fault(&text.place, message, help);
     }
     kinds
 }
