@@ -577,6 +577,10 @@ const WRONG: &[(&str, &str)] = &[
         "[alertmanager]",
         "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"argocd\"\napplication = \"a\"\ntoken_file = \"t\"\ntargets = { \"1\" = \"4\" }\naccepts_test = true\n[[webhook]]\nname = \"b\"\ntemplate = \"pagerduty\"\nrouting_key_file = \"k\"\naccepts_test = true\n[alertmanager]",
     ),
+    (
+        "name = \"api\"",
+        "name = \"api\"\ntimezone = \"Mars/Olympus\"",
+    ),
     ("[alertmanager]", "[alertmanger]"),
     ("[alertmanager]", "[alertmanager]\ncritical = \"critical\""),
     (
