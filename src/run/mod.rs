@@ -10,6 +10,7 @@ pub mod demo;
 mod dry_run;
 mod entry;
 mod gated_test;
+mod init;
 mod live;
 pub mod logging;
 mod metrics;

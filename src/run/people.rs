@@ -60,7 +60,7 @@ pub(super) async fn carry_out(reach: &Reach, command: &Command) -> anyhow::Resul
         Command::Explain(it) => reach.explain(it).await,
         Command::Status(it) => reach.status(it).await,
         Command::Deliveries(it) => reach.deliveries(it).await,
-        Command::Check(_) | Command::Test(_) | Command::Demo(_) => {
+        Command::Init(_) | Command::Check(_) | Command::Test(_) | Command::Demo(_) => {
             unreachable!("it needs no daemon")
         }
     }

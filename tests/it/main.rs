@@ -44,6 +44,7 @@ mod found;
 mod generator;
 mod http;
 mod incidents;
+mod init;
 mod kill_sweep;
 mod layering;
 mod ledger;
