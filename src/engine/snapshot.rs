@@ -182,7 +182,7 @@ pub struct AlertingState {
 pub enum Role {
     Target,
     Trigger,
-    /// The trigger of a critical component's probe.
+    /// The trigger of a critical component's probe; in a dry run also a hook, an Alertmanager, its critical alerts.
     Component,
     /// A line of the checklist, or a criterion.
     Checklist,

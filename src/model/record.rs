@@ -113,6 +113,8 @@ words! {
         EscalationRaised = "gated.escalation.raised",
         IncidentResolved = "gated.incident.resolved",
         Notification = "gated.notification",
+        /// Nothing has happened: a dry run asks a receiver that says that it takes such events.
+        Test = "gated.test",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: a typed value for `run` to match on.
 
+mod init;
 mod people;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use clap::error::ErrorKind;
 
 use crate::model::Timestamp;
 
+pub use init::Init;
 pub use people::Deliveries;
 pub use people::DeliveryWord;
 pub use people::Explain;
@@ -77,6 +79,7 @@ pub const CONFIG: &str = "config/gated.toml";
 const EXAMPLES: &str = "\
 Examples:
   gated demo                           see it work, no set-up
+  gated init                           a configuration to start from
   gated check config                   is the configuration sound?
   gated --dry-run                      one look: exit 0 go, 1 no go, 2 usage or
                                        configuration, 3 unknown
@@ -192,6 +195,10 @@ pub struct Look {
     /// Amber is no go
     #[arg(long, requires = "dry_run")]
     pub strict: bool,
+
+    /// Do not look at hooks and Alertmanagers: where production is out of reach
+    #[arg(long, requires = "dry_run")]
+    pub skip_hooks: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -211,6 +218,9 @@ pub enum Format {
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented configuration and rules to start from
+    #[command(after_help = init::INIT_EXAMPLES)]
+    Init(Init),
     /// Check files without running: exit 0 sound, 1 faults
     #[command(subcommand, after_help = CHECK_EXAMPLES)]
     Check(Check),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use super::cli::Look;
 use super::clock::Clock;
 use super::live::Loaded;
+use super::ready;
 use crate::engine::Engine;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
@@ -61,6 +62,8 @@ pub(super) async fn look(
         now,
         inputs,
     );
+    let ways_out =
+        (!look.skip_hooks).then(|| tokio::spawn(ready::look(loaded.config.clone(), clock)));
     let end = tokio::time::Instant::now() + span;
     let mut progress = Progress::new(span);
     let mut floor = Timestamp::EPOCH;
@@ -84,7 +87,26 @@ pub(super) async fn look(
     progress.clear();
     scraper.stop().await;
     prober.stop().await;
-    Ok(engine.snapshot(clock.now()))
+    let mut snapshot = engine.snapshot(clock.now());
+    let state = Arc::make_mut(&mut snapshot.verdict);
+    match ways_out {
+        None => state.reasons.push(ready::SKIPPED.to_owned()),
+        Some(looking) => {
+            let seen = looking
+                .await
+                .map_err(|died| format!("a look at the hooks broke off: {died}"))?;
+            ready::add(state, seen, gate(&loaded.rules, &phase));
+        }
+    }
+    Ok(snapshot)
+}
+
+/// The worst status of the phase that still lets it say go.
+fn gate(rules: &Rules, phase: &str) -> Status {
+    let mut phases = rules.phases.iter();
+    phases
+        .find(|it| it.name == phase)
+        .map_or(Status::Green, |it| it.gate)
 }
 
 /// `--strict`: what is not green is no go, in what is printed as in the exit code.

@@ -21,6 +21,7 @@ use super::cli::colour;
 use super::clock::Clock;
 use super::config::environment;
 use super::dry_run;
+use super::init;
 use super::live::Files;
 use super::live::Live;
 use super::live::StartError;
@@ -85,6 +86,7 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
         .build()
         .context("cannot start the runtime")?;
     match &cli.command {
+        Some(Command::Init(flags)) => runtime.block_on(init::run(flags, &cli.global.rules)),
         Some(Command::Check(which)) => Ok(checked(cli, which)),
         Some(Command::Test(test)) => tested(test),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),

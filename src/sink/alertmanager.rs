@@ -1,6 +1,8 @@
 //! Posting alerts to every Alertmanager (API v2): each peer by itself, in chunks, with one bad alert found and left
 //! out rather than losing the rest. Deliberately absent: what is firing and when it is posted again (the engine's).
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ use super::http;
 use super::metrics::{ALERTMANAGER_FAILURES, ALERTMANAGER_POSTS, ALERTMANAGER_QUARANTINED};
 use super::secret::Secret;
 use crate::engine::Alert;
+
+pub use look::{CriticalAlert, PeerSeen};
 
 /// Alerts in one request.
 const CHUNK: usize = 64;

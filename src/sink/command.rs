@@ -5,10 +5,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Child;
@@ -91,6 +93,36 @@ impl Command {
 
     pub fn name(&self) -> &str {
         &self.config.name
+    }
+
+    /// Where its program is, as a run would find it; or what is wrong with it. Nothing is run.
+    pub fn found(&self) -> Result<PathBuf, String> {
+        let program = Path::new(&self.config.run[0]);
+        let runs = |path: &Path| path.is_file() && access(path, Access::EXEC_OK).is_ok();
+        if self.config.run[0].contains('/') {
+            return match (program.exists(), runs(program)) {
+                (_, true) => Ok(program.to_owned()),
+                (true, false) => Err(format!(
+                    "its program {} cannot be executed: make it executable for gated",
+                    program.display()
+                )),
+                (false, false) => Err(format!(
+                    "its program {} is not there: install it, or mend `run`",
+                    program.display()
+                )),
+            };
+        }
+        let own = self.config.env.iter().find(|(name, _)| name == "PATH");
+        let path = match own {
+            Some((_, path)) => Some(path.expose().into()),
+            None => std::env::var_os("PATH"),
+        };
+        let folders = path.unwrap_or_default();
+        let mut places = std::env::split_paths(&folders).map(|it| it.join(program));
+        places.find(|it| runs(it)).ok_or_else(|| {
+            let name = program.display();
+            format!("its program `{name}` is in no folder of PATH: install it, or write its whole path in `run`")
+        })
     }
 
     /// Runs it once for the stored generic body.

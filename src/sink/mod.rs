@@ -8,18 +8,25 @@ mod deny;
 mod hook;
 mod http;
 pub mod ledger;
+mod look;
+mod matcher;
 pub mod metrics;
 mod secret;
 mod service;
 pub mod template;
 pub mod webhook;
 
-pub use alertmanager::{AlertmanagerError, Alertmanagers, Credentials, PeerFault, Posted, Taken};
+pub use alertmanager::{
+    AlertmanagerError, Alertmanagers, Credentials, CriticalAlert, PeerFault, PeerSeen, Posted,
+    Taken,
+};
 pub use body::render;
 pub use command::{Command, CommandConfig, CommandError};
 pub use deny::{Cidr, Denied, DenyList};
 pub use hook::Hook;
 pub use ledger::{CommitError, Ledger, LedgerError, Quarantine, StoredBody};
+pub use look::{Found, WebhookLook};
+pub use matcher::{Matcher, matchers};
 pub use secret::{Secret, SecretUrl};
 pub use template::{Own, Targets, Template, TemplateFault};
 pub use webhook::{Webhook, WebhookConfig, WebhookError};

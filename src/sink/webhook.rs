@@ -3,7 +3,7 @@
 //! in them).
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,6 +207,19 @@ impl Webhook {
         }
     }
 
+    /// GETs `url` with the headers and the token of an attempt, unsigned: the status, or why there is none.
+    pub(super) async fn get(&self, url: &Url) -> Result<u16, String> {
+        let mut headers = self.headers.clone();
+        if let (Some(file), true) = (&self.token_file, token_field(&self.template).is_none()) {
+            headers.insert(AUTHORIZATION, bearer(file, &token(file).await?)?);
+        }
+        let answer = self.client.get(url.clone()).headers(headers).send().await;
+        let answer = answer.map_err(http::reason)?;
+        let status = answer.status().as_u16();
+        let _ = tokio::time::timeout(REPLY_WAIT, drain(answer)).await;
+        Ok(status)
+    }
+
     async fn exchange(
         &self,
         url: &Url,
@@ -245,15 +258,11 @@ impl Webhook {
         let mut headers = self.headers.clone();
         let mut body = stored;
         if let Some(file) = &self.token_file {
-            let read = tokio::fs::read_to_string(file).await;
-            let token = token_of(&read.map_err(|error| unread(file, &error))?, file)?;
+            let token = token(file).await?;
             if let Some(field) = token_field(&self.template) {
                 body = with_field(&body, field, &token)?;
             } else {
-                let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
-                let mut bearer = bearer.map_err(|_| unfit(file))?;
-                bearer.set_sensitive(true);
-                headers.insert(AUTHORIZATION, bearer);
+                headers.insert(AUTHORIZATION, bearer(file, &token)?);
             }
         }
         let kind = match self.template {
@@ -313,6 +322,18 @@ impl fmt::Debug for Webhook {
             .field("keys", &self.keys.len())
             .finish_non_exhaustive()
     }
+}
+
+async fn token(file: &Path) -> Result<Secret, String> {
+    let read = tokio::fs::read_to_string(file).await;
+    token_of(&read.map_err(|error| unread(file, &error))?, file)
+}
+
+fn bearer(file: &Path, token: &Secret) -> Result<HeaderValue, String> {
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.expose()));
+    let mut bearer = bearer.map_err(|_| unfit(file))?;
+    bearer.set_sensitive(true);
+    Ok(bearer)
 }
 
 fn unsent(reason: String) -> Attempted {

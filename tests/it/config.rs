@@ -174,6 +174,7 @@ resend = "30s"
 repeat = "5m"
 labels = { region = "eu" }
 bearer_token_file = "/am-token"
+critical = 'severity=~"critical|page", team!=db'
 [window]
 retain = "15m"
 [storage]
@@ -292,6 +293,9 @@ path = "/var/lib/gated/gated.db"
     config.store_in(Path::new("data"));
     assert_eq!(config.storage, Path::new("data/gated.db"));
     let alertmanager = config.alertmanager.as_ref().unwrap();
+    let critical = alertmanager.critical.iter().map(gated::sink::Matcher::text);
+    let critical: Vec<&str> = critical.collect();
+    assert_eq!(critical, ["severity=~\"critical|page\"", "team!=\"db\""]);
     assert_eq!(alertmanager.labels["region"], "eu");
     assert_eq!(settings.alerts_repeat, Duration::from_secs(300));
     assert_eq!(config.unreadable().len(), 9, "{:?}", config.unreadable());
@@ -569,7 +573,20 @@ const WRONG: &[(&str, &str)] = &[
         "[alertmanager]",
         "[[webhook]]\nname = \"a\"\nurl = \"http://a\"\nheaders = { Webhook-Id = \"1\" }\n[alertmanager]",
     ),
+    (
+        "[alertmanager]",
+        "[rollback]\nhook = \"a\"\n[[webhook]]\nname = \"a\"\nurl = \"http://a\"\ntemplate = \"argocd\"\napplication = \"a\"\ntoken_file = \"t\"\ntargets = { \"1\" = \"4\" }\naccepts_test = true\n[[webhook]]\nname = \"b\"\ntemplate = \"pagerduty\"\nrouting_key_file = \"k\"\naccepts_test = true\n[alertmanager]",
+    ),
+    (
+        "name = \"api\"",
+        "name = \"api\"\ntimezone = \"Mars/Olympus\"",
+    ),
     ("[alertmanager]", "[alertmanger]"),
+    ("[alertmanager]", "[alertmanager]\ncritical = \"critical\""),
+    (
+        "[alertmanager]",
+        "[alertmanager]\ncritical = 'severity=\"critical'",
+    ),
     ("urls = [\"http://127.0.0.1:9093\"]", ""),
     ("urls = [\"http://127.0.0.1:9093\"]", "repeat = \"0s\""),
     (

@@ -108,7 +108,7 @@ fn look(houses: &[(&House, &[&str])]) -> Vec<Output> {
     let started: Vec<_> = houses
         .iter()
         .map(|(house, arguments)| {
-            let mut command = house.command(&["--dry-run", "--for", "4s"]);
+            let mut command = house.command(&["--dry-run", "--skip-hooks", "--for", "4s"]);
             command.args(*arguments);
             command.stdout(std::process::Stdio::piped());
             command.stderr(std::process::Stdio::piped());
@@ -337,7 +337,14 @@ fn beside_a_running_daemon_it_changes_nothing() {
     let before = house.contents();
     assert!(before.iter().any(|(name, _)| name == "gated.db"));
     let started = Instant::now();
-    let output = house.run(&["--dry-run", "--for", "1s", "--format", "json"]);
+    let output = house.run(&[
+        "--dry-run",
+        "--skip-hooks",
+        "--for",
+        "1s",
+        "--format",
+        "json",
+    ]);
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     assert!(
         started.elapsed() >= Duration::from_secs(1),
@@ -355,7 +362,10 @@ fn beside_a_running_daemon_it_changes_nothing() {
     assert!(daemon.ended().success());
     // And after it, where only the files are left.
     let before = house.contents();
-    assert_eq!(code(&house.run(&["--dry-run", "--for", "1s"])), 0);
+    assert_eq!(
+        code(&house.run(&["--dry-run", "--skip-hooks", "--for", "1s"])),
+        0
+    );
     assert_eq!(house.contents(), before);
 }
 

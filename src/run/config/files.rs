@@ -202,7 +202,9 @@ impl Config {
             // The rollback hook gets nothing else.
             let is_hook = self.rollback.hook.as_ref() == Some(&hook.name);
             let takes = |kind| {
-                if is_hook {
+                if kind == NoticeKind::Test {
+                    hook.accepts_test
+                } else if is_hook {
                     kind == NoticeKind::RollbackRequested
                 } else {
                     hook.receiver().takes(kind)

@@ -12,14 +12,20 @@ use super::{label_name, nearest, path};
 use crate::engine::{Alerting, OnDoubt, Receiver};
 use crate::model::NoticeKind;
 use crate::runbook::{Place, Reader, Section, Text};
-use crate::sink::{Cidr, Credentials, DenyList, Own, Secret, SecretUrl, Template, WebhookConfig};
+use crate::sink::{
+    Cidr, Credentials, DenyList, Matcher, Own, Secret, SecretUrl, Template, WebhookConfig, matchers,
+};
 use crate::source::{BasicAuth, Password};
 
-/// Kinds of later versions that a file may name already.
+/// What a list may name and what nobody is told for it: a report of a later version, and the test of a dry run, which
+/// `accepts_test` allows.
 const LATER_EVENTS: [&str; 2] = ["gated.report.ready", "gated.test"];
 
 /// Alertmanager's own default.
 const REPEAT_DEFAULT: Duration = Duration::from_secs(4 * 3600);
+
+/// What is critical, unless somebody says.
+const CRITICAL: &str = "severity=\"critical\"";
 
 /// Headers that every attempt has already.
 const RESERVED: [&str; 7] = [
@@ -120,6 +126,8 @@ pub struct Alertmanager {
     /// Of every alert that has none of that name.
     pub labels: BTreeMap<String, String>,
     pub credentials: Option<Credentials>,
+    /// What a dry run takes for a critical alert.
+    pub critical: Vec<Matcher>,
 }
 
 impl Alertmanager {
@@ -184,7 +192,18 @@ fn webhook(mut section: Section, rollback: Option<&str>) -> Option<(Webhook, Pla
         http_url(section.reader, &it);
         Secret::new(it.value)
     });
+    let test_place = section.key_place("accepts_test");
     let accepts_test = section.flag("accepts_test").unwrap_or(false);
+    if let (true, Form::Ready(template)) = (accepts_test, &form)
+        && template.acts()
+    {
+        let message = format!(
+            "`{}` acts on whatever it is sent, a test too",
+            template.word()
+        );
+        let help = "remove it; `health` may name a URL that a dry run asks instead";
+        section.reader.fault(&test_place, message, help);
+    }
     let mut events = events(&mut section);
     if events.is_empty()
         && let Form::Ready(Template::PagerDuty) = form
@@ -280,19 +299,20 @@ fn events(section: &mut Section) -> Vec<NoticeKind> {
         section.reader.fault(&place, message, help);
     }
     for text in &texts {
-        match NoticeKind::from_word(&text.value) {
-            Some(kind) => kinds.push(kind),
-            None if LATER_EVENTS.contains(&text.value.as_str()) => {}
-            None => {
-                let known = NoticeKind::ALL.iter().map(|it| it.word());
-                let help = match nearest(&text.value, known.clone()) {
-                    Some(known) => format!("did you mean \"{known}\"?"),
-                    None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                let message = format!("there is no event `{}`", text.shown());
-                section.reader.fault(&text.place, message, help);
-            }
+        if LATER_EVENTS.contains(&text.value.as_str()) {
+            continue;
         }
+        if let Some(kind) = NoticeKind::from_word(&text.value) {
+            kinds.push(kind);
+            continue;
+        }
+        let known = NoticeKind::ALL.iter().map(|it| it.word());
+        let help = match nearest(&text.value, known.clone()) {
+            Some(known) => format!("did you mean \"{known}\"?"),
+            None => format!("write one of {}", known.collect::<Vec<_>>().join(", ")),
+        };
+        let message = format!("there is no event `{}`", text.shown());
+        section.reader.fault(&text.place, message, help);
     }
     kinds
 }
@@ -339,6 +359,7 @@ pub(super) fn alertmanager(root: &mut Section) -> (Option<Alertmanager>, Duratio
         labels.insert(name.value, value.value);
     }
     let credentials = credentials(&mut section);
+    let critical = critical(&mut section);
     let urls = section.texts("urls");
     if urls.is_empty() && given.is_some() {
         // It posts here, and nothing is posted there.
@@ -369,8 +390,23 @@ pub(super) fn alertmanager(root: &mut Section) -> (Option<Alertmanager>, Duratio
         resend,
         labels,
         credentials,
+        critical,
     };
     (Some(alertmanager), repeat)
+}
+
+/// Which alerts are critical, as `amtool alert query` takes it.
+fn critical(section: &mut Section) -> Vec<Matcher> {
+    let unsaid = || matchers(CRITICAL).expect("it is a matcher");
+    let Some(text) = section.told("critical") else {
+        return unsaid();
+    };
+    matchers(&text.value).unwrap_or_else(|fault| {
+        let message = format!("`{}` matches no alerts: {fault}", text.shown());
+        let help = "write matchers as amtool takes them: 'severity=\"critical\" team=~\"api|web\"'";
+        section.reader.fault(&text.place, message, help);
+        unsaid()
+    })
 }
 
 /// How gated shows every peer who it is.

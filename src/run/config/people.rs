@@ -168,7 +168,7 @@ fn quiet(reader: &Reader, text: &Text, severity: Severity, zone: &str) -> Option
         reader.fault(&text.place, message, help);
         return None;
     }
-    // A zone that is not there has been reported, or there is no list of zones: UTC is then all there is.
+    // A zone that is not there has been reported.
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
     let hours = text.value.split_once('-');
     let hours = hours.and_then(|(from, until)| QuietHours::new(from, until, zone));

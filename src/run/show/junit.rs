@@ -82,10 +82,10 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
             seconds: 0.0,
             wrong: match check.outcome {
                 Outcome::Met | Outcome::Quiet | Outcome::Pending => None,
-                Outcome::Missed | Outcome::Firing => Some(("failure", text)),
-                Outcome::Unknown => Some(("error", text)),
+                Outcome::Missed | Outcome::Firing => Some(("failure", text.clone())),
+                Outcome::Unknown => Some(("error", text.clone())),
             },
-            output: line,
+            output: text,
         }
     });
     // The verdict is a case too: reasons that belong to no check (no phase, amber under --strict) must fail the job.
@@ -98,7 +98,14 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
             Verdict::NoGo => Some(("failure", state.reasons.join("\n"))),
             Verdict::Unknown => Some(("error", state.reasons.join("\n"))),
         },
-        output: format!("status {}, phase {}", state.status, state.phase),
+        output: {
+            let mut output = format!("status {}, phase {}", state.status, state.phase);
+            for reason in &state.reasons {
+                output.push('\n');
+                output.push_str(reason);
+            }
+            output
+        },
     };
     scrapes.chain(checks).chain([verdict]).collect()
 }

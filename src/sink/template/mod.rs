@@ -6,6 +6,7 @@ mod own;
 mod pagerduty;
 mod people;
 mod sample;
+mod test_event;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -18,6 +19,7 @@ use crate::model::{Notice, NoticeKind};
 
 pub use deploy::Targets;
 pub use own::{Own, TemplateFault};
+pub(super) use test_event::{says_so, test_event};
 
 /// How a notice becomes a body.
 #[derive(Clone, Debug)]
@@ -104,6 +106,12 @@ impl Template {
             | Self::ArgoRollouts => true,
             Self::Generic | Self::Slack | Self::Teams | Self::PagerDuty | Self::Own(_) => false,
         }
+    }
+
+    /// Whether its receiver does something about whatever it is sent, so that nothing can be tried on it.
+    pub fn acts(&self) -> bool {
+        // PagerDuty has no test mode: every event calls somebody.
+        self.undoes() || matches!(self, Self::PagerDuty)
     }
 
     /// The bytes that tell of `notice`, one JSON document.
@@ -226,6 +234,7 @@ fn title(notice: &Notice) -> String {
             Some(by) => format!("Acknowledged by {}", plain(by, NAME_BYTES_MAX)),
             None => "Notice".to_owned(),
         },
+        NoticeKind::Test => "A test, nothing has happened".to_owned(),
     }
 }
 

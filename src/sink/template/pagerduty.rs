@@ -28,7 +28,8 @@ pub(super) fn event(notice: &Notice) -> Value {
         | NoticeKind::RollbackIneffective
         | NoticeKind::RollbackUnverified
         | NoticeKind::EscalationRaised
-        | NoticeKind::Notification => "trigger",
+        | NoticeKind::Notification
+        | NoticeKind::Test => "trigger",
     };
     let mut event = json!({"event_action": action, "dedup_key": key});
     if action == "trigger" {

@@ -89,9 +89,10 @@ fn is_rollback(kind: NoticeKind) -> bool {
         | NoticeKind::RollbackVerified
         | NoticeKind::RollbackIneffective
         | NoticeKind::RollbackUnverified => true,
-        NoticeKind::EscalationRaised | NoticeKind::IncidentResolved | NoticeKind::Notification => {
-            false
-        }
+        NoticeKind::EscalationRaised
+        | NoticeKind::IncidentResolved
+        | NoticeKind::Notification
+        | NoticeKind::Test => false,
     }
 }
 
