@@ -2,6 +2,7 @@
 
 mod alerts;
 mod causes;
+mod components;
 mod decide;
 mod deliver;
 mod effect;
@@ -39,6 +40,7 @@ mod versions;
 pub use crate::gate::PredatesPolicy;
 pub use crate::gate::Unknown as UnknownPast;
 pub use crate::promql::{Note, Stop};
+pub use components::PROBE_INTERVAL_QUICK_MAX;
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
@@ -46,6 +48,7 @@ pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
 };
 pub use interest::Interest;
+pub use interest::Times;
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;
 pub use settings::{
