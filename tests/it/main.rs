@@ -51,6 +51,8 @@ mod notation;
 mod peers;
 mod phases;
 mod probe;
+mod probe_local;
+mod probe_web;
 mod prometheus_api;
 mod prometheus_rules;
 mod promql;
