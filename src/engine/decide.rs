@@ -216,7 +216,10 @@ impl Engine {
             ]),
         };
         let held_for = at.since(active_at);
-        let reason = reason(trigger, it.value, unit, series, held_for, guards.last());
+        let mut reason = reason(trigger, it.value, unit, series, held_for, guards.last());
+        if let Some(why) = self.failing(&trigger.name) {
+            reason = format!("{reason}; its probe fails: {why}");
+        }
         Decision {
             id,
             at,

@@ -67,6 +67,7 @@ pub(super) struct Target {
 pub struct Engine {
     pub(super) settings: Arc<Settings>,
     pub(super) interest: Arc<Interest>,
+    pub(super) made_at: Timestamp,
     pub(super) window: Window,
     pub(super) targets: BTreeMap<TargetId, Target>,
     pub(super) signals: Vec<SignalWatch>,
@@ -154,6 +155,7 @@ impl Engine {
         let decisions: Vec<Arc<Decision>> = restored.decisions.into_iter().map(Arc::new).collect();
         let mut engine = Self {
             interest: Arc::default(),
+            made_at: at,
             window: Window::default(),
             targets: BTreeMap::new(),
             signals: Vec::new(),
@@ -210,10 +212,11 @@ impl Engine {
         engine.tell_configured(at, out);
         engine.resume_deliveries(at, out);
         engine.conclude(at, out);
+        engine.renew_times();
         engine
     }
 
-    /// What sources should keep. A reload makes another.
+    /// What sources should keep. A reload makes another, and a rollout that begins or ends.
     #[must_use]
     pub fn interest(&self) -> Arc<Interest> {
         Arc::clone(&self.interest)
@@ -256,6 +259,7 @@ impl Engine {
             self.fire(at, out);
         }
         self.settled = self.settled.max(to);
+        self.renew_times();
     }
 
     /// Fires deadlines before `at`, then takes one input; a deadline at `at` itself still sees it.
@@ -278,6 +282,7 @@ impl Engine {
             Input::ClockSet(wall) => self.clock_set(wall, at, out),
             Input::Reload(settings) => self.reload(settings, at, out),
         }
+        self.renew_times();
         self.put_first(from, at, out);
     }
 
@@ -398,6 +403,7 @@ impl Engine {
             at: scrape.at,
             duration: scrape.duration,
             samples: 0,
+            note: None,
             error: None,
         };
         let mut synthetic = [0.0, scrape.duration.as_secs_f64(), 0.0, 0.0, 0.0];
@@ -411,6 +417,7 @@ impl Engine {
                     f64::from(columns.series_added),
                 ];
                 last.samples = columns.samples_scraped;
+                last.note = columns.note;
                 for slot in &columns.gone {
                     self.window.gone(id, *slot, scrape.at);
                 }

@@ -85,6 +85,8 @@ pub struct Columns {
     pub series_added: u32,
     /// The page's `# TYPE` and `# HELP` lines by name, where they are not as on the page before. For people and lints.
     pub metadata: Option<Arc<[Metadata]>>,
+    /// For people: why a component fails its probe. One line, already escaped, 1000 bytes at most.
+    pub note: Option<Arc<str>>,
 }
 
 /// Why a scrape failed: a kind for counting, a text for people.
@@ -126,10 +128,14 @@ pub enum ScrapeFault {
     LabelLimit,
     /// The request could not be made: a token file that cannot be read.
     Credentials,
+    /// A probe's command could not be started.
+    Command,
+    /// Test reports that are not there, not whole, or too old to say anything.
+    Report,
 }
 
 impl ScrapeFault {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Dns,
         Self::ConnectRefused,
         Self::Connect,
@@ -144,6 +150,8 @@ impl ScrapeFault {
         Self::SampleLimit,
         Self::LabelLimit,
         Self::Credentials,
+        Self::Command,
+        Self::Report,
     ];
 
     #[must_use]
@@ -163,6 +171,8 @@ impl ScrapeFault {
             Self::SampleLimit => "sample_limit",
             Self::LabelLimit => "label_limit",
             Self::Credentials => "credentials",
+            Self::Command => "command",
+            Self::Report => "report",
         }
     }
 }

@@ -1,19 +1,40 @@
-//! Which series anything wants. Sources ask once, when a series is born; what nobody wants is validated and dropped.
+//! What sources must know of the engine: which series anything wants, and since when a rollout is in progress. They ask
+//! once, when a series is born; what nobody wants is validated and dropped.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::Labels;
+use crate::model::Timestamp;
+use crate::model::WallClock;
 use crate::promql::Expr;
 use crate::promql::Matchers;
 
 /// Labels of one query that are left out of its selectors in turn: each doubles the work.
 const LABELS_MAX: usize = 6;
 
-/// Every selector of every rule, by metric name. Immutable; a reload makes another.
+/// Every selector of every rule, and the times that sources measure files by. Immutable: a reload makes another, and so
+/// does a rollout that begins or ends. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Interest {
+    wanted: Arc<Wanted>,
+    times: Times,
+}
+
+/// Times of the world outside, by the wall clock.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Times {
+    /// When the rollout in progress began; `None` without one.
+    pub rollout_began: Option<Timestamp>,
+    /// What the wall clock shows at a stamp of the core's.
+    pub wall: WallClock,
+}
+
+/// Every selector of every rule, by metric name.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
     by_name: HashMap<String, Vec<(Matchers, Duration)>>,
     /// Selectors without an equality on the name.
     any_name: Vec<(Matchers, Duration)>,
@@ -32,30 +53,52 @@ impl Interest {
         selectors: impl IntoIterator<Item = (Matchers, Duration)>,
         retain: Option<Duration>,
     ) -> Self {
-        let mut interest = Self {
+        let mut wanted = Wanted {
             retain,
-            ..Self::default()
+            ..Wanted::default()
         };
         for (matchers, span) in selectors {
-            let known = interest.printed.entry(print(&matchers)).or_default();
+            let known = wanted.printed.entry(print(&matchers)).or_default();
             *known = span.max(*known);
             match matchers.name() {
-                Some(name) => interest
+                Some(name) => wanted
                     .by_name
                     .entry(name.to_owned())
                     .or_default()
                     .push((matchers, span)),
-                None => interest.any_name.push((matchers, span)),
+                None => wanted.any_name.push((matchers, span)),
             }
         }
-        interest
+        Self {
+            wanted: Arc::new(wanted),
+            times: Times::default(),
+        }
     }
 
     /// The same where rules write series of these names.
     #[must_use]
     pub fn writing(mut self, names: impl IntoIterator<Item = String>) -> Self {
-        self.written.extend(names);
+        Arc::make_mut(&mut self.wanted).written.extend(names);
         self
+    }
+
+    /// The same at other times.
+    #[must_use]
+    pub fn at(&self, times: Times) -> Self {
+        Self {
+            wanted: Arc::clone(&self.wanted),
+            times,
+        }
+    }
+
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// Whether both want the same series: nothing has to be asked again where only the times differ.
+    #[must_use]
+    pub fn wants_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.wanted, &other.wanted)
     }
 
     /// Whether an expression that nobody announced finds all of its series in the window: each of its selectors, or
@@ -64,14 +107,14 @@ impl Interest {
     /// # Errors
     /// The first metric of which something is missing.
     pub fn covers(&self, expr: &Expr) -> Result<(), String> {
-        if self.retain.is_some() {
+        if self.wanted.retain.is_some() {
             return Ok(());
         }
         let labels = labels_in(expr.text());
         for (matchers, span) in expr.selectors() {
             // Without a name the whole expression has to say which.
             let name = matchers.name().unwrap_or(expr.text());
-            if span.is_zero() && self.written.contains(name) {
+            if span.is_zero() && self.wanted.written.contains(name) {
                 continue;
             }
             let wide = (0..1_usize << labels.len()).any(|chosen| {
@@ -79,6 +122,7 @@ impl Interest {
                 let left_out = left_out.filter(|(place, _)| chosen >> place & 1 == 1);
                 let left_out: Vec<&str> = left_out.map(|(_, label)| *label).collect();
                 let known = self
+                    .wanted
                     .printed
                     .get(&print(&matchers.clone().without(&left_out)));
                 known.is_some_and(|known| *known >= span)
@@ -93,12 +137,12 @@ impl Interest {
     /// How far back the series is needed; `None` when nothing wants it.
     #[must_use]
     pub fn span(&self, labels: &Labels) -> Option<Duration> {
-        let named = self.by_name.get(labels.name()).into_iter().flatten();
+        let named = self.wanted.by_name.get(labels.name()).into_iter().flatten();
         named
-            .chain(&self.any_name)
+            .chain(&self.wanted.any_name)
             .filter(|(matchers, _)| matchers.matches(labels))
             .map(|(_, span)| *span)
-            .chain(self.retain)
+            .chain(self.wanted.retain)
             .max()
     }
 }

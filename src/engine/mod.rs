@@ -3,6 +3,7 @@
 mod alerts;
 mod causes;
 mod checklist;
+mod components;
 mod criteria;
 mod decide;
 mod deliver;
@@ -45,6 +46,7 @@ pub use crate::gate::PredatesPolicy;
 pub use crate::gate::Unknown as UnknownPast;
 pub use crate::promql::{Note, Stop};
 pub use checklist::{ChecklistState, ItemState, REPORT};
+pub use components::PROBE_INTERVAL_QUICK_MAX;
 pub use criteria::{CriterionOutcome, CriterionState};
 pub use due::DUE;
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
@@ -54,7 +56,7 @@ pub use history::{HISTORY, HISTORY_KEPT, UptimeState};
 pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
 };
-pub use interest::Interest;
+pub use interest::{Interest, Times};
 pub use observed::{OBSERVED_JOB, Observed};
 pub use question::{Answered, AskError, Question, Told, View};
 pub use selector::Selector;

@@ -216,7 +216,8 @@ impl Engine {
         let alerts = crate::rules::ALERT_SERIES.map(str::to_owned);
         let interest = Interest::new(selectors, self.settings.retain);
         self.choose_histories();
-        self.interest = Arc::new(interest.writing(written.chain(alerts)));
+        let interest = interest.writing(written.chain(alerts));
+        self.interest = Arc::new(interest.at(self.interest.times()));
         self.compile_groups(at);
     }
 }

@@ -18,6 +18,7 @@ use super::engine::DECISIONS_SHOWN_MAX;
 use super::engine::Engine;
 use super::say::AUDIT_SHOWN_MAX;
 use super::triggers::SeriesState;
+use super::triggers::TriggerWatch;
 use crate::gate::conclude;
 use crate::model::Action;
 use crate::model::Reading;
@@ -202,7 +203,12 @@ impl Engine {
                     .unwrap_or_default();
                 (
                     Outcome::Missed,
-                    format!("{} is {now}, should be {}", signal.title, target.text),
+                    format!(
+                        "{} is {now}, should be {}{}",
+                        signal.title,
+                        target.text,
+                        self.why_failing(&signal.name)
+                    ),
                 )
             }
             Truth::Unknown if judged.value.is_some() => (
@@ -236,7 +242,7 @@ impl Engine {
     ) -> Check {
         let watch = &self.triggers[t];
         let component = component_of(&trigger.name);
-        let rank = |it: &SeriesState| match self.outcome(it) {
+        let rank = |it: &SeriesState| match self.outcome(watch, it) {
             Outcome::Firing => 4,
             Outcome::Unknown => 3,
             Outcome::Pending => 2,
@@ -251,7 +257,7 @@ impl Engine {
         let cannot = self.cannot_trip(trigger);
         let outcome = match (&cannot, speaker) {
             (Some(_), _) => Outcome::Firing,
-            (None, Some(it)) => self.outcome(it),
+            (None, Some(it)) => self.outcome(watch, it),
             // An `each` trigger without any calm series kept: its signal says whether that is quiet.
             (None, None) => match signal.map(|s| self.signals[s].reading()) {
                 Some(Reading::Stale | Reading::Thin | Reading::SourceError | Reading::Empty) => {
@@ -267,7 +273,8 @@ impl Engine {
         let reason = match (cannot, outcome) {
             (Some(why), _) => format!("{} cannot trip: {why}", trigger.name),
             (None, Outcome::Firing | Outcome::Pending) if component.is_some() => {
-                format!("{}: its probe fails", trigger.name)
+                let why = self.why_failing(&trigger.name);
+                format!("{}: its probe fails{why}", trigger.name)
             }
             (None, Outcome::Firing | Outcome::Pending) => {
                 format!(
@@ -308,14 +315,23 @@ impl Engine {
         }
     }
 
-    fn outcome(&self, it: &SeriesState) -> Outcome {
+    /// `: ` and the words of the component's failing, where they are known.
+    fn why_failing(&self, name: &str) -> String {
+        self.failing(name)
+            .map_or_else(String::new, |why| format!(": {why}"))
+    }
+
+    fn outcome(&self, watch: &TriggerWatch, it: &SeriesState) -> Outcome {
         if self.settings.preview.is_some() {
+            let read = it.signal.map(|s| &self.signals[s]);
+            let seldom = read
+                .or(watch.expr.as_ref())
+                .is_some_and(|read| self.is_seldom(read));
+            let enough = if seldom { 1 } else { PREVIEW_READINGS_MIN };
             return match it.truth {
                 Truth::Unknown => Outcome::Unknown,
                 Truth::False => Outcome::Quiet,
-                Truth::True if it.held == it.readings && it.readings >= PREVIEW_READINGS_MIN => {
-                    Outcome::Firing
-                }
+                Truth::True if it.held == it.readings && it.readings >= enough => Outcome::Firing,
                 Truth::True => Outcome::Pending,
             };
         }
@@ -341,10 +357,14 @@ impl Engine {
 
     /// Why a signal has no value, with the nearest metric names where it matched nothing.
     fn why(&self, signal: usize) -> String {
-        let watch = &self.signals[signal];
+        let why = &self.signals[signal].read.why;
+        let probe = self.unmade(&self.settings.rules.signals[signal].name);
+        if let Some(error) = probe {
+            return format!("its probe cannot be made: {error}");
+        }
         match self.hint(signal) {
-            Some(hint) => format!("{}; {hint}", watch.read.why),
-            None => watch.read.why.to_string(),
+            Some(hint) => format!("{why}; {hint}"),
+            None => why.to_string(),
         }
     }
 
@@ -356,7 +376,8 @@ impl Engine {
             let ((p, i), is_active) = self.place(t, active);
             let trigger = &rules.phases[p].triggers[i];
             let mut series = self.triggers[t].series.iter();
-            let fires = series.find(|(_, it)| self.outcome(it) == Outcome::Firing);
+            let fires =
+                series.find(|(_, it)| self.outcome(&self.triggers[t], it) == Outcome::Firing);
             let (true, Some((series, _))) = (is_active, fires) else {
                 continue;
             };
@@ -489,7 +510,7 @@ impl Engine {
                     condition: watch.text.clone(),
                     severity: trigger.severity,
                     action: trigger.action,
-                    outcome: self.outcome(it),
+                    outcome: self.outcome(watch, it),
                     active_at,
                     fired_at,
                 });

@@ -113,6 +113,8 @@ pub struct LastScrape {
     pub duration: Duration,
     /// Samples on the page.
     pub samples: u32,
+    /// What the source says of it for people: why a component fails its probe.
+    pub note: Option<Arc<str>>,
     pub error: Option<ScrapeError>,
 }
 

@@ -22,6 +22,7 @@ pub use notify::{Alertmanager, Held, Webhook};
 pub use probe::Probe;
 pub use service::Form;
 
+use crate::engine::PROBE_INTERVAL_QUICK_MAX;
 use crate::engine::{Judging, People, Receiver, RollbackPolicy, RolloutPolicy, Settings};
 use crate::model::{Action, NoticeKind, Severity};
 use crate::runbook::{
@@ -164,12 +165,16 @@ impl Config {
         self.probes.iter().map(|it| it.config.clone()).collect()
     }
 
-    /// Interval and timeout of everything that is scraped or probed.
-    pub fn paces(&self) -> impl Iterator<Item = (Duration, Duration)> + '_ {
+    /// The longest that the engine may hear of nothing while all is well; `None` where nothing is scraped or probed.
+    #[must_use]
+    pub fn longest_silence(&self) -> Option<Duration> {
         let probes = self.probes.iter().map(|it| &it.config);
-        let probes = probes.map(|it| (it.interval, it.timeout));
-        let scrapes = self.scrapes.iter().map(|it| (it.interval, it.timeout));
-        scrapes.chain(probes)
+        let (quick, seldom): (Vec<_>, Vec<_>) =
+            probes.partition(|it| it.interval <= PROBE_INTERVAL_QUICK_MAX);
+        let quick = quick.iter().map(|it| it.interval + it.timeout);
+        let scrapes = self.scrapes.iter().map(|it| it.interval + it.timeout);
+        let seldom = seldom.iter().map(|it| it.heard_every() * 2).max();
+        scrapes.chain(quick).max().or(seldom)
     }
 
     /// The shortest scrape interval; `None` when nothing is scraped.
@@ -184,7 +189,7 @@ impl Config {
         let scrapes = self.scrapes.iter().map(|it| (it.job.clone(), it.interval));
         let probes = self.probes.iter().map(|it| &it.config);
         let components = probes.clone().map(|it| it.component.clone()).collect();
-        let probes = probes.map(|it| (PROBE_JOB.to_owned(), it.interval));
+        let probes = probes.map(|it| (PROBE_JOB.to_owned(), it.heard_every()));
         Known {
             scrapes: scrapes.chain(probes).collect(),
             components: Some(components),

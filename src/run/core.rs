@@ -359,7 +359,6 @@ impl Loop {
             Message::Input(input) => {
                 self.failures_heard += u64::from(matches!(input, Input::CommitFailed { .. }));
                 self.apply(input);
-                self.hands.core.interest.store(self.engine.interest());
             }
             Message::Committed => {
                 self.uncommitted -= 1;
@@ -393,7 +392,16 @@ impl Loop {
         self.engine.apply(at, input, &mut effects);
         metrics::histogram!(super::metrics::EVALUATION_DURATION).record(began.elapsed());
         self.floor = at;
+        self.share_interest();
         self.carry_out(effects, at);
+    }
+
+    /// Sources hear of other rules, and of a rollout that began or ended.
+    fn share_interest(&self) {
+        let (told, interest) = (&self.hands.core.interest, self.engine.interest());
+        if !Arc::ptr_eq(&told.load(), &interest) {
+            told.store(interest);
+        }
     }
 
     fn wake(&mut self) {
@@ -403,6 +411,7 @@ impl Loop {
         self.engine.advance(to, &mut effects);
         // Deadlines at `to` have fired, so the next input must come after it.
         self.floor = Timestamp::from_millis(to.millis() + 1);
+        self.share_interest();
         self.carry_out(effects, to);
     }
 

@@ -1,5 +1,6 @@
 //! `gated --dry-run`: one look through the live engine with other ends. Nothing is fired and nothing on disk changes.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io::IsTerminal as _;
 use std::io::Write as _;
@@ -14,9 +15,12 @@ use super::clock::Clock;
 use super::live::Loaded;
 use super::ready;
 use crate::engine::Engine;
+use crate::engine::Input;
+use crate::engine::PROBE_INTERVAL_QUICK_MAX;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
 use crate::model::Status;
+use crate::model::TargetId;
 use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::runbook::Rules;
@@ -27,6 +31,8 @@ use crate::source::Tuning;
 
 /// The longest range that is waited for unless `--for` says more; a few scrapes come on top.
 const LOOK_MAX: Duration = Duration::from_secs(120);
+/// A probe that may take so long is given a little more: its answer is on its way.
+const ANSWER_MARGIN: Duration = Duration::from_secs(3);
 /// A condition must have held in this many readings to count as firing.
 const READINGS_MIN: u32 = 3;
 
@@ -42,7 +48,8 @@ pub(super) async fn look(
     settings.preview = Some(phase.clone());
     // Everything on the pages is kept, so that a name that is missing can be told from one that is nearly right.
     let span = span(loaded, &phase, look.look_for);
-    settings.retain = Some(span + Duration::from_secs(10));
+    let mut unheard = Unheard::new(loaded);
+    settings.retain = Some(span.max(unheard.longest) + Duration::from_secs(10));
     let mut effects = Vec::new();
     let mut engine = Engine::new(Arc::new(settings), restored, clock.now(), &mut effects);
     let interest = Arc::new(ArcSwap::new(engine.interest()));
@@ -58,30 +65,33 @@ pub(super) async fn look(
     let prober = Prober::start(
         loaded.config.probing(),
         &Tuning::default(),
-        interest,
+        Arc::clone(&interest),
         now,
         inputs,
     );
     let ways_out =
         (!look.skip_hooks).then(|| tokio::spawn(ready::look(loaded.config.clone(), clock)));
-    let end = tokio::time::Instant::now() + span;
+    let begun = tokio::time::Instant::now();
+    let end = begun + span;
     let mut progress = Progress::new(span);
     let mut floor = Timestamp::EPOCH;
     loop {
-        let pause = tokio::time::Instant::now() + Duration::from_millis(200);
+        let now = tokio::time::Instant::now();
+        if now >= end && (unheard.is_empty() || now >= begun + unheard.longest) {
+            break;
+        }
+        let pause = now + Duration::from_millis(200);
+        let pause = if now < end { pause.min(end) } else { pause };
         tokio::select! {
             input = received.recv() => {
                 let Some(input) = input else { break };
                 floor = clock.now().max(floor);
+                unheard.hear(&input);
                 engine.apply(floor, input, &mut effects);
+                interest.store(engine.interest());
                 effects.clear();
             }
-            () = tokio::time::sleep_until(end.min(pause)) => {
-                progress.show(end);
-                if tokio::time::Instant::now() >= end {
-                    break;
-                }
-            }
+            () = tokio::time::sleep_until(pause) => progress.show(end, &unheard),
         }
     }
     progress.clear();
@@ -146,14 +156,52 @@ fn phase(rules: &Rules, asked: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// As long as the longest range that the phase judges, and long enough for three readings.
+/// Probes that have not answered yet: each is waited for once, however long its command runs.
+struct Unheard {
+    components: BTreeSet<String>,
+    ids: BTreeMap<TargetId, String>,
+    /// The longest that any of them may take.
+    longest: Duration,
+}
+
+impl Unheard {
+    fn new(loaded: &Loaded) -> Self {
+        let probes = loaded.config.probes.iter().map(|it| &it.config);
+        let longest = probes.clone().map(|it| it.timeout).max();
+        Self {
+            components: probes.map(|it| it.component.clone()).collect(),
+            ids: BTreeMap::new(),
+            longest: longest.unwrap_or_default() + ANSWER_MARGIN,
+        }
+    }
+
+    fn hear(&mut self, input: &Input) {
+        match input {
+            Input::Target(info) if info.id >= TargetId::PROBES => {
+                let component = info.labels.get("component").unwrap_or_default();
+                self.ids.insert(info.id, component.to_owned());
+            }
+            Input::Scraped(scrape) => {
+                if let Some(component) = self.ids.remove(&scrape.target) {
+                    self.components.remove(&component);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.components.is_empty()
+    }
+}
+
+/// As long as the longest range that the phase judges, and long enough for three readings of all that is asked often.
 fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
-    let interval = loaded
-        .config
-        .paces()
-        .map(|(interval, _)| interval)
-        .max()
-        .unwrap_or_default();
+    let config = &loaded.config;
+    let probes = config.probes.iter().map(|it| it.config.interval);
+    let quick = probes.filter(|it| *it <= PROBE_INTERVAL_QUICK_MAX);
+    let scrapes = config.scrapes.iter().map(|it| it.interval);
+    let interval = scrapes.chain(quick).max().unwrap_or_default();
     let readings = interval * (READINGS_MIN + 1);
     if let Some(asked) = asked {
         return asked.max(readings);
@@ -198,8 +246,14 @@ impl Progress {
         }
     }
 
-    fn show(&mut self, end: tokio::time::Instant) {
-        if self.shown {
+    fn show(&mut self, end: tokio::time::Instant, unheard: &Unheard) {
+        let over = end <= tokio::time::Instant::now();
+        if let Some(component) = unheard.components.first().filter(|_| self.shown && over) {
+            // Short enough to be wiped out afterwards.
+            let component: String = component.chars().take(30).collect();
+            let text = format!("waiting for {}", component.escape_debug());
+            let _ = write!(std::io::stderr(), "\r{text:60}");
+        } else if self.shown {
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             let done = 1.0 - left.as_secs_f64() / self.span.as_secs_f64().max(0.001);
             #[allow(

@@ -283,7 +283,7 @@ impl Live {
             names_targets: AtomicBool::new(names_targets(config)),
         });
         super::metrics::loaded(true, clock);
-        let interval = config.paces().map(|(every, timeout)| every + timeout).max();
+        let interval = config.longest_silence();
         let service = Service {
             snapshot: Arc::clone(&core.snapshot),
             desk: Arc::clone(&front) as Arc<dyn Desk>,

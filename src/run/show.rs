@@ -42,14 +42,16 @@ fn reading(check: &Check) -> String {
     }
 }
 
-/// How the last scrape went: `812 samples in 4ms`, or why it failed.
+/// How the last scrape went: `812 samples in 4ms` (with why a probe fails), or why there are none.
 fn scrape(state: &ScrapeState) -> Result<String, String> {
     match &state.last {
         None => Err("not scraped yet".to_owned()),
         Some(last) => last.error.as_ref().map_or_else(
             || {
                 let took = Unit::Seconds.show(last.duration.as_secs_f64());
-                Ok(format!("{} samples in {took}", last.samples))
+                let fails = last.note.as_deref();
+                let fails = fails.map_or_else(String::new, |why| format!("; fails: {why}"));
+                Ok(format!("{} samples in {took}{fails}", last.samples))
             },
             |error| Err(error.to_string()),
         ),

@@ -33,7 +33,7 @@ pub use page::Page;
 pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
 pub use prometheus::is_rule_file;
 pub use reader::Env;
-pub(crate) use reader::{Item, Reader, Section, Text};
+pub(crate) use reader::{Item, Reader, Scalar, Section, Text};
 pub use response::{After, Response};
 pub use signal::Signal;
 pub use template_queries::is_about_keeping;

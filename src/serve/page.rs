@@ -69,13 +69,14 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
     }
     page.push_str("</table>");
     incidents(page, snapshot)?;
-    page.push_str("<h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error</tr>");
+    page.push_str("<h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error, or why a probe fails</tr>");
     for target in &snapshot.targets {
         let last = target.last.as_ref();
         let at = last.map_or_else(|| "never".to_owned(), |last| last.at.to_string());
-        let error = last
-            .and_then(|last| last.error.as_ref())
-            .map(ToString::to_string);
+        let error = last.and_then(|last| {
+            let error = last.error.as_ref().map(ToString::to_string);
+            error.or_else(|| last.note.as_deref().map(str::to_owned))
+        });
         row(
             page,
             &[

@@ -184,10 +184,7 @@ impl Keeper {
             return;
         };
         let interest = self.interest.load_full();
-        let afresh = self
-            .told
-            .as_ref()
-            .is_none_or(|it| !Arc::ptr_eq(it, &interest));
+        let afresh = self.told.as_ref().is_none_or(|it| !it.wants_as(&interest));
         self.told = Some(interest);
         let scrape = Scrape {
             target,

@@ -10,7 +10,10 @@ mod scrape;
 pub mod script;
 
 pub use alerts::AlertInbox;
-pub use probe::{Ask, HttpProbe, JOB as PROBE_JOB, ProbeConfig, Prober};
+pub use probe::{
+    Ask, CommandProbe, Expect, HttpProbe, HttpRequest, JOB as PROBE_JOB, JsonProbe, JsonValue,
+    JunitProbe, ProbeConfig, Prober, ReportPattern, Scalar,
+};
 pub use reqwest::Method;
 pub use scrape::config::{
     BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,

@@ -14,7 +14,7 @@ use gated::run::check;
 use gated::run::config::{Config, Held, Probe};
 use gated::runbook::{Faults, Rules, Source, load};
 use gated::source::exposition::Format;
-use gated::source::{Ask, DnsKind, Password};
+use gated::source::{Ask, DnsKind, Password, Scalar};
 use proptest::prelude::*;
 
 const BASE: &str = r#"[service]
@@ -131,6 +131,37 @@ for = "10s"
 [[probe]]
 component = "db"
 tcp = "[::1]:5432"
+[[probe]]
+component = "front"
+http = "https://shop.example.com/"
+[probe.expect]
+header = { "Content-Type" = "application/json" }
+json = { "/status" = "ok", "/depth" = 3, "/up" = true }
+latency = "500ms"
+certificate = "14d"
+[[probe]]
+component = "name"
+dns = "api.example.com"
+expect = { address = ["10.0.0.7", "fd00::7"] }
+[[probe]]
+component = "smoke"
+command = ["pytest", "--key=${KEY}", "tests/smoke"]
+expect = { exit = 5 }
+env = { TOKEN = "${KEY}" }
+critical = true
+[[probe]]
+component = "tests"
+junit = "reports/*.xml"
+max_age = "2h"
+[[probe]]
+component = "support"
+json = { url = "https://help.example.com/stats", pointer = "/open_tickets", metric = "support_open_tickets" }
+headers = { Authorization = "Bearer ${KEY}" }
+[[probe]]
+component = "shop"
+json.url = "https://shop.example.com/stats"
+json.values = [{ pointer = "/a", metric = "shop_orders", labels = { kind = "open" } }, { pointer = "/b", metric = "shop_orders" }]
+interval = "10m"
 [rollout]
 version = "2.0"
 previous_version = "1.9"
@@ -232,7 +263,7 @@ path = "/var/lib/gated/gated.db"
         Password::File(_)
     ));
     assert_eq!((scrape.headers.len(), scrape.metric_relabel.len()), (1, 1));
-    let [gateway, db] = &config.probes[..] else {
+    let [gateway, db, others @ ..] = &config.probes[..] else {
         panic!("{:?}", config.probes);
     };
     assert_eq!(
@@ -249,11 +280,18 @@ path = "/var/lib/gated/gated.db"
     let Ask::Http(http) = &gateway.config.ask else {
         panic!("{gateway:?}");
     };
-    assert_eq!((http.status, http.body.as_deref()), (Some(204), Some("ok")));
-    assert_eq!((http.method.as_str(), http.headers.len()), ("POST", 1));
+    assert_eq!(
+        (http.expect.status, http.expect.body.as_deref()),
+        (Some(204), Some("ok"))
+    );
+    assert_eq!(
+        (http.request.method.as_str(), http.request.headers.len()),
+        ("POST", 1)
+    );
     let (host, port) = ("::1".to_owned(), 5432);
     assert_eq!(db.config.ask, Ask::Tcp { host, port });
     assert_eq!((db.critical, db.hold), (false, Duration::from_secs(30)));
+    every_kind_of_probe(others);
     let told = config.rollout.told.as_ref().unwrap();
     assert_eq!(told.started_at, config.rollout.go_live);
     assert!((config.judging.coverage - 0.75).abs() < 1e-9 && config.judging.settle.is_zero());
@@ -300,6 +338,70 @@ path = "/var/lib/gated/gated.db"
     assert_eq!(settings.alerts_repeat, Duration::from_secs(300));
     assert_eq!(config.unreadable().len(), 9, "{:?}", config.unreadable());
     assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+}
+
+/// What each kind reads, with the pace and the `for` that hold where the file says none.
+fn every_kind_of_probe(probes: &[Probe]) {
+    let [front, name, smoke, tests, support, shop] = probes else {
+        panic!("{probes:?}");
+    };
+    let pace = |it: &Probe| {
+        let seconds = [it.config.interval, it.config.timeout, it.hold];
+        seconds.map(|it| it.as_secs())
+    };
+    let paces = [front, name, smoke, tests, support, shop].map(pace);
+    let expected = [
+        [5, 2, 30],
+        [5, 2, 30],
+        [300, 120, 0],
+        [60, 10, 0],
+        [60, 10, 30],
+        [600, 10, 30],
+    ];
+    assert_eq!(paces, expected);
+    let Ask::Http(http) = &front.config.ask else {
+        panic!("{front:?}");
+    };
+    let expect = &http.expect;
+    assert_eq!(
+        expect.headers,
+        [("Content-Type".to_owned(), "application/json".to_owned())]
+    );
+    let json = [
+        ("/status".to_owned(), Scalar::Text("ok".into())),
+        ("/depth".to_owned(), Scalar::Number(3.0)),
+        ("/up".to_owned(), Scalar::Flag(true)),
+    ];
+    assert_eq!(expect.json, json);
+    assert_eq!(expect.latency, Some(Duration::from_millis(500)));
+    assert_eq!(expect.certificate, Some(Duration::from_secs(14 * 86_400)));
+    let Ask::Dns { name, addresses } = &name.config.ask else {
+        panic!("{name:?}");
+    };
+    assert_eq!((name.as_str(), addresses.len()), ("api.example.com", 2));
+    let Ask::Command(command) = &smoke.config.ask else {
+        panic!("{smoke:?}");
+    };
+    let run: Vec<&str> = command
+        .run
+        .iter()
+        .map(gated::source::Secret::expose)
+        .collect();
+    assert_eq!(run, ["pytest", "--key=canary", "tests/smoke"]);
+    assert_eq!(command.shown, ["pytest", "--key=${KEY}", "tests/smoke"]);
+    assert_eq!((command.exit, command.env.len()), (5, 1));
+    let Ask::Junit(junit) = &tests.config.ask else {
+        panic!("{tests:?}");
+    };
+    assert_eq!(junit.reports.to_string(), "reports/*.xml");
+    assert_eq!(junit.max_age, Duration::from_secs(7200));
+    let (Ask::Json(one), Ask::Json(two)) = (&support.config.ask, &shop.config.ask) else {
+        panic!("{support:?} {shop:?}");
+    };
+    assert_eq!((one.values.len(), one.request.headers.len()), (1, 1));
+    assert_eq!(one.values[0].metric, "support_open_tickets");
+    assert_eq!((two.values.len(), two.values[0].labels.len()), (2, 1));
+    assert!(!format!("{front:?} {support:?}").contains("canary"));
 }
 
 #[test]
@@ -475,6 +577,70 @@ const WRONG: &[(&str, &str)] = &[
     (
         "[alertmanager]",
         "[[probe]]\ncomponent = \"a\"\ntcp = \"a:1\"\n[[probe]]\ncomponent = \"a\"\ntcp = \"b:1\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ndns = \"10.0.0.1\"\nexpect = { address = \"db\" }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ndns = \"api\"\nexpect = { address = [\"10.0.0.7\", 8], status = 200 }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ncommand = \"pytest\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ncommand = []\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ncommand = [\"x\"]\nexpect = { exit = 256 }\nenv = { \"A=B\" = \"c\" }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\ncommand = [\"x\"]\ntimeout = \"5m\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njunit = \"reports/**\"\nmax_age = 5\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njunit = \"[a.xml\"\nexpect = { exit = 0 }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njson = \"http://a\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njson = { url = \"a\", pointer = \"n\", metric = \"9\" }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njson = { url = \"http://a\", pointer = \"/a~2\", metric = \"probe_success\", labels = { job = \"x\" } }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njson = { url = \"http://a\" }\nexpect = { status = 200 }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\njson = { url = \"http://a\", pointer = \"/a\", metric = \"a\", values = [{ pointer = \"/b\", metric = \"a\" }] }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\nhttp = \"http://a\"\nexpect = { latency = \"2s\", certificate = \"14d\", header = { \"a b\" = \"c\" }, json = { \"n\" = [1], \"/m\" = 1 } }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\nhttp = \"https://a\"\nexpect = { latency = \"0s\", certificate = 14, header = \"a\", json = { \"/n\" = \"${UNSET}\" } }\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[probe]]\ncomponent = \"a\"\nhtpp = \"https://a\"\n[alertmanager]",
     ),
     ("http://127.0.0.1:8080/metrics", "ftp://x"),
     (

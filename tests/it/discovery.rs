@@ -168,14 +168,14 @@ async fn s20_a_target_named_twice_is_one() {
 
 /// What a name stands for; a name without an entry is never answered.
 #[derive(Clone)]
-enum Record {
+pub enum Record {
     A(Vec<Ipv4Addr>),
     Srv(Vec<(u16, String)>),
     NoSuchName,
     ServerFails,
 }
 
-type Zone = Arc<Mutex<BTreeMap<String, Record>>>;
+pub type Zone = Arc<Mutex<BTreeMap<String, Record>>>;
 
 /// A server of names: enough of DNS for questions about one name, over UDP.
 fn name_server(zone: Zone) -> SocketAddr {
@@ -257,7 +257,7 @@ pub fn knowing_nothing() -> Tuning {
     resolving(&zone([("db.example", Record::NoSuchName)]))
 }
 
-fn resolving(zone: &Zone) -> Tuning {
+pub fn resolving(zone: &Zone) -> Tuning {
     Tuning {
         name_servers: vec![name_server(Arc::clone(zone))],
         dns_refresh: Duration::from_millis(200),
@@ -265,7 +265,7 @@ fn resolving(zone: &Zone) -> Tuning {
     }
 }
 
-fn zone(records: impl IntoIterator<Item = (&'static str, Record)>) -> Zone {
+pub fn zone(records: impl IntoIterator<Item = (&'static str, Record)>) -> Zone {
     let records = records
         .into_iter()
         .map(|(name, record)| (name.to_owned(), record));

@@ -55,6 +55,8 @@ mod observed;
 mod peers;
 mod phases;
 mod probe;
+mod probe_local;
+mod probe_web;
 mod prometheus_api;
 mod prometheus_rules;
 mod promql;

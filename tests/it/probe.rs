@@ -1,6 +1,7 @@
 //! Probes over real sockets: what a component says is data, what gated cannot ask is not; and the two stories of a
 //! release whose pages are gone, with the real binary.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
@@ -8,9 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use gated::engine::{Columns, Input, Interest, Scrape, ScrapeFault};
+use gated::engine::{Columns, Input, Interest, Scrape, ScrapeError, ScrapeFault, Times};
 use gated::model::{TargetId, Timestamp};
-use gated::source::{Ask, HttpProbe, Method, ProbeConfig, Prober, Tls, Tuning, Url};
+use gated::source::{
+    Ask, Expect, HttpProbe, HttpRequest, Method, ProbeConfig, Prober, Tls, Tuning, Url,
+};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -21,18 +24,23 @@ use crate::peers::free_address;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn http(url: &str) -> HttpProbe {
+pub fn http(url: &str) -> HttpProbe {
     HttpProbe {
+        request: request(url),
+        expect: Expect::default(),
+    }
+}
+
+pub fn request(url: &str) -> HttpRequest {
+    HttpRequest {
         url: Url::parse(url).unwrap(),
         method: Method::GET,
         headers: gated::source::HeaderMap::new(),
         tls: Tls::default(),
-        status: None,
-        body: None,
     }
 }
 
-fn probe(ask: Ask) -> ProbeConfig {
+pub fn probe(ask: Ask) -> ProbeConfig {
     ProbeConfig {
         component: "API gateway".into(),
         ask,
@@ -41,20 +49,26 @@ fn probe(ask: Ask) -> ProbeConfig {
     }
 }
 
-fn over_http(probed: HttpProbe) -> ProbeConfig {
+pub fn over_http(probed: HttpProbe) -> ProbeConfig {
     probe(Ask::Http(Box::new(probed)))
 }
 
-struct Rig {
-    prober: Prober,
-    interest: Arc<ArcSwap<Interest>>,
-    inputs: mpsc::Receiver<Input>,
+pub struct Rig {
+    pub prober: Prober,
+    pub interest: Arc<ArcSwap<Interest>>,
+    pub inputs: mpsc::Receiver<Input>,
 }
 
 impl Rig {
-    fn start(configs: Vec<ProbeConfig>, tuning: &Tuning) -> Self {
+    /// Its clock stands in 1970.
+    pub fn start(configs: Vec<ProbeConfig>, tuning: &Tuning) -> Self {
+        Self::start_at(1_000_000, configs, tuning)
+    }
+
+    /// Its clock goes on by a millisecond each time that it is read.
+    pub fn start_at(millis: i64, configs: Vec<ProbeConfig>, tuning: &Tuning) -> Self {
         let interest = Arc::new(ArcSwap::from_pointee(Interest::default()));
-        let clock = AtomicI64::new(1_000_000);
+        let clock = AtomicI64::new(millis);
         let now = Arc::new(move || Timestamp::from_millis(clock.fetch_add(1, Ordering::SeqCst)));
         let (sender, inputs) = mpsc::channel(16);
         let prober = Prober::start(configs, tuning, Arc::clone(&interest), now, sender);
@@ -65,18 +79,63 @@ impl Rig {
         }
     }
 
-    async fn next(&mut self) -> Input {
+    pub async fn next(&mut self) -> Input {
         let next = timeout(PATIENCE, self.inputs.recv()).await;
         next.expect("an input").expect("a prober")
     }
 
-    async fn scrape(&mut self) -> Scrape {
+    pub async fn scrape(&mut self) -> Scrape {
         loop {
             if let Input::Scraped(scrape) = self.next().await {
                 return scrape;
             }
         }
     }
+}
+
+/// What one probe told the engine: its series without the labels that all of it have, and its words.
+#[derive(Debug)]
+pub struct Told {
+    pub series: BTreeMap<String, f64>,
+    pub note: String,
+}
+
+impl Told {
+    pub fn of(columns: &Columns) -> Self {
+        let own = ["component", "instance", "job"];
+        let series = columns.born.iter().map(|(slot, labels)| {
+            let value = columns.values[slot.0 as usize];
+            let name = labels.filter(|name| !own.contains(&name)).to_string();
+            (name, value)
+        });
+        Self {
+            series: series.collect(),
+            note: columns.note.as_deref().unwrap_or_default().to_owned(),
+        }
+    }
+
+    pub fn value(&self, series: &str) -> Option<f64> {
+        self.series.get(series).copied()
+    }
+
+    /// Whether it succeeded; a failing has its words and a success none.
+    pub fn succeeded(&self) -> bool {
+        let success = self.value("probe_success") == Some(1.0);
+        assert_eq!(success, self.note.is_empty(), "{self:?}");
+        success
+    }
+}
+
+pub async fn asked(ask: Ask, tuning: &Tuning) -> Result<Told, ScrapeError> {
+    let config = ProbeConfig {
+        interval: Duration::from_secs(10),
+        timeout: Duration::from_secs(9),
+        ..probe(ask)
+    };
+    let now = jiff::Timestamp::now().as_millisecond();
+    let mut rig = Rig::start_at(now, vec![config], tuning);
+    let outcome = rig.scrape().await.outcome;
+    outcome.map(|columns| Told::of(&columns))
 }
 
 /// What one probe came to: success, or the fault of gated's own.
@@ -95,14 +154,20 @@ async fn answered(answer: Answer, change: impl FnOnce(&mut HttpProbe)) -> f64 {
 #[tokio::test]
 async fn a_component_answers_as_expected_or_fails() {
     let page = |text: &str| Answer::Page(text.into());
-    let ok = |it: &mut HttpProbe| it.body = Some("ok".into());
+    let ok = |it: &mut HttpProbe| it.expect.body = Some("ok".into());
     assert_eq!(answered(page("x"), |_| {}).await, 1.0);
     assert_eq!(answered(page("all ok here"), ok).await, 1.0);
     assert_eq!(answered(page("fine"), ok).await, 0.0);
     let teapot = || Answer::status("418 I'm a teapot", "ok");
     assert_eq!(answered(teapot(), |_| {}).await, 0.0);
-    assert_eq!(answered(teapot(), |it| it.status = Some(418)).await, 1.0);
-    assert_eq!(answered(page("x"), |it| it.status = Some(204)).await, 0.0);
+    assert_eq!(
+        answered(teapot(), |it| it.expect.status = Some(418)).await,
+        1.0
+    );
+    assert_eq!(
+        answered(page("x"), |it| it.expect.status = Some(204)).await,
+        0.0
+    );
     // Nobody waits for the rest of a body in which the text stands, nor for one that has no end.
     let endless = |first: &str| {
         Answer::Endless(
@@ -130,8 +195,11 @@ async fn redirects_are_not_followed_and_the_request_is_as_configured() {
     );
     let server = FaultServer::always(Answer::Raw(away.into_bytes()));
     let mut probed = http(&server.url());
-    probed.method = Method::HEAD;
-    probed.headers.insert("x-key", "abc".parse().unwrap());
+    probed.request.method = Method::HEAD;
+    probed
+        .request
+        .headers
+        .insert("x-key", "abc".parse().unwrap());
     assert_eq!(said(over_http(probed), &Tuning::default()).await, Ok(0.0));
     let head = server.requests()[0].to_lowercase();
     assert!(
@@ -159,7 +227,7 @@ async fn a_connection_that_is_taken_is_enough_over_tcp() {
 #[tokio::test]
 async fn a_probe_that_gated_cannot_make_is_a_failed_scrape() {
     let mut misconfigured = http("https://127.0.0.1:1/");
-    misconfigured.tls.ca_file = Some("/nowhere/ca.pem".into());
+    misconfigured.request.tls.ca_file = Some("/nowhere/ca.pem".into());
     let misconfigured = over_http(misconfigured);
     assert_eq!(
         said(misconfigured, &Tuning::default()).await,
@@ -212,11 +280,17 @@ async fn a_probe_is_a_target_of_its_own_whose_series_follow_the_rules() {
             .map(|(_, labels)| labels.to_string())
             .collect()
     };
-    let both = ["probe_success", "probe_duration_seconds"].map(|it| format!("{it}{{{labels}}}"));
+    let names = [
+        "probe_success",
+        "probe_duration_seconds",
+        "probe_http_status_code",
+    ];
+    let all = names.map(|it| format!("{it}{{{labels}}}"));
     let first = rig.scrape().await;
     let columns = first.outcome.unwrap();
-    assert_eq!((born(&columns), first.target), (both.to_vec(), info.id));
-    assert_eq!(columns.values.len(), 2);
+    assert_eq!((born(&columns), first.target), (all.to_vec(), info.id));
+    assert_eq!(columns.values[2], 200.0);
+    assert!(gated::model::is_stale(columns.values[3]) && columns.values.len() == 4);
     assert!(
         columns.values[1] > 0.0 && columns.values[1] < 1.0,
         "{columns:?}"
@@ -225,12 +299,22 @@ async fn a_probe_is_a_target_of_its_own_whose_series_follow_the_rules() {
         born(&rig.scrape().await.outcome.unwrap()),
         [] as [String; 0]
     );
+    // A rollout that begins changes nothing about the series.
+    let times = Times {
+        rollout_began: Some(Timestamp::from_millis(1)),
+        ..Times::default()
+    };
+    rig.interest.store(Arc::new(rig.interest.load().at(times)));
+    for _ in 0..3 {
+        let columns = rig.scrape().await.outcome.unwrap();
+        assert_eq!(born(&columns), [] as [String; 0]);
+    }
     // Other rules may need the series for longer: they are named again.
     rig.interest.store(Arc::new(Interest::default()));
     loop {
         let columns = rig.scrape().await.outcome.unwrap();
         if !columns.born.is_empty() {
-            assert_eq!((born(&columns), columns.series_added), (both.to_vec(), 0));
+            assert_eq!((born(&columns), columns.series_added), (all.to_vec(), 0));
             break;
         }
     }
@@ -370,7 +454,14 @@ fn a_release_that_crash_loops_is_rolled_back_through_its_components_probe() {
     }
     let firing = check(&daemon, "component:API gateway", "component");
     assert_eq!(firing["outcome"], "firing");
-    assert_eq!(firing["reason"], "component:API gateway: its probe fails");
+    let reason = firing["reason"].as_str().unwrap();
+    let words =
+        "component:API gateway: its probe fails: the connection ended before the answer did";
+    assert_eq!(reason, words);
+    let said = decided["reason"].as_str().unwrap();
+    assert!(said.contains("the connection ended before"), "{said}");
+    let page = daemon.get("/").body;
+    assert!(page.contains("the connection ended before"), "{page}");
     let pool = daemon.get("/api/v1/targets?scrapePool=probe").json();
     let target = &pool["data"]["activeTargets"][0];
     assert_eq!(target["health"], "up", "a failing probe is data: {pool}");

@@ -98,6 +98,7 @@ fn targets() -> Vec<ScrapeState> {
         at: at(-1),
         duration: Duration::from_millis(4),
         samples: 812,
+        note: None,
         error: None,
     };
     let text = format!("line 3: {EVIL}");
@@ -109,6 +110,7 @@ fn targets() -> Vec<ScrapeState> {
         at: at(-2),
         duration: Duration::from_millis(12),
         samples: 0,
+        note: None,
         error,
     };
     vec![

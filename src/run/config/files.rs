@@ -9,7 +9,7 @@ use super::{Config, Form};
 use crate::model::NoticeKind;
 use crate::runbook::{Fault, Faults, Grade, Source, is_about_keeping, is_rule_file};
 use crate::sink::{Credentials, Own, Template, TemplateFault};
-use crate::source::{Ask, BasicAuth, Password};
+use crate::source::{BasicAuth, Password};
 
 /// A file of rules is far smaller; a larger one is something else.
 const BYTES_MAX: u64 = 4 << 20;
@@ -246,10 +246,10 @@ impl Config {
             named.push(("a secret of [alertmanager]".to_owned(), file));
         }
         for probe in &self.probes {
-            let Ask::Http(http) = &probe.config.ask else {
+            let Some(request) = probe.config.ask.request() else {
                 continue;
             };
-            let tls = &http.tls;
+            let tls = &request.tls;
             for (key, file) in [
                 ("ca_file", &tls.ca_file),
                 ("cert_file", &tls.cert_file),

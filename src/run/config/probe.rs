@@ -1,16 +1,45 @@
-//! `[[probe]]`: the components and how each is asked.
+//! `[[probe]]`: the components and how each is asked. What is particular to a kind stands in the files beside.
+
+mod kinds;
+mod web;
 
 use std::time::Duration;
 
-use super::scrape::{pace, secret_headers, tls};
-use crate::runbook::{Component, Place, Reader, Section, Text};
-use crate::source::{Ask, HttpProbe, Method, ProbeConfig, Url};
+use super::scrape::pace;
+use crate::runbook::{Component, Place, Section};
+use crate::source::{Ask, ProbeConfig};
 
 /// Each has a connection of its own under way.
 const PROBES_MAX: usize = 500;
-const HOLD_DEFAULT: Duration = Duration::from_secs(30);
-const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(2);
+
+/// A key that says how a component is asked, with what holds unless the file says otherwise.
+struct Kind {
+    key: &'static str,
+    interval: Duration,
+    timeout: Duration,
+    /// `for`: what runs rarely is news when it fails once.
+    hold: Duration,
+}
+
+const KINDS: [Kind; 6] = [
+    Kind::new("http", 5, 2, 30),
+    Kind::new("tcp", 5, 2, 30),
+    Kind::new("dns", 5, 2, 30),
+    Kind::new("command", 300, 120, 0),
+    Kind::new("junit", 60, 10, 0),
+    Kind::new("json", 60, 10, 30),
+];
+
+impl Kind {
+    const fn new(key: &'static str, interval: u64, timeout: u64, hold: u64) -> Self {
+        Self {
+            key,
+            interval: Duration::from_secs(interval),
+            timeout: Duration::from_secs(timeout),
+            hold: Duration::from_secs(hold),
+        }
+    }
+}
 
 /// `[[probe]]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,10 +86,6 @@ pub(super) fn probes(root: &mut Section) -> Vec<Probe> {
 
 fn probe(mut section: Section) -> Option<(Probe, Place)> {
     let reader = section.reader;
-    let later = ["command", "junit", "json"]
-        .iter()
-        .any(|key| section.has(key));
-    section.later(&[("command", "command"), ("junit", "junit"), ("json", "json")]);
     let component = section.required("component", "\"API gateway\"");
     if let Some(it) = component.as_ref().filter(|it| it.value.trim().is_empty()) {
         reader.fault(
@@ -69,31 +94,39 @@ fn probe(mut section: Section) -> Option<(Probe, Place)> {
             "write component = \"API gateway\"",
         );
     }
-    let (http, tcp) = (section.text("http"), section.text("tcp"));
-    let default = (INTERVAL_DEFAULT, TIMEOUT_DEFAULT);
+    let kinds: Vec<&Kind> = KINDS.iter().filter(|it| section.has(it.key)).collect();
+    let places: Vec<Place> = kinds.iter().map(|it| section.key_place(it.key)).collect();
+    let kind = kinds.first().copied().unwrap_or(&KINDS[0]);
+    let default = (kind.interval, kind.timeout);
     let (interval, timeout) = pace(&mut section, default, "a probe");
     let critical = section.flag("critical").unwrap_or(false);
-    let hold = section.duration("for").unwrap_or(HOLD_DEFAULT);
-    let ask = match (http, tcp) {
-        (Some(url), None) => http_probe(&mut section, &url),
-        (None, Some(address)) => tcp_probe(reader, &address),
-        (Some(url), Some(address)) => {
-            let message = "a probe asks either over `http` or over `tcp`".to_owned();
+    let hold = section.duration("for").unwrap_or(kind.hold);
+    let mut asks = Vec::new();
+    for kind in &kinds {
+        asks.push(ask(&mut section, kind.key, timeout));
+    }
+    match (kinds.as_slice(), places.as_slice()) {
+        ([first, second, ..], [at_first, at_second, ..]) => {
+            let (first, second) = (first.key, second.key);
+            let message =
+                format!("a probe asks in one way, and this one has `{first}` and `{second}`");
             let help = "write a [[probe]] for each, with names of their own";
-            reader.clash(&address.place, message, help, &url.place, "the other");
-            None
+            reader.clash(at_second, message, help, at_first, "the other");
         }
-        (None, None) if later => None,
-        (None, None) => {
-            let help = "write http = \"https://api.example.com/health\", or tcp = \"db:5432\"";
+        ([], _) => {
+            let help = "write http = \"https://api.example.com/health\", tcp = \"db:5432\", dns, command, junit or json";
             reader.missing(&section.place, "this [[probe]] asks nothing", help);
-            None
+            // So that a key that is nearly right is told of.
+            for kind in &KINDS {
+                section.text(kind.key);
+            }
         }
-    };
+        _ => {}
+    }
     let component = component?;
     let config = ProbeConfig {
         component: component.value,
-        ask: ask?,
+        ask: asks.into_iter().next()??,
         interval,
         timeout,
     };
@@ -105,63 +138,13 @@ fn probe(mut section: Section) -> Option<(Probe, Place)> {
     Some((probe, component.place))
 }
 
-fn http_probe(section: &mut Section, url: &Text) -> Option<Ask> {
-    let reader = section.reader;
-    let parsed = Url::parse(url.value.trim()).ok();
-    let parsed = parsed.filter(|it| matches!(it.scheme(), "http" | "https") && it.has_host());
-    if parsed.is_none() {
-        let message = format!("`{}` is no http or https URL", url.shown());
-        reader.fault(&url.place, message, "write \"https://host/path\"");
-    }
-    let method = method(section);
-    let headers = secret_headers(section);
-    let tls = section.section("tls").map(tls).unwrap_or_default();
-    let (mut status, mut body) = (None, None);
-    if let Some(mut expect) = section.section("expect") {
-        status = expect.whole("status", 100..=599);
-        body = expect.told("body").map(|it| it.value);
-    }
-    Some(Ask::Http(Box::new(HttpProbe {
-        url: parsed?,
-        method,
-        headers,
-        tls,
-        status: status.and_then(|it| u16::try_from(it).ok()),
-        body,
-    })))
-}
-
-fn method(section: &mut Section) -> Method {
-    let words = [
-        ("GET", Method::GET),
-        ("HEAD", Method::HEAD),
-        ("OPTIONS", Method::OPTIONS),
-        ("POST", Method::POST),
-    ];
-    let names: Vec<(&str, usize)> = words
-        .iter()
-        .enumerate()
-        .map(|(i, (name, _))| (*name, i))
-        .collect();
-    let chosen = section.word("method", &names).unwrap_or(0);
-    words[chosen].1.clone()
-}
-
-fn tcp_probe(reader: &Reader, address: &Text) -> Option<Ask> {
-    let parts = address.value.trim().rsplit_once(':');
-    let parts = parts.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-    let bare = parts.map(|(host, port)| (host.trim_matches(['[', ']']), port));
-    match bare {
-        Some((host, port)) if !host.is_empty() && port > 0 && !host.contains('/') => {
-            Some(Ask::Tcp {
-                host: host.to_owned(),
-                port,
-            })
-        }
-        _ => {
-            let message = format!("`{}` is no host with a port", address.shown());
-            reader.fault(&address.place, message, "write tcp = \"db:5432\"");
-            None
-        }
+fn ask(section: &mut Section, key: &'static str, timeout: Duration) -> Option<Ask> {
+    match key {
+        "http" => web::http(section, timeout),
+        "json" => web::json(section),
+        "tcp" => kinds::tcp(section),
+        "dns" => kinds::dns(section),
+        "command" => kinds::command(section),
+        _ => kinds::junit(section),
     }
 }

@@ -20,6 +20,13 @@ pub enum Item<'r> {
     Section(Section<'r>),
 }
 
+/// A value that is no list and no table.
+pub enum Scalar {
+    Text(Text),
+    Number(f64),
+    Flag(bool),
+}
+
 /// One table being read.
 pub struct Section<'r> {
     pub reader: &'r Reader<'r>,
@@ -176,6 +183,15 @@ impl<'r> Section<'r> {
                 Vec::new()
             }
         }
+    }
+
+    /// A string, or a list of them.
+    pub fn texts_or_one(&mut self, key: &'static str) -> Vec<Text> {
+        let one = self.values.get(key).map(Spanned::get_ref);
+        if matches!(one, Some(DeValue::String(_))) {
+            return self.text(key).into_iter().collect();
+        }
+        self.texts(key)
     }
 
     /// Strings or tables, one or a list of them.
@@ -440,6 +456,34 @@ impl<'r> Section<'r> {
                 Vec::new()
             }
         }
+    }
+
+    /// `key = { NAME = "text", OTHER = 3, THIRD = true }` for names that the file chooses, in the order of the file.
+    pub fn scalars(&mut self, key: &'static str) -> Vec<(Text, Scalar)> {
+        let mut scalars = Vec::new();
+        for (name, value, place) in self.entries(key) {
+            let scalar = match value {
+                DeValue::String(text) => self.expand(text.into_owned(), place).map(Scalar::Text),
+                DeValue::Boolean(flag) => Some(Scalar::Flag(flag)),
+                other => {
+                    let number = as_number(&other);
+                    if number.is_none() {
+                        let help = "write \"text\", 3 or true";
+                        let expected = "a string, a number, true or false";
+                        self.wrong_type(&name.value, &other, &place, expected, help);
+                    }
+                    number.map(Scalar::Number)
+                }
+            };
+            scalars.extend(scalar.map(|it| (name, it)));
+        }
+        scalars
+    }
+
+    /// Whether a list without anything in it stands there.
+    pub fn is_empty_list(&self, key: &str) -> bool {
+        let found = self.values.get(key).map(Spanned::get_ref);
+        matches!(found, Some(DeValue::Array(items)) if items.is_empty())
     }
 
     /// Every string that no getter asked for, as labels; the section is used up.

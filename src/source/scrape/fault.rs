@@ -15,12 +15,12 @@ const TEXT_BYTES_MAX: usize = 200;
 pub(in crate::source) fn fault(fault: ScrapeFault, text: impl AsRef<str>) -> ScrapeError {
     ScrapeError {
         fault,
-        text: one_line(text.as_ref()),
+        text: one_line(text.as_ref(), TEXT_BYTES_MAX),
     }
 }
 
-/// Control characters and those that turn writing around escaped, cut to [`TEXT_BYTES_MAX`].
-fn one_line(text: &str) -> String {
+/// Control characters and those that turn writing around escaped, cut to `bytes_max`.
+pub(in crate::source) fn one_line(text: &str, bytes_max: usize) -> String {
     let mut line = String::new();
     for c in text.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -29,7 +29,7 @@ fn one_line(text: &str) -> String {
         } else {
             c.into()
         };
-        if line.len() + piece.len() > TEXT_BYTES_MAX - '…'.len_utf8() {
+        if line.len() + piece.len() > bytes_max - '…'.len_utf8() {
             line.push('…');
             break;
         }
@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn a_line_stays_one_line_and_short() {
         assert_eq!(
-            one_line("a\r\nb\u{202e}\u{1b}[31m"),
+            one_line("a\r\nb\u{202e}\u{1b}[31m", TEXT_BYTES_MAX),
             "a\\r\\nb\\u{202e}\\u{1b}[31m"
         );
-        let long = one_line(&"ä\n".repeat(500));
+        let long = one_line(&"ä\n".repeat(500), TEXT_BYTES_MAX);
         assert!(
             long.len() <= TEXT_BYTES_MAX && long.ends_with('…'),
             "{long}"

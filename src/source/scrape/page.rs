@@ -48,7 +48,7 @@ impl Pages {
         at: Timestamp,
         interest: Arc<Interest>,
     ) -> Result<Columns, ScrapeError> {
-        let afresh = !Arc::ptr_eq(&self.asked, &interest);
+        let afresh = !self.asked.wants_as(&interest);
         if afresh {
             self.reader.forget();
             self.asked = interest;

@@ -97,6 +97,27 @@ impl Resolver {
             .map_err(|cause| LookupFailed::new(name, &cause))
     }
 
+    /// The addresses of the fourth version and, where asked for or where there are none, those of the sixth.
+    pub(in crate::source) async fn answers(
+        &self,
+        name: &str,
+        sixth: bool,
+    ) -> Result<Vec<IpAddr>, LookupFailed> {
+        let mut found = self.addresses(name).await?;
+        if sixth && !found.iter().any(IpAddr::is_ipv6) {
+            match self.0.ipv6_lookup(name).await {
+                Ok(more) => found.extend(more.iter().map(|it| IpAddr::V6(it.0))),
+                Err(cause) => {
+                    let failed = LookupFailed::new(name, &cause);
+                    if !failed.is_answer() {
+                        return Err(failed);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Hosts with ports, as `host:port`, sorted.
     pub(in crate::source) async fn targets(
         &self,

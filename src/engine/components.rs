@@ -1,0 +1,59 @@
+//! What sources are told of rollouts, and what they tell of components for people. Judging them is the triggers' business.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::LastScrape;
+use super::ScrapeError;
+use super::Times;
+use super::engine::Engine;
+use super::signals::SignalWatch;
+use crate::model::TargetId;
+use crate::model::Timestamp;
+use crate::runbook::component_of;
+
+/// A probe that asks more rarely than this is not waited for again by a dry run: its one answer speaks.
+pub const PROBE_INTERVAL_QUICK_MAX: Duration = Duration::from_secs(30);
+
+impl Engine {
+    /// Tells sources of a rollout that has begun or ended since, or of a clock that was set.
+    pub(super) fn renew_times(&mut self) {
+        let current = self.rollouts.current().map(|it| it.started_at);
+        // A dry run's own configuration tells of what is about to go live, not of what has.
+        let begun = |at: &Timestamp| self.settings.preview.is_none() || *at < self.made_at;
+        let times = Times {
+            rollout_began: current.filter(begun).map(|at| self.wall.shows(at)),
+            wall: self.wall,
+        };
+        if times != self.interest.times() {
+            self.interest = Arc::new(self.interest.at(times));
+        }
+    }
+
+    /// Why the component that a signal or a trigger of this name is about fails its probe, in the source's words.
+    pub(super) fn failing(&self, name: &str) -> Option<&str> {
+        self.probed(name)?.note.as_deref()
+    }
+
+    /// Why the probe of that component could not be made.
+    pub(super) fn unmade(&self, name: &str) -> Option<&ScrapeError> {
+        self.probed(name)?.error.as_ref()
+    }
+
+    fn probed(&self, name: &str) -> Option<&LastScrape> {
+        let component = component_of(name)?;
+        let mut probed = self.targets.range(TargetId::PROBES..).map(|(_, it)| it);
+        let own = probed.find(|it| it.info.labels.get("component") == Some(component));
+        own?.last.as_ref()
+    }
+
+    /// Whether nothing but probes that seldom ask is behind it.
+    pub(super) fn is_seldom(&self, watch: &SignalWatch) -> bool {
+        let seldom = |id: &TargetId| {
+            let info = self.targets.get(id).map(|it| &it.info);
+            *id >= TargetId::PROBES && info.is_some_and(|it| it.interval > PROBE_INTERVAL_QUICK_MAX)
+        };
+        let targets = watch.targets();
+        !targets.is_empty() && targets.iter().all(seldom)
+    }
+}
