@@ -319,13 +319,15 @@ mod tests {
     #[test]
     fn a_spike_of_one_minute_is_not_lost() {
         for minutes in [100, 1_440, 43_200] {
+            // Neither is the first minute of its part.
+            let (spike, dip) = (minutes / 3 + 5, minutes / 2 + 7);
             let mut values = vec![Some(1.0); minutes];
-            values[minutes / 3] = Some(9.0);
-            values[minutes / 2] = Some(-4.0);
+            values[spike] = Some(9.0);
+            values[dip] = Some(-4.0);
             let pieces = points(&values);
             let all: Vec<_> = pieces.concat();
             assert!(all.len() <= POINTS_MAX, "{} points", all.len());
-            assert!(all.contains(&(minutes / 3, 9.0)) && all.contains(&(minutes / 2, -4.0)));
+            assert!(all.contains(&(spike, 9.0)) && all.contains(&(dip, -4.0)));
             assert!(all.is_sorted_by_key(|(place, _)| *place));
             assert_eq!(pieces.len(), 1);
         }

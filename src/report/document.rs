@@ -248,3 +248,18 @@ pub(super) fn place(severity: Severity) -> usize {
         Severity::P4 => 3,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_of_others_are_one_line_of_bounded_length() {
+        assert_eq!(bounded(" a\r\nb\tc "), "a  b c");
+        let long = bounded(&"ä".repeat(5_000));
+        assert_eq!(long.chars().count(), TEXT_MAX + 1);
+        assert!(long.ends_with('…'));
+        let fits = "ä".repeat(TEXT_MAX);
+        assert_eq!(bounded(&fits), fits);
+    }
+}

@@ -284,7 +284,10 @@ mod tests {
             trend(&tiny, Better::Lower, 0.0).direction,
             Direction::Degrading
         );
-        // Large, and by chance.
+        // Four fifths of the median, and by chance: once in twelve.
+        let chance = of(&[1.0, 2.0, 3.0, 5.0, 4.0], Better::Lower);
+        assert!(chance.p >= LEVEL && chance.change > 2.0);
+        assert_eq!(chance.direction, Direction::Stable);
         let wild = [50.0, 180.0, 20.0, 160.0, 90.0, 70.0, 200.0, 30.0];
         assert_eq!(of(&wild, Better::Lower).direction, Direction::Stable);
     }

@@ -171,6 +171,25 @@ fn two_weeks_of_counts_add_up() {
     );
 }
 
+/// An hour of which a few minutes are known says little about that hour.
+#[test]
+fn hours_that_are_mostly_unknown_make_no_trend() {
+    for (known, direction) in [(29, "Unknown"), (30, "Degrading")] {
+        let mut day = facts(Kind::Day);
+        let minutes = (0_u32..1200).filter(|it| it % 60 < known).map(|it| {
+            let at = day.from + std::time::Duration::from_mins(u64::from(it));
+            (at, Some(f64::from(it)))
+        });
+        day.signals = vec![SignalHistory {
+            name: s::API_LATENCY_P95.to_owned(),
+            minutes: minutes.collect(),
+            ..SignalHistory::default()
+        }];
+        let trend = report(&day).rows[0].trend;
+        assert_eq!(trend.direction.word(), direction);
+    }
+}
+
 #[test]
 fn what_nobody_knows_is_a_blank_that_says_so() {
     for kind in Kind::ALL {
@@ -205,6 +224,13 @@ fn what_nobody_knows_is_a_blank_that_says_so() {
             Kind::Week => "Week [fill in: week since the go-live] Hypercare Report",
             Kind::Hypercare => "**BAU Start Date:** [fill in: date]",
         };
+        let ready = text.contains("✅ Ready") || text.contains("successfully");
+        assert!(!ready, "{text}");
+        for signal in ["total_users", "active_users"] {
+            let named = text.contains(&format!("no readings of `{signal}`]"));
+            let asked = (signal == "active_users") == (*kind == Kind::Status);
+            assert_eq!(named, asked, "{signal} in {text}");
+        }
         assert!(text.contains(line), "{text}");
     }
 }
