@@ -117,6 +117,7 @@ impl Engine {
             labels: self.settings.labels.clone(),
             expires_at: rollback.then(|| at + self.patience(&delivery)),
             external_url: self.settings.external_url.clone(),
+            report: None,
             incident,
         };
         out.push(Effect::Record(Record::Owed(

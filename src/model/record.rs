@@ -113,6 +113,8 @@ words! {
         EscalationRaised = "gated.escalation.raised",
         IncidentResolved = "gated.incident.resolved",
         Notification = "gated.notification",
+        /// A report was made; it stands in the notice.
+        ReportReady = "gated.report.ready",
         /// Nothing has happened: a dry run asks a receiver that says that it takes such events.
         Test = "gated.test",
     }
@@ -380,6 +382,23 @@ pub struct Notice {
     pub external_url: Option<String>,
     /// The incident that it belongs to, and whom it calls.
     pub incident: Option<NoticeIncident>,
+    /// Of [`NoticeKind::ReportReady`].
+    pub report: Option<Arc<NoticeReport>>,
+}
+
+/// A report as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeReport {
+    /// `day`, `status`, `week` or `hypercare`.
+    pub kind: String,
+    /// The day that it is about, or ends with, as `2026-12-01`.
+    pub date: String,
+    pub status: Status,
+    /// Its first line, for a mail's subject.
+    pub title: String,
+    pub markdown: String,
+    /// One page by itself.
+    pub html: String,
 }
 
 /// What a notice says of its incident.

@@ -14,6 +14,8 @@ const NAME_BYTES_MAX: usize = 512;
 const LABELS_BYTES_MAX: usize = 8192;
 /// Longest sentence or condition, in bytes. With every byte escaped a body still stays below 64 kB.
 const TEXT_BYTES_MAX: usize = 2048;
+/// Longest report, in bytes; the whole of it stands in the folder and on the page.
+const REPORT_BYTES_MAX: usize = 32 << 10;
 
 #[derive(Serialize)]
 struct Body {
@@ -65,6 +67,17 @@ struct Data {
     role: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     acknowledged_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<ReportData>,
+}
+
+#[derive(Serialize)]
+struct ReportData {
+    kind: String,
+    date: String,
+    status: &'static str,
+    title: String,
+    markdown: String,
 }
 
 #[derive(Serialize)]
@@ -129,6 +142,13 @@ fn body(notice: &Notice) -> Body {
             acknowledged_by: incident
                 .and_then(|it| it.acknowledged_by.as_deref())
                 .map(name),
+            report: notice.report.as_deref().map(|it| ReportData {
+                kind: name(&it.kind),
+                date: name(&it.date),
+                status: it.status.word(),
+                title: name(&it.title),
+                markdown: cut(&it.markdown, REPORT_BYTES_MAX),
+            }),
         },
     }
 }

@@ -84,6 +84,7 @@ fn notice(decision: Decision) -> Notice {
         labels: BTreeMap::new(),
         expires_at: None,
         external_url: None,
+        report: None,
         incident: None,
     }
 }

@@ -17,9 +17,8 @@ use crate::sink::{
 };
 use crate::source::{BasicAuth, Password};
 
-/// What a list may name and what nobody is told for it: a report of a later version, and the test of a dry run, which
-/// `accepts_test` allows.
-const LATER_EVENTS: [&str; 2] = ["gated.report.ready", "gated.test"];
+/// What a list may name and what nobody is told for it: the test of a dry run, which `accepts_test` allows.
+const LATER_EVENTS: [&str; 1] = ["gated.test"];
 
 /// Alertmanager's own default.
 const REPEAT_DEFAULT: Duration = Duration::from_secs(4 * 3600);

@@ -234,6 +234,7 @@ fn title(notice: &Notice) -> String {
             Some(by) => format!("Acknowledged by {}", plain(by, NAME_BYTES_MAX)),
             None => "Notice".to_owned(),
         },
+        NoticeKind::ReportReady => "A report is ready".to_owned(),
         NoticeKind::Test => "A test, nothing has happened".to_owned(),
     }
 }

@@ -17,7 +17,7 @@ const FUEL: u64 = 50_000;
 const BODY_BYTES_MAX: usize = 64_000;
 
 /// Keys that a body may lack and a template may name all the same: they are null.
-const OPTIONAL: [&str; 11] = [
+const OPTIONAL: [&str; 12] = [
     "rollout",
     "signal",
     "value",
@@ -29,6 +29,7 @@ const OPTIONAL: [&str; 11] = [
     "level",
     "role",
     "acknowledged_by",
+    "report",
 ];
 
 /// A template that has been read.

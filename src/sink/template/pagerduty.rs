@@ -29,6 +29,7 @@ pub(super) fn event(notice: &Notice) -> Value {
         | NoticeKind::RollbackUnverified
         | NoticeKind::EscalationRaised
         | NoticeKind::Notification
+        | NoticeKind::ReportReady
         | NoticeKind::Test => "trigger",
     };
     let mut event = json!({"event_action": action, "dedup_key": key});

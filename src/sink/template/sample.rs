@@ -48,6 +48,7 @@ fn full(kind: NoticeKind) -> Notice {
         labels: BTreeMap::from([("owner".into(), "team-api".into())]),
         expires_at: (kind == NoticeKind::RollbackRequested).then_some(at),
         external_url: Some("https://gated.example.com".into()),
+        report: None,
         incident: Some(NoticeIncident {
             id: IncidentId("inc_00000000000000000000000000000000".into()),
             sequence: 1,
@@ -75,6 +76,7 @@ fn sparse(kind: NoticeKind) -> Notice {
         environment: String::new(),
         labels: BTreeMap::new(),
         external_url: None,
+        report: None,
         incident: None,
         ..full
     }
@@ -92,6 +94,7 @@ fn is_rollback(kind: NoticeKind) -> bool {
         NoticeKind::EscalationRaised
         | NoticeKind::IncidentResolved
         | NoticeKind::Notification
+        | NoticeKind::ReportReady
         | NoticeKind::Test => false,
     }
 }

@@ -41,6 +41,7 @@ pub fn test_event(id: DecisionId, service: &str, environment: &str, at: Timestam
         labels: BTreeMap::new(),
         expires_at: None,
         external_url: None,
+        report: None,
         incident: None,
     }
 }
