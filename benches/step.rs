@@ -90,6 +90,7 @@ fn settings() -> Settings {
         alerting: None,
         external_url: None,
         retain: None,
+        reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
         alerts_repeat: Duration::from_secs(4 * 3600),
         preview: None,

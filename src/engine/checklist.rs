@@ -24,6 +24,7 @@ use crate::model::Timestamp;
 use crate::model::Unit;
 use crate::model::calendar::local_date;
 use crate::model::calendar::midnight;
+use crate::report::Field;
 use crate::rules::Truth;
 use crate::rules::judge;
 use crate::runbook::After;
@@ -160,7 +161,10 @@ impl Engine {
         known.extend(criteria.map(|it| it.id.as_str()));
         let due: Vec<String> = self.due_after_incidents().map(|(id, ..)| id).collect();
         known.extend(due.iter().map(String::as_str));
-        if known.contains(&item) || item.strip_prefix(REPORT).is_some_and(|it| !it.is_empty()) {
+        let fields = Field::ALL.iter().map(|it| format!("{REPORT}{}", it.word()));
+        let fields: Vec<String> = fields.collect();
+        known.extend(fields.iter().map(String::as_str));
+        if known.contains(&item) {
             return Ok(());
         }
         let near = nearest(item, known.iter().copied());

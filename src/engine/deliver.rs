@@ -1,5 +1,7 @@
 //! What is owed to receivers: who gets what, every attempt re-checked, retries from the engine.
 
+use std::sync::Arc;
+
 use super::Attempted;
 use super::Effect;
 use super::Event;
@@ -21,6 +23,7 @@ use crate::model::DeliveryState;
 use crate::model::Notice;
 use crate::model::NoticeIncident;
 use crate::model::NoticeKind;
+use crate::model::NoticeReport;
 use crate::model::Severity;
 use crate::model::Timestamp;
 
@@ -47,6 +50,8 @@ pub(super) struct Owing<'a> {
     /// What sets it apart from others about this decision to this receiver: part of its key.
     pub event: &'a str,
     pub incident: Option<NoticeIncident>,
+    /// What was reported.
+    pub report: Option<Arc<NoticeReport>>,
     /// It is not attempted earlier.
     pub not_before: Timestamp,
 }
@@ -64,6 +69,7 @@ impl Engine {
                 kind,
                 event: kind.word(),
                 incident: None,
+                report: None,
                 not_before: at + self.settings.rollback.veto,
             };
             self.owe(owing, at, out);
@@ -83,6 +89,7 @@ impl Engine {
             kind,
             event,
             incident,
+            report,
             not_before,
         } = owing;
         let key = DeliveryKey::new(&decision.id, event, receiver);
@@ -117,7 +124,7 @@ impl Engine {
             labels: self.settings.labels.clone(),
             expires_at: rollback.then(|| at + self.patience(&delivery)),
             external_url: self.settings.external_url.clone(),
-            report: None,
+            report,
             incident,
         };
         out.push(Effect::Record(Record::Owed(

@@ -43,6 +43,7 @@ impl Engine {
         self.tick(at);
         self.judge_criteria(at);
         self.plan_due();
+        self.plan_reports();
     }
 
     /// When something is due next. Calendars are slow, so it is worked out when something may have changed.
@@ -57,8 +58,8 @@ impl Engine {
             let Some(band) = self.band(phase) else {
                 continue;
             };
-            let notified = phase.activities.iter().filter(|it| it.notify);
-            next.extend(notified.filter_map(|it| self.next_of(it, band, told)));
+            let activities = phase.activities.iter();
+            next.extend(activities.filter_map(|it| self.next_of(it, band, told)));
         }
         next.extend(self.next_after_incident(told));
         self.due.next = next.into_iter().min();

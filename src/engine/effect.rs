@@ -23,6 +23,8 @@ pub enum Effect {
     },
     /// Every alert that Alertmanager should know now: firing ones again, resolved ones for a while.
     Alerts(Vec<Alert>),
+    /// A report to be made; what became of it comes back as `Input::Reported`.
+    Report(super::ReportDue),
     /// The answer to `Input::Operator` with this token.
     Answer {
         token: u64,
@@ -274,6 +276,12 @@ pub enum Event {
     Reloaded,
     /// Somebody gave a value.
     Observed(Box<Observation>),
+    /// It is asked for again.
+    ReportFailed {
+        kind: String,
+        date: String,
+        reason: String,
+    },
     /// Somebody attested a line of the checklist.
     Attested(Box<Attestation>),
     /// A person did something.

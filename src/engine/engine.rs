@@ -25,6 +25,7 @@ use super::incidents::IncidentBook;
 use super::observed::ObservedBook;
 use super::outbox::Outbox;
 use super::phase_runs::PhaseBook;
+use super::reports::ReportBook;
 use super::say::freeze_of;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
@@ -106,6 +107,7 @@ pub struct Engine {
     pub(super) checklist: ChecklistBook,
     pub(super) criteria: Arc<[super::CriterionState]>,
     pub(super) due: DueBook,
+    pub(super) reports: ReportBook,
     pub(super) verdict: Arc<VerdictState>,
     /// Deadlines up to here have fired; no input may be older.
     pub(super) settled: Timestamp,
@@ -186,6 +188,7 @@ impl Engine {
             checklist: ChecklistBook::restore(restored.attestations),
             criteria: Arc::new([]),
             due: DueBook::new(at),
+            reports: ReportBook::new(at),
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
             evaluations: 0,
@@ -234,6 +237,7 @@ impl Engine {
             Some(self.next_minute()),
             self.observed.lapses,
             self.due.next,
+            self.reports.next,
             self.next_group_slot(),
             self.next_blindness(),
             self.next_incident_step(),
@@ -279,6 +283,7 @@ impl Engine {
             Input::Attempted { key, outcome } => self.attempted(&key, &outcome, at, out),
             Input::CommitFailed { records, reason } => self.not_recorded(records, &reason, at, out),
             Input::Slept { until } => self.slept = Some(until),
+            Input::Reported(reported) => self.reported(reported, at, out),
             Input::ClockSet(wall) => self.clock_set(wall, at, out),
             Input::Reload(settings) => self.reload(settings, at, out),
         }
@@ -314,6 +319,7 @@ impl Engine {
         }
         self.end_minute(at, out);
         self.tell_due(at, out);
+        self.ask_for_reports(at, out);
         self.end_freeze(at, out);
         self.tell_blindness(at, out);
         self.end_verifications(at, out);

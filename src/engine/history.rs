@@ -33,6 +33,7 @@ pub const HISTORY: &str = "gated_signal";
 /// Minutes are kept for this long.
 pub const HISTORY_KEPT: Duration = Duration::from_secs(40 * 86_400);
 const MINUTE: Duration = Duration::from_secs(60);
+const QUARTER: Duration = Duration::from_secs(15 * 60);
 
 /// Whether an expression may read minutes.
 pub(super) fn is_asked_by(exprs: &[&Expr]) -> bool {
@@ -50,8 +51,9 @@ pub(super) struct HistoryBook {
     signals: BTreeMap<String, (TargetId, Option<Timestamp>)>,
     /// The minutes of signals that criteria look back on, oldest first.
     kept: BTreeMap<String, VecDeque<(Timestamp, f64)>>,
-    /// Which minutes were up, oldest first; unknown ones are left out.
-    up: VecDeque<(Timestamp, bool)>,
+    /// Which minutes were up, oldest first; unknown ones are left out. With how many were down up to each, so that a span
+    /// is counted by its ends.
+    up: VecDeque<(Timestamp, bool, u64)>,
     /// What was seen in the minute that goes on.
     moments: Moments,
     /// As of the last minute.
@@ -121,14 +123,33 @@ impl HistoryBook {
             let first = it.values.first().map(|(at, _)| *at);
             book.place(&it.signal).1 = first;
             if it.signal == UPTIME {
-                book.up = it
-                    .values
-                    .iter()
-                    .map(|(at, value)| (*at, *value > 0.0))
-                    .collect();
+                for (at, value) in &it.values {
+                    book.push(*at, *value > 0.0);
+                }
             }
         }
         book
+    }
+
+    fn push(&mut self, at: Timestamp, up: bool) {
+        let down = self.up.back().map_or(0, |(.., down)| *down);
+        self.up.push_back((at, up, down + u64::from(!up)));
+    }
+
+    /// How many minutes of `(from, until]` were up, and how many down.
+    fn counted(&self, from: Timestamp, until: Timestamp) -> (u32, u32) {
+        let start = self.up.partition_point(|(at, ..)| *at <= from);
+        let end = self.up.partition_point(|(at, ..)| *at <= until).max(start);
+        let downs = |place: usize| match place.checked_sub(1) {
+            Some(last) => self.up[last].2,
+            None => self
+                .up
+                .front()
+                .map_or(0, |(_, up, down)| down - u64::from(!up)),
+        };
+        let number = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let down = number(downs(end) - downs(start));
+        (number((end - start) as u64) - down, down)
     }
 
     fn place(&mut self, signal: &str) -> &mut (TargetId, Option<Timestamp>) {
@@ -153,9 +174,10 @@ impl HistoryBook {
         from: Timestamp,
         until: Timestamp,
     ) -> impl Iterator<Item = (Timestamp, bool)> {
-        let start = self.up.partition_point(|(at, _)| *at <= from);
-        let end = self.up.partition_point(|(at, _)| *at <= until);
-        self.up.range(start..end.max(start)).copied()
+        let start = self.up.partition_point(|(at, ..)| *at <= from);
+        let end = self.up.partition_point(|(at, ..)| *at <= until);
+        let range = self.up.range(start..end.max(start));
+        range.map(|(at, up, _)| (*at, *up))
     }
 
     /// Since when anything has been known.
@@ -201,12 +223,10 @@ impl HistoryBook {
     /// What is known of the last `span` of minutes up to `until`, from the first known minute on.
     fn uptime(&self, span: Duration, until: Timestamp, objective: f64) -> UptimeState {
         let from = until - span;
-        let first = self.up.front().map_or(until, |(at, _)| *at - MINUTE);
+        let first = self.up.front().map_or(until, |(at, ..)| *at - MINUTE);
         let seen = until.since(from.max(first));
-        let (mut up, mut down) = (Duration::ZERO, Duration::ZERO);
-        for (_, was_up) in self.known(from, until) {
-            *(if was_up { &mut up } else { &mut down }) += MINUTE;
-        }
+        let (up, down) = self.counted(from, until);
+        let (up, down) = (MINUTE * up, MINUTE * down);
         UptimeState {
             objective,
             span,
@@ -331,11 +351,11 @@ impl Engine {
             });
             values.extend(known);
             if let Some(up) = moments.verdict() {
-                self.history.up.push_back((ended, up));
+                self.history.push(ended, up);
                 values.push((UPTIME.to_owned(), f64::from(u8::from(up))));
             }
         }
-        let old = |(at, _): &(Timestamp, bool)| ended.since(*at) > HISTORY_KEPT;
+        let old = |(at, ..): &(Timestamp, bool, u64)| ended.since(*at) > HISTORY_KEPT;
         while self.history.up.front().is_some_and(old) {
             self.history.up.pop_front();
         }
@@ -365,10 +385,26 @@ impl Engine {
             out.push(Effect::Record(Record::Minute(Minute { at: ended, values })));
         }
         self.count_uptime();
-        self.tick(at);
-        self.judge_criteria(at);
+        self.look_again(ended, at);
+        if self.reports.next.is_none() {
+            self.plan_reports();
+        }
         if self.signals.iter().any(SignalWatch::is_read_by_the_minute) {
             self.judge(at, Some(TargetId::HISTORY), out);
+        }
+    }
+
+    /// What looks back over days, or at a calendar, is looked at each quarter of an hour, and each minute while a phase
+    /// waits for its criteria.
+    fn look_again(&mut self, ended: Timestamp, at: Timestamp) {
+        let quarter = ended.millis().rem_euclid(millis(QUARTER)) == 0;
+        if quarter {
+            self.tick(at);
+        }
+        let phases = &self.settings.rules.phases;
+        let active = self.active_phases(at);
+        if quarter || active.iter().any(|p| !phases[*p].criteria.is_empty()) {
+            self.judge_criteria(at);
         }
     }
 

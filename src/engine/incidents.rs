@@ -414,6 +414,7 @@ impl Engine {
                 kind,
                 event: telling.event,
                 incident: Some(incident),
+                report: None,
                 not_before,
             };
             self.owe(owing, at, out);

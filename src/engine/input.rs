@@ -30,6 +30,8 @@ pub enum Input {
         records: Vec<super::Record>,
         reason: String,
     },
+    /// A report that was asked for was made, or could not be.
+    Reported(super::Reported),
     /// Nobody was there until then: gated was stopped, or its machine slept. Comes before the deadlines of that time.
     Slept { until: Timestamp },
     /// Somebody set the machine's clock. The stamps go on as they were; what goes by the wall moves.

@@ -31,6 +31,7 @@ mod phase_runs;
 mod phases;
 mod question;
 mod recheck;
+mod reports;
 mod say;
 mod selector;
 mod settings;
@@ -59,10 +60,12 @@ pub use input::{
 pub use interest::{Interest, Times};
 pub use observed::{OBSERVED_JOB, Observed};
 pub use question::{Answered, AskError, Question, Told, View};
+pub use reports::{REPORTED, ReportDue, Reported};
 pub use selector::Selector;
 pub use settings::{
-    Alerting, Contact, Judging, OnDoubt, People, Receiver, Restored, RestoredAlert, RestoredGroup,
-    RestoredTrigger, RollbackMode, RollbackPolicy, RolloutPolicy, Settings, ToldRollout,
+    Alerting, Contact, Judging, OnDoubt, People, Receiver, ReportPlan, Restored, RestoredAlert,
+    RestoredGroup, RestoredTrigger, RollbackMode, RollbackPolicy, RolloutPolicy, Settings,
+    ToldRollout,
 };
 pub use snapshot::{
     AlertingState, Check, GroupState, IncidentCounts, IncidentState, LastScrape, Outcome, Role,

@@ -26,6 +26,7 @@ impl Engine {
                 kind,
                 event: kind.word(),
                 incident: None,
+                report: None,
                 not_before,
             };
             self.owe(owing, at, out);

@@ -20,6 +20,8 @@ use crate::model::PhaseRun;
 use crate::model::Rollout;
 use crate::model::Timestamp;
 use crate::model::Verification;
+use crate::model::calendar::TimeOfDay;
+use crate::report::Kind;
 use crate::runbook::Rules;
 
 /// Everything that a reload may change.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub receivers: Vec<Receiver>,
     pub people: People,
     pub alerting: Option<Alerting>,
+    /// What is made of the history, and when.
+    pub reports: Vec<ReportPlan>,
     /// For times of the day.
     pub zone: TimeZone,
     /// Where people reach gated, without a slash at the end.
@@ -156,6 +160,15 @@ pub struct People {
     /// By role.
     pub contacts: BTreeMap<String, Contact>,
     pub paths: Paths,
+}
+
+/// `[[report]]`, as far as the engine needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportPlan {
+    pub kind: Kind,
+    pub due: TimeOfDay,
+    /// Receivers that are told when it was made, beside those that list the event.
+    pub hooks: Vec<String>,
 }
 
 /// `[contacts."on-call engineer"]`. Who has no name is called all the same.

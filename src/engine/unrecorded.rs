@@ -184,7 +184,7 @@ impl Engine {
         let rests = |it: &Effect| match it {
             Effect::Record(_) => true,
             Effect::Answer { answer, .. } => answer.is_ok(),
-            Effect::Send { .. } | Effect::Alerts(_) | Effect::Tell(_) => false,
+            Effect::Send { .. } | Effect::Report(_) | Effect::Alerts(_) | Effect::Tell(_) => false,
         };
         if self.unrecorded.at.is_some() && out[from..].iter().any(rests) {
             let mut first = Vec::new();

@@ -41,6 +41,20 @@ pub struct Report {
     pub(super) opened: [usize; 4],
 }
 
+impl Report {
+    /// Its colour.
+    #[must_use]
+    pub fn status(&self) -> crate::model::Status {
+        self.overall.status
+    }
+
+    /// Its first line, as text.
+    #[must_use]
+    pub fn title(&self) -> String {
+        self.title.spans.iter().map(Span::text).collect()
+    }
+}
+
 /// The first line.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Title {

@@ -60,6 +60,7 @@ mod minutes;
 mod note;
 mod number;
 mod overall;
+mod period;
 #[cfg(test)]
 mod sample;
 pub mod signals;
@@ -77,5 +78,6 @@ pub use facts::{
 };
 pub use note::{Field, Note, PARTS};
 pub use overall::{MISSED_SHARE_MAX, Overall, Reason, UNKNOWN_SHARE_MAX};
+pub use period::{HYPERCARE_DAYS, before, hypercare_day, period};
 pub use signals::{Group, How, Known, SIGNALS, known};
 pub use trend::Better;

@@ -2,6 +2,7 @@
 
 mod init;
 mod people;
+mod report;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -33,6 +34,8 @@ pub use people::Speaker;
 pub use people::Status;
 pub use people::Thaw;
 pub use people::Veto;
+pub use report::Report;
+pub use report::ReportFormat;
 pub use told::Attest;
 pub use told::Checklist;
 pub use told::Observe;
@@ -260,6 +263,9 @@ pub enum Command {
     /// The runbook's checklist: what is done and what is open
     #[command(after_help = told::CHECKLIST_EXAMPLES)]
     Checklist(Checklist),
+    /// The runbook's reports, filled from what was measured
+    #[command(after_help = report::REPORT_EXAMPLES)]
+    Report(Report),
     /// What is owed to receivers; what became of one that is held
     #[command(after_help = people::DELIVERIES_EXAMPLES)]
     Deliveries(Deliveries),

@@ -8,6 +8,7 @@ mod notify;
 mod people;
 mod policy;
 mod probe;
+mod report;
 mod scrape;
 mod service;
 
@@ -20,6 +21,7 @@ pub use command::Command;
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
 pub use notify::{Alertmanager, Held, Webhook};
 pub use probe::Probe;
+pub use report::ReportConfig;
 pub use service::Form;
 
 use crate::engine::PROBE_INTERVAL_QUICK_MAX;
@@ -50,6 +52,8 @@ pub struct Config {
     /// In the order of the file.
     pub commands: Vec<Command>,
     pub people: People,
+    /// `[[report]]`, in the order of the file.
+    pub reports: Vec<ReportConfig>,
     pub alertmanager: Option<Alertmanager>,
     /// `[alertmanager] repeat`: how often one that posts to gated repeats what fires.
     pub alerts_repeat: Duration,
@@ -136,6 +140,7 @@ impl Config {
                 webhooks.chain(commands).collect()
             },
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
+            reports: self.reports.iter().map(|it| it.plan.clone()).collect(),
             zone: self.zone(),
             external_url: self.server.external_url.clone(),
             retain: self.retain,
@@ -277,6 +282,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         timezone: &service.timezone,
     };
     let people = people::people(&mut root, &known);
+    let reports = report::reports(&mut root, &receivers, rollback.hook.as_deref());
     somebody_is_told(
         reader,
         &rollback_place,
@@ -295,6 +301,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         webhooks,
         commands,
         people,
+        reports,
         alertmanager,
         alerts_repeat,
         retain,

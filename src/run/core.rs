@@ -21,6 +21,7 @@ use tracing::error;
 use tracing::warn;
 
 use super::clock::Clock;
+use super::report::Reporter;
 use super::tell;
 use crate::engine::Alert;
 use crate::engine::Answer;
@@ -35,6 +36,7 @@ use crate::engine::Interest;
 use crate::engine::Question;
 use crate::engine::Record;
 use crate::engine::Refusal;
+use crate::engine::ReportDue;
 use crate::engine::Restored;
 use crate::engine::Settings;
 use crate::engine::Snapshot;
@@ -115,6 +117,7 @@ pub(super) struct Start {
     pub retention: Duration,
     pub restored: Restored,
     pub receivers: Arc<ArcSwap<Receivers>>,
+    pub reporter: Arc<Reporter>,
     pub clock: Clock,
     pub tap: Option<Tap>,
 }
@@ -134,6 +137,7 @@ impl Core {
             retention,
             restored,
             receivers,
+            reporter,
             clock,
             tap,
         } = start;
@@ -156,6 +160,7 @@ impl Core {
         let hands = Hands {
             core: core.clone(),
             receivers,
+            reporter,
             runtime: runtime.clone(),
             replies: Arc::clone(&replies),
             clock,
@@ -424,6 +429,7 @@ impl Loop {
             match effect {
                 Effect::Record(record) => records.push(record),
                 Effect::Send { .. }
+                | Effect::Report(_)
                 | Effect::Alerts(_)
                 | Effect::Answer { .. }
                 | Effect::Tell(_) => rest.push(effect),
@@ -525,6 +531,7 @@ fn keep(
 struct Hands {
     core: Core,
     receivers: Arc<ArcSwap<Receivers>>,
+    reporter: Arc<Reporter>,
     runtime: Handle,
     replies: Arc<Mutex<BTreeMap<u64, Reply>>>,
     clock: Clock,
@@ -546,6 +553,7 @@ impl Hands {
                     attempt: _,
                 } => self.send(key, &receiver, ledger),
                 Effect::Alerts(alerts) => self.post(alerts),
+                Effect::Report(due) => self.report(due),
                 Effect::Answer { token, answer } => self.reply(token, answer),
                 Effect::Tell(event) => {
                     tell::log(&event);
@@ -605,6 +613,18 @@ impl Hands {
             let now = clock.wall().shows(clock.now());
             let outcome = hook.attempt(&key, &stored.decision, body, now).await;
             let _ = inputs.send(Input::Attempted { key, outcome }).await;
+        });
+    }
+
+    /// Makes a report beside everything else; what became of it comes back as an input.
+    fn report(&self, due: ReportDue) {
+        let (core, reporter) = (self.core.clone(), Arc::clone(&self.reporter));
+        self.runtime.spawn_blocking(move || {
+            let reported = reporter.make(due, &core.snapshot.load());
+            // Nobody listens while gated stops; it is made after the next start.
+            let _ = core
+                .messages
+                .blocking_send(Message::Input(Input::Reported(reported)));
         });
     }
 

@@ -99,6 +99,7 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
             | Command::Freeze(_)
             | Command::Thaw(_)
             | Command::Veto(_)
+            | Command::Report(_)
             | Command::Observe(_)
             | Command::Attest(_)
             | Command::Checklist(_)
@@ -218,7 +219,7 @@ fn checked(cli: &Cli, which: &Check) -> u8 {
 /// What talks to a running daemon.
 async fn remote(cli: &Cli, command: &Command) -> anyhow::Result<u8> {
     let reach = Reach::new(&cli.global).await?;
-    match people::carry_out(&reach, command).await {
+    match people::carry_out(&reach, command, &cli.global).await {
         Ok(()) => Ok(0),
         Err(error) if is_store(&error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");

@@ -219,6 +219,7 @@ impl Stage {
                 confirm_within: None,
             }],
             alerting: None,
+            reports: Vec::new(),
             zone: jiff::tz::TimeZone::UTC,
             external_url: None,
             retain: None,

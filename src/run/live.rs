@@ -27,6 +27,8 @@ use super::core::Receivers;
 use super::core::Start;
 use super::core::Tap;
 use super::core::Threads;
+use super::report::ReportError;
+use super::report::Reporter;
 use super::token;
 use crate::engine::AlertPost;
 use crate::engine::Answer;
@@ -35,6 +37,8 @@ use crate::engine::Call;
 use crate::engine::Observed;
 use crate::engine::Question;
 use crate::engine::Settings;
+use crate::report::Kind;
+use crate::report::Report;
 use crate::runbook::Rules;
 use crate::runbook::load_knowing;
 use crate::serve;
@@ -44,6 +48,7 @@ use crate::serve::Desk;
 use crate::serve::Server;
 use crate::serve::Service;
 use crate::serve::Token;
+use crate::serve::Unreported;
 use crate::sink::Alertmanagers;
 use crate::sink::Command;
 use crate::sink::Hook;
@@ -240,12 +245,15 @@ impl Live {
             );
         }
         let receivers = Arc::new(ArcSwap::from_pointee(receivers));
+        let reporter = Reporter::new(config.clone(), Arc::clone(&loaded.rules));
+        let reporter = Arc::new(reporter);
         let start = Start {
             settings,
             ledger,
             retention: config.retention,
             restored,
             receivers: Arc::clone(&receivers),
+            reporter: Arc::clone(&reporter),
             clock,
             tap,
         };
@@ -275,6 +283,7 @@ impl Live {
         let front = Arc::new(Front {
             core: core.clone(),
             receivers,
+            reporter,
             scraper,
             prober,
             inbox,
@@ -332,6 +341,7 @@ impl Live {
 struct Front {
     core: Core,
     receivers: Arc<ArcSwap<Receivers>>,
+    reporter: Arc<Reporter>,
     scraper: Scraper,
     prober: Prober,
     inbox: AlertInbox,
@@ -357,6 +367,8 @@ impl Front {
         let receivers = loaded.receivers()?;
         loaded.warn();
         self.receivers.store(Arc::new(receivers));
+        let rules = Arc::clone(&loaded.rules);
+        self.reporter.reload(loaded.config.clone(), rules);
         self.core.reload(loaded.settings()).await;
         let named = names_targets(&loaded.config);
         self.names_targets.store(named, Ordering::Relaxed);
@@ -389,6 +401,29 @@ impl Desk for Front {
 
     fn read_page(&self, page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, String> {
         super::posted::observed(page, openmetrics)
+    }
+
+    fn report(
+        &self,
+        kind: Kind,
+        date: Option<String>,
+    ) -> BoxFuture<'_, Result<Report, Unreported>> {
+        let (reporter, snapshot) = (Arc::clone(&self.reporter), self.core.snapshot.load_full());
+        let made_at = self.clock.wall().shows(self.clock.now());
+        Box::pin(async move {
+            let asked = move || reporter.asked(kind, date.as_deref(), made_at, &snapshot);
+            let made = tokio::task::spawn_blocking(asked).await;
+            let made = made.map_err(|error| Unreported::Failed(error.to_string()))?;
+            made.map_err(|error| {
+                let text = super::chain(&error);
+                match error {
+                    ReportError::NoGoLive | ReportError::NoDate(_) | ReportError::Unfit(_) => {
+                        Unreported::Asked(text)
+                    }
+                    ReportError::Ledger(_) | ReportError::Kept { .. } => Unreported::Failed(text),
+                }
+            })
+        })
     }
 
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {

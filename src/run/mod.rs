@@ -19,6 +19,7 @@ mod posted;
 mod reach;
 mod ready;
 pub mod remote;
+mod report;
 pub mod rule_test;
 pub mod show;
 mod standing;

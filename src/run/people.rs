@@ -15,6 +15,7 @@ use super::cli::DeliveryWord;
 use super::cli::Explain;
 use super::cli::ExplainFormat;
 use super::cli::Freeze;
+use super::cli::Global;
 use super::cli::Said;
 use super::cli::Speaker;
 use super::cli::Status;
@@ -37,7 +38,11 @@ const WATCH_EVERY: Duration = Duration::from_secs(2);
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J\u{1b}[3J";
 
 /// Carries out what talks to a running daemon.
-pub(super) async fn carry_out(reach: &Reach, command: &Command) -> anyhow::Result<()> {
+pub(super) async fn carry_out(
+    reach: &Reach,
+    command: &Command,
+    global: &Global,
+) -> anyhow::Result<()> {
     match command {
         Command::Rollout(rollout) => {
             let text = reach.daemon.rollout(rollout, || reach.token()).await?;
@@ -59,6 +64,7 @@ pub(super) async fn carry_out(reach: &Reach, command: &Command) -> anyhow::Resul
         Command::Veto(it) => reach.veto(it).await,
         Command::Explain(it) => reach.explain(it).await,
         Command::Status(it) => reach.status(it).await,
+        Command::Report(it) => reach.report(it, global).await,
         Command::Observe(it) => reach.observe(it).await,
         Command::Attest(it) => reach.attest(it).await,
         Command::Checklist(it) => reach.checklist(it).await,

@@ -201,6 +201,21 @@ impl Daemon {
         Ok(body["data"].take())
     }
 
+    /// The text of a success; `query` is encoded already.
+    pub(super) async fn text(
+        &self,
+        request: RequestBuilder,
+        query: &str,
+    ) -> Result<String, RemoteError> {
+        let address = self.address;
+        let (client, request) = request.build_split();
+        let mut request = request.map_err(RemoteError::Client)?;
+        request.url_mut().set_query(Some(query));
+        let request = RequestBuilder::from_parts(client, request);
+        let text = self.answer(request).await?.text().await;
+        text.map_err(|source| RemoteError::Answer { address, source })
+    }
+
     /// A success, or what the daemon says against it.
     async fn answer(&self, request: RequestBuilder) -> Result<Response, RemoteError> {
         let address = self.address;

@@ -166,6 +166,12 @@ pub(super) fn log(event: &Event) {
             let (series, until) = (it.labels.to_string(), it.until.to_string());
             info!(series, value = it.value, until, by = it.by, "observed");
         }
+        Event::ReportFailed { kind, date, reason } => {
+            warn!(
+                kind,
+                date, reason, "a report could not be made; it is tried again"
+            );
+        }
         Event::Attested(it) => {
             let note = it.note.as_deref();
             info!(item = it.item, done = it.done, by = it.by, note, "attested");

@@ -282,7 +282,7 @@ impl<'r> Loading<'r> {
 }
 
 /// Which days of the week; none for all.
-fn weekdays(section: &mut Section<'_>) -> Vec<jiff::civil::Weekday> {
+pub fn weekdays(section: &mut Section<'_>) -> Vec<jiff::civil::Weekday> {
     use jiff::civil::Weekday as Day;
     let names = [
         ("monday", Day::Monday),

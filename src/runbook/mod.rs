@@ -22,6 +22,7 @@ mod trigger;
 mod uptime;
 pub(crate) mod yaml;
 
+pub(crate) use checklist::weekdays;
 pub use checklist::{Activity, ChecklistItem, Criterion, Sight, SightKind, words};
 pub use component::{Component, component_of};
 pub(crate) use condition::nearest;

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::ActError;
 use super::AskFailure;
+use super::Unreported;
 use super::access::Denied;
 use crate::engine::AskError;
 use crate::engine::Refusal;
@@ -119,6 +120,16 @@ impl From<ActError> for Failure {
             ActError::Unavailable => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", text)
             }
+        }
+    }
+}
+
+impl From<Unreported> for Failure {
+    fn from(error: Unreported) -> Self {
+        let text = error.to_string();
+        match error {
+            Unreported::Asked(_) => Self::bad_data(text),
+            Unreported::Failed(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", text),
         }
     }
 }

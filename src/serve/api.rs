@@ -80,6 +80,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
             post(receive_alerts).layer(DefaultBodyLimit::max(alerts::BODY_BYTES_MAX)),
         )
         .merge(super::explain::routes())
+        .merge(super::reports::routes())
         .merge(super::status::routes())
         .merge(super::told::routes())
         .merge(super::prometheus::routes(started))

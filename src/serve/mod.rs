@@ -16,6 +16,7 @@ mod listen;
 pub mod metrics;
 mod page;
 mod prometheus;
+mod reports;
 mod status;
 mod told;
 pub mod wire;
@@ -36,6 +37,8 @@ use crate::engine::Question;
 use crate::engine::Refusal;
 use crate::engine::Snapshot;
 use crate::model::Timestamp;
+use crate::report::Kind;
+use crate::report::Report;
 
 pub use access::{Token, WeakToken};
 pub use listen::{Server, start};
@@ -54,10 +57,23 @@ pub trait Desk: Send + Sync + 'static {
     fn receive(&self, post: AlertPost) -> BoxFuture<'_, Result<(), ActError>>;
     /// Reads a page of exposition text that somebody posts; `Err` says which line is wrong.
     fn read_page(&self, page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, String>;
+    /// Makes a report from the history, as it is at this moment.
+    fn report(&self, kind: Kind, date: Option<String>)
+    -> BoxFuture<'_, Result<Report, Unreported>>;
     /// Reads the configuration again; `Err` holds every fault, rendered, and the old one goes on.
     fn reload(&self) -> BoxFuture<'_, Result<(), String>>;
     /// Whether requests may be sent here; `Err` says what is missing, for a person.
     fn ready(&self) -> Result<(), String>;
+}
+
+/// Why a report was not made, for a person.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreported {
+    /// Nobody can make the report that is asked for.
+    #[error("{0}")]
+    Asked(String),
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Why a question was not answered.

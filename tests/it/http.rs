@@ -89,6 +89,15 @@ impl Desk for Fake {
         Err(format!("not read here: {text}"))
     }
 
+    fn report(
+        &self,
+        kind: gated::report::Kind,
+        date: Option<String>,
+    ) -> BoxFuture<'_, Result<gated::report::Report, gated::serve::Unreported>> {
+        let told = gated::serve::Unreported::Asked(format!("{kind:?} {date:?}"));
+        Box::pin(async { Err(told) })
+    }
+
     fn reload(&self) -> BoxFuture<'_, Result<(), String>> {
         let broken = self.broken.lock().unwrap().clone();
         Box::pin(async { broken.map_or(Ok(()), Err) })

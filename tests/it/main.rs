@@ -76,6 +76,7 @@ mod stories;
 mod storm;
 mod template;
 mod templates;
+mod thirty_days;
 mod webhook;
 mod window;
 mod world;

@@ -120,6 +120,7 @@ pub fn settings(rules: &str) -> Settings {
         }),
         external_url: Some("http://gated.example".into()),
         retain: None,
+        reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
         alerts_repeat: Duration::from_secs(240),
         preview: None,

@@ -360,6 +360,7 @@ fn told(event: &Event) -> Option<String> {
         | Event::TargetUp { .. }
         | Event::Said(_)
         | Event::Observed(_)
+        | Event::ReportFailed { .. }
         | Event::Attested(_)
         | Event::FreezeEnded
         | Event::RolloutEnded(_)

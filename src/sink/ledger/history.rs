@@ -18,20 +18,16 @@ pub(super) fn put(tx: &Transaction<'_>, it: &Minute) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Every signal's minutes. None in a file that was made before they were kept.
-pub(super) fn read(db: &Connection) -> rusqlite::Result<Vec<Minutes>> {
-    if !db.table_exists(None, "minutes")? {
-        return Ok(Vec::new());
-    }
-    between(db, Timestamp::EPOCH, Timestamp::from_millis(i64::MAX))
-}
-
-/// The minutes that end in `(from, until]`, by signal; a signal without any is left out.
+/// The minutes that end in `(from, until]`, by signal; a signal without any is left out. None in a file that was made
+/// before they were kept.
 pub(super) fn between(
     db: &Connection,
     from: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Minutes>> {
+    if !db.table_exists(None, "minutes")? {
+        return Ok(Vec::new());
+    }
     let mut signals = db.prepare("SELECT id, name FROM signals ORDER BY name")?;
     let signals: Vec<(i64, String)> = signals
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -32,7 +32,7 @@ use crate::engine::{Record, Restored};
 use crate::model::{DecisionId, DeliveryKey, Notice, Timestamp};
 
 pub use self::error::{CommitError, LedgerError};
-pub use self::reader::read;
+pub use self::reader::{read, read_minutes};
 
 /// How long a commit waits for a person's `sqlite3` that holds the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -330,7 +330,8 @@ fn load(db: &mut Connection) -> rusqlite::Result<Loaded> {
     }
     db.pragma_update(None, "synchronous", "FULL")?;
     schema::migrate(db, version)?;
-    let restored = rows::restore(db)?;
+    let all = (Timestamp::EPOCH, Timestamp::from_millis(i64::MAX));
+    let restored = rows::restore(db, all)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Loaded::Sound(Box::new(restored)))
 }

@@ -13,9 +13,20 @@ use super::lock::Lock;
 use super::schema::{self, Found};
 use super::{LedgerError, beside, denied, is_damage, quick_check, refused, rows, sqlite};
 use crate::engine::Restored;
+use crate::model::Timestamp;
 
 /// What the ledger at `path` remembers, at the moment of its last commit.
 pub fn read(path: &Path) -> Result<Restored, LedgerError> {
+    let all = (Timestamp::EPOCH, Timestamp::from_millis(i64::MAX));
+    read_minutes(path, all.0, all.1)
+}
+
+/// The same, with the minutes that end in `(from, until]` alone: all of them are a million rows.
+pub fn read_minutes(
+    path: &Path,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Restored, LedgerError> {
     if !path.exists() {
         return Err(LedgerError::Absent {
             path: path.to_owned(),
@@ -28,7 +39,7 @@ pub fn read(path: &Path) -> Result<Restored, LedgerError> {
         Some(_) if beside(path, "-wal").exists() => How::LeftBehind,
         Some(_) => How::Still,
     };
-    restore(path, how).map_err(|error| match error {
+    restore(path, how, (from, until)).map_err(|error| match error {
         Unread::Refused(found) => refused(path, &found),
         Unread::Damaged(reason) => LedgerError::Corrupt {
             path: path.to_owned(),
@@ -72,7 +83,7 @@ impl From<rusqlite::Error> for Unread {
     }
 }
 
-fn restore(path: &Path, how: How) -> Result<Restored, Unread> {
+fn restore(path: &Path, how: How, span: (Timestamp, Timestamp)) -> Result<Restored, Unread> {
     // Gone with its files when this returns.
     let mut folder = None;
     let (path, options) = match how {
@@ -108,7 +119,7 @@ fn restore(path: &Path, how: How) -> Result<Restored, Unread> {
     if let Some(reason) = quick_check(&db)? {
         return Err(Unread::Damaged(reason));
     }
-    Ok(rows::restore(&db)?)
+    Ok(rows::restore(&db, span)?)
 }
 
 /// The file as `SQLite`'s URI, every unusual byte escaped.

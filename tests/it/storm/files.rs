@@ -171,6 +171,7 @@ pub fn first(dice: &mut Dice) -> Settings {
             resend: seconds(60),
         }),
         people: people(dice),
+        reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
         alerts_repeat: seconds(3600),
         external_url: None,

@@ -58,7 +58,8 @@ impl Laws {
                         only_a_right_rollback_is_sent(delivery, &self.said, settings, at);
                     }
                 }
-                Effect::Alerts(_) | Effect::Answer { .. } | Effect::Tell(_) => {}
+                Effect::Alerts(_) | Effect::Report(_) | Effect::Answer { .. } | Effect::Tell(_) => {
+                }
             }
         }
     }

@@ -462,7 +462,11 @@ impl World {
                     token,
                     answer: Ok(answer),
                 } => self.sworn.answered(token, &answer),
-                Effect::Answer { .. } | Effect::Alerts(_) | Effect::Tell(_) | Effect::Record(_) => {
+                Effect::Answer { .. }
+                | Effect::Alerts(_)
+                | Effect::Report(_)
+                | Effect::Tell(_)
+                | Effect::Record(_) => {
                     continue;
                 }
             }

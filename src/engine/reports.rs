@@ -1,0 +1,222 @@
+//! When a report is due, and what becomes of it: asked for once, asked for again where it failed, told to its hooks when it
+//! was made. One that fell due while gated was away is made after the start.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use super::Effect;
+use super::Event;
+use super::ReportPlan;
+use super::deliver::Owing;
+use super::engine::Engine;
+use crate::model::Action;
+use crate::model::Decision;
+use crate::model::DecisionId;
+use crate::model::NoticeKind;
+use crate::model::NoticeReport;
+use crate::model::Severity;
+use crate::model::Timestamp;
+use crate::model::Unit;
+use crate::model::calendar::local_date;
+use crate::report::Kind;
+use crate::report::hypercare_day;
+
+/// A report that fell due longer ago is not made by itself any more.
+const CATCH_UP: Duration = Duration::from_secs(7 * 86_400);
+/// One that could not be made is asked for again after this long.
+const AGAIN: Duration = Duration::from_secs(5 * 60);
+/// Before the kind, in place of a trigger's name.
+pub const REPORTED: &str = "report:";
+
+/// A report that is to be made.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct ReportDue {
+    pub kind: Kind,
+    /// The day that it is named after.
+    pub date: Date,
+    /// When it is made, by the wall.
+    pub made_at: Timestamp,
+}
+
+/// What became of it: the report, or why there is none.
+#[derive(Clone, Debug)]
+pub struct Reported {
+    pub kind: Kind,
+    pub date: Date,
+    pub outcome: Result<NoticeReport, String>,
+}
+
+#[derive(Debug)]
+pub(super) struct ReportBook {
+    /// Everything due up to here was asked for.
+    asked_until: Timestamp,
+    /// Asked for and not made yet, with when to ask again; `None` while the answer is awaited.
+    open: BTreeMap<(Kind, Date), Option<Timestamp>>,
+    pub next: Option<Timestamp>,
+}
+
+impl ReportBook {
+    pub fn new(at: Timestamp) -> Self {
+        Self {
+            asked_until: at - CATCH_UP,
+            open: BTreeMap::new(),
+            next: None,
+        }
+    }
+}
+
+impl Engine {
+    /// When a report is due or asked for again.
+    pub(super) fn plan_reports(&mut self) {
+        if self.settings.preview.is_some() {
+            return;
+        }
+        let due = self.settings.reports.iter();
+        let due = due.filter_map(|plan| self.next_report(plan, self.reports.asked_until));
+        let again = self.reports.open.values().filter_map(|it| *it);
+        self.reports.next = due.chain(again).min();
+    }
+
+    /// The stamp of the first time after `after` at which a plan wants a report of days that gated has seen.
+    fn next_report(&self, plan: &ReportPlan, after: Timestamp) -> Option<Timestamp> {
+        let (zone, wall) = (&self.settings.zone, self.wall);
+        let after = wall.shows(after.max(self.history.began()?));
+        let day = match plan.kind {
+            Kind::Day | Kind::Status | Kind::Week => None,
+            Kind::Hypercare => Some(hypercare_day(self.settings.rollout.go_live?, zone)?),
+        };
+        let next = match day {
+            None => plan.due.next(after, zone)?,
+            // The day before has no further occurrence but the one that is wanted.
+            Some(day) => {
+                let eve = crate::model::calendar::midnight(day, zone)? - Duration::from_millis(1);
+                plan.due.next(after.max(eve), zone)?
+            }
+        };
+        let wanted = day.is_none_or(|day| local_date(next, zone) == Some(day));
+        wanted.then(|| wall.when_it_shows(next))
+    }
+
+    /// Asks for every report whose time has come.
+    pub(super) fn ask_for_reports(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.reports.next.is_none_or(|next| next > at) {
+            return;
+        }
+        let plans = self.settings.reports.clone();
+        for plan in &plans {
+            let mut after = self.reports.asked_until;
+            while let Some(due) = self.next_report(plan, after).filter(|due| *due <= at) {
+                after = due;
+                let Some(date) = local_date(self.wall.shows(due), &self.settings.zone) else {
+                    continue;
+                };
+                if !self.decided.contains(&self.report_id(plan.kind, date)) {
+                    self.reports.open.insert((plan.kind, date), Some(at));
+                }
+            }
+        }
+        self.reports.asked_until = at;
+        let made_at = self.wall.shows(at);
+        for ((kind, date), again) in &mut self.reports.open {
+            if again.take_if(|again| *again <= at).is_some() {
+                let due = ReportDue {
+                    kind: *kind,
+                    date: *date,
+                    made_at,
+                };
+                out.push(Effect::Report(due));
+            }
+        }
+        self.plan_reports();
+    }
+
+    fn report_id(&self, kind: Kind, date: Date) -> DecisionId {
+        let (service, environment) = (&*self.settings.service, &*self.settings.environment);
+        let date = date.to_string();
+        DecisionId::other(&[service, environment, REPORTED, kind.word(), &date])
+    }
+
+    /// A report was made, or could not be.
+    pub(super) fn reported(&mut self, reported: Reported, at: Timestamp, out: &mut Vec<Effect>) {
+        let Reported {
+            kind,
+            date,
+            outcome,
+        } = reported;
+        match outcome {
+            Ok(report) => {
+                self.reports.open.remove(&(kind, date));
+                self.tell_report(kind, date, report, at, out);
+            }
+            Err(reason) => {
+                if let Some(again) = self.reports.open.get_mut(&(kind, date)) {
+                    *again = Some(at + AGAIN);
+                }
+                let kind = kind.word().to_owned();
+                let date = date.to_string();
+                out.push(Effect::Tell(Event::ReportFailed { kind, date, reason }));
+            }
+        }
+        self.plan_reports();
+    }
+
+    fn tell_report(
+        &mut self,
+        kind: Kind,
+        date: Date,
+        report: NoticeReport,
+        at: Timestamp,
+        out: &mut Vec<Effect>,
+    ) {
+        let decision = Decision {
+            id: self.report_id(kind, date),
+            at,
+            action: Action::Notify,
+            asked: Action::Notify,
+            refused_by: None,
+            guards: Vec::new(),
+            trigger: format!("{REPORTED}{}", kind.word()),
+            rollout: None,
+            phase: self.phase_shown.clone(),
+            severity: Severity::P4,
+            signal: None,
+            value: None,
+            unit: Unit::None,
+            condition: String::new(),
+            expr: String::new(),
+            held_for: Duration::ZERO,
+            reason: format!("{}: {}", report.title, report.status.word()),
+        };
+        if self.decided.contains(&decision.id) {
+            return;
+        }
+        self.record(decision.clone(), false, at, out);
+        let report = Arc::new(report);
+        let hook = self.settings.rollback.hook.clone();
+        let plans = self.settings.reports.iter().filter(|it| it.kind == kind);
+        let named: Vec<String> = plans.flat_map(|it| it.hooks.iter().cloned()).collect();
+        let listed = |it: &super::Receiver| it.events.contains(&NoticeKind::ReportReady);
+        let receivers = self.settings.receivers.iter();
+        let told: Vec<String> = receivers
+            .filter(|it| named.contains(&it.name) || listed(it))
+            .map(|it| it.name.clone())
+            .filter(|it| hook.as_ref() != Some(it))
+            .collect();
+        for receiver in told {
+            let owing = Owing {
+                decision: &decision,
+                receiver: &receiver,
+                kind: NoticeKind::ReportReady,
+                event: NoticeKind::ReportReady.word(),
+                incident: None,
+                report: Some(Arc::clone(&report)),
+                not_before: at,
+            };
+            self.owe(owing, at, out);
+        }
+        self.attempt_due(at, out);
+    }
+}

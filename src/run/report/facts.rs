@@ -1,0 +1,304 @@
+//! The facts of a period, from what the ledger has, what the rules say, and what a running gated shows.
+
+use std::collections::BTreeMap;
+
+use super::Context;
+use crate::engine::CriterionOutcome;
+use crate::engine::ItemState;
+use crate::engine::REPORT;
+use crate::engine::Restored;
+use crate::engine::Snapshot;
+use crate::model::Attestation;
+use crate::model::Minutes;
+use crate::model::Severity;
+use crate::model::Timestamp;
+use crate::model::calendar::wall_after;
+use crate::report::ChecklistItem;
+use crate::report::Comparison;
+use crate::report::Criterion;
+use crate::report::Earlier;
+use crate::report::Facts;
+use crate::report::Field;
+use crate::report::IncidentFact;
+use crate::report::Kind;
+use crate::report::Note;
+use crate::report::PhaseFact;
+use crate::report::SignalHistory;
+use crate::report::Target;
+use crate::report::UptimeBudget;
+use crate::runbook::Bound;
+use crate::runbook::Clock;
+use crate::runbook::Condition;
+use crate::runbook::Op;
+use crate::runbook::Phase;
+use crate::runbook::Rules;
+use crate::runbook::UPTIME;
+
+/// What is known of `[from, until)`; `known` has the minutes of it and of the period before.
+pub(super) fn facts(
+    context: &Context,
+    kind: Kind,
+    (from, until): (Timestamp, Timestamp),
+    made_at: Timestamp,
+    known: Restored,
+    snapshot: Option<&Snapshot>,
+) -> Facts {
+    let Context { config, rules } = context;
+    let zone = config.zone();
+    let earlier_from = crate::report::before(from, until, &zone).unwrap_or(from);
+    let earlier = Earlier {
+        from: earlier_from,
+        until: from,
+        signals: signals(rules, &known.minutes, earlier_from, from),
+    };
+    let uptime = known.minutes.iter().find(|it| it.signal == UPTIME);
+    let titles = titles(rules);
+    let incidents = known.incidents.into_iter().map(|incident| IncidentFact {
+        title: titles.get(&incident.signal).cloned().unwrap_or_default(),
+        role: owner(snapshot, incident.id.as_str()),
+        incident,
+    });
+    let phases = known.phase_runs.into_iter().map(|run| {
+        let title = rules.phases.iter().find(|it| it.name == run.phase);
+        PhaseFact {
+            title: title.map_or_else(|| run.phase.clone(), |it| it.title.clone()),
+            run,
+        }
+    });
+    let within = |it: &&Attestation| it.at >= from && it.at < until;
+    let notes = known.attestations.iter().filter(within);
+    let project = config.service.labels.get("project");
+    Facts {
+        kind,
+        service: config.service.name.clone(),
+        environment: config.service.environment.clone(),
+        project: project.unwrap_or(&config.service.name).clone(),
+        from,
+        until,
+        made_at,
+        go_live: config.rollout.go_live,
+        signals: signals(rules, &known.minutes, from, until),
+        earlier: Some(earlier),
+        targets: targets(context, (from, until), &zone),
+        incidents: incidents.collect(),
+        decisions: known.decisions,
+        phases: phases.collect(),
+        checklist: checklist(rules, &known.attestations, (from, until), made_at, snapshot),
+        notes: notes.filter_map(note).collect(),
+        criteria: snapshot.map(criteria).unwrap_or_default(),
+        acknowledge_within: Severity::ALL
+            .iter()
+            .map(|it| (*it, config.people.paths.of(*it).acknowledge_within))
+            .collect(),
+        uptime_budget: uptime
+            .filter(|_| !rules.uptime.down.is_empty())
+            .map(|minutes| budget(rules, minutes, until.min(made_at))),
+        zone,
+    }
+}
+
+fn titles(rules: &Rules) -> BTreeMap<String, String> {
+    let titles = rules.signals.iter();
+    titles
+        .map(|it| (it.name.clone(), it.title.clone()))
+        .collect()
+}
+
+fn signals(
+    rules: &Rules,
+    minutes: &[Minutes],
+    from: Timestamp,
+    until: Timestamp,
+) -> Vec<SignalHistory> {
+    let own = [(
+        UPTIME.to_owned(),
+        "Uptime".to_owned(),
+        crate::model::Unit::Ratio,
+    )];
+    let named = rules.signals.iter();
+    let named = named.map(|it| (it.name.clone(), it.title.clone(), it.unit));
+    let all = own.into_iter().chain(named);
+    let histories = all.map(|(name, title, unit)| {
+        let minutes = minutes.iter().find(|it| it.signal == name);
+        let values = minutes.map_or(&[][..], |it| &it.values);
+        // A minute is named after its end, and belongs to where it began.
+        let within = values.iter().filter(|(at, _)| *at > from && *at <= until);
+        let minute = std::time::Duration::from_secs(60);
+        SignalHistory {
+            minutes: within
+                .map(|(at, value)| (*at - minute, Some(*value)))
+                .collect(),
+            unit: Some(unit),
+            name,
+            title,
+        }
+    });
+    histories.collect()
+}
+
+/// From when until when a phase of the go-live's clock is.
+fn band(
+    phase: &Phase,
+    go_live: Timestamp,
+    zone: &jiff::tz::TimeZone,
+) -> Option<(Timestamp, Timestamp)> {
+    let moment = |after| match phase.clock {
+        Clock::GoLive => Some(go_live + after),
+        Clock::Wall => wall_after(go_live, after, zone),
+        Clock::Rollout => None,
+    };
+    let until = match phase.until {
+        Some(until) => moment(until)?,
+        None => Timestamp::from_millis(i64::MAX),
+    };
+    Some((moment(phase.from)?, until))
+}
+
+/// What should have held, and when in the period.
+fn targets(
+    context: &Context,
+    (from, until): (Timestamp, Timestamp),
+    zone: &jiff::tz::TimeZone,
+) -> Vec<Target> {
+    let Some(go_live) = context.config.rollout.go_live else {
+        return Vec::new();
+    };
+    let mut targets = Vec::new();
+    for phase in &context.rules.phases {
+        let Some((begins, ends)) = band(phase, go_live, zone) else {
+            continue;
+        };
+        let during = (begins.max(from), ends.min(until));
+        if during.0 >= during.1 {
+            continue;
+        }
+        for target in &phase.targets {
+            // A share of a baseline is another number for each rollout.
+            let Condition::Compare { threshold, .. } = &target.condition else {
+                continue;
+            };
+            let Bound::Value(bound) = threshold.bound else {
+                continue;
+            };
+            let comparison = match threshold.op {
+                Op::Lt => Comparison::Below,
+                Op::Le => Comparison::AtMost,
+                Op::Gt => Comparison::Above,
+                Op::Ge => Comparison::AtLeast,
+                Op::Eq => Comparison::Equal,
+                Op::Ne => Comparison::NotEqual,
+            };
+            targets.push(Target {
+                signal: context.rules.signals[target.signal].name.clone(),
+                text: target.text.clone(),
+                bound,
+                comparison,
+                during: Some(during),
+            });
+        }
+    }
+    targets
+}
+
+fn owner(snapshot: Option<&Snapshot>, incident: &str) -> Option<String> {
+    let mut incidents = snapshot?.incidents.iter();
+    let found = incidents.find(|it| it.incident.id.as_str() == incident)?;
+    found.owner.clone()
+}
+
+/// What was due in the period: as it stands where that is today, else what was attested in it.
+fn checklist(
+    rules: &Rules,
+    attested: &[Attestation],
+    (from, until): (Timestamp, Timestamp),
+    made_at: Timestamp,
+    snapshot: Option<&Snapshot>,
+) -> Vec<ChecklistItem> {
+    if let Some(snapshot) = snapshot.filter(|_| (from..until).contains(&made_at)) {
+        let begun = snapshot.phase_runs.iter();
+        let begun: Vec<&str> = begun
+            .filter(|run| run.from < until && run.end.is_none_or(|(at, _)| at > from))
+            .map(|run| run.phase.as_str())
+            .collect();
+        let due = snapshot.checklist.iter().filter(|it| {
+            it.state != ItemState::Later && (begun.contains(&it.phase.as_str()) || it.due.is_some())
+        });
+        return due
+            .map(|it| ChecklistItem {
+                id: it.id.clone(),
+                text: it.text.clone(),
+                required: it.required,
+                done: (it.state == ItemState::Done).then(|| {
+                    let said = it.said.as_ref().filter(|_| !it.by_machine);
+                    said.map_or_else(
+                        || (made_at, "gated".to_owned()),
+                        |said| (said.at, said.by.clone()),
+                    )
+                }),
+            })
+            .collect();
+    }
+    let items = rules.phases.iter().flat_map(|phase| &phase.checklist);
+    let done = items.filter_map(|item| {
+        let mut words = attested.iter().rev();
+        let last = words.find(|it| it.item == item.id && it.at >= from && it.at < until)?;
+        Some(ChecklistItem {
+            id: item.id.clone(),
+            text: item.text.clone(),
+            required: item.required,
+            done: last.done.then(|| (last.at, last.by.clone())),
+        })
+    });
+    done.collect()
+}
+
+/// `report/FIELD`, as somebody said it.
+fn note(attested: &Attestation) -> Option<Note> {
+    let field = Field::from_word(attested.item.strip_prefix(REPORT)?)?;
+    let line = attested.note.as_deref().filter(|_| attested.done)?;
+    Some(Note::read(field, line, &attested.by, attested.at))
+}
+
+fn criteria(snapshot: &Snapshot) -> Vec<Criterion> {
+    let criteria = snapshot.criteria.iter().map(|it| Criterion {
+        text: it.text.clone(),
+        met: match it.outcome {
+            CriterionOutcome::Met => Some(true),
+            CriterionOutcome::NotMet(_) => Some(false),
+            CriterionOutcome::Blocked(_) => None,
+        },
+        why: match it.outcome.earliest() {
+            Some(at) => format!("{}; {at} at the earliest", it.why),
+            None => it.why.clone(),
+        },
+    });
+    criteria.collect()
+}
+
+/// What the objective left at the end of the period, of the minutes that were read.
+fn budget(rules: &Rules, minutes: &Minutes, until: Timestamp) -> UptimeBudget {
+    let uptime = &rules.uptime;
+    let minute = std::time::Duration::from_secs(60);
+    let from = until - uptime.over;
+    let within = minutes
+        .values
+        .iter()
+        .filter(|(at, _)| *at > from && *at <= until);
+    let first = minutes.values.first().map_or(until, |(at, _)| *at - minute);
+    let (mut known, mut down) = (0_u32, 0_u32);
+    for (_, value) in within {
+        known += 1;
+        down += u32::from(*value < 1.0);
+    }
+    let seen = until.since(from.max(first));
+    UptimeBudget {
+        text: format!(
+            "{}% over {}",
+            uptime.objective * 100.0,
+            humantime::format_duration(uptime.over)
+        ),
+        allowed: uptime.over.mul_f64(1.0 - uptime.objective),
+        used: minute * down,
+        unknown: seen.saturating_sub(minute * known),
+    }
+}

@@ -1,0 +1,181 @@
+//! Reports: the facts of a period are read from the ledger and the rules, composed by `report`, kept in folders.
+//!
+//! What gated knows beyond the ledger (what a machine sees of the checklist, the criteria) comes from the snapshot of the
+//! one that runs; without it those stand as not known.
+
+mod ask;
+mod facts;
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::civil::Date;
+
+use self::facts::facts;
+use super::config::Config;
+use crate::engine::ReportDue;
+use crate::engine::Reported;
+use crate::engine::Snapshot;
+use crate::model::NoticeReport;
+use crate::model::Timestamp;
+use crate::model::calendar::local_date;
+use crate::report::Kind;
+use crate::report::Report;
+use crate::report::compose;
+use crate::report::period;
+use crate::runbook::Rules;
+use crate::sink::ledger;
+
+/// What a report is made by; a reload makes another.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub config: Config,
+    pub rules: Arc<Rules>,
+}
+
+/// Makes reports, for the engine and for who asks.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    context: ArcSwap<Context>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReportError {
+    #[error(
+        "the report on hypercare counts from the go-live: write go_live = \"…\" below [rollout], or export GO_LIVE"
+    )]
+    NoGoLive,
+    #[error("`{0}` is no date: write one as 2026-12-01")]
+    NoDate(String),
+    #[error(transparent)]
+    Ledger(#[from] ledger::LedgerError),
+    #[error(transparent)]
+    Unfit(#[from] crate::report::Unfit),
+    #[error("the report cannot be kept in {folder}")]
+    Kept {
+        folder: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl Reporter {
+    pub fn new(config: Config, rules: Arc<Rules>) -> Self {
+        let context = ArcSwap::from_pointee(Context { config, rules });
+        Self { context }
+    }
+
+    pub fn reload(&self, config: Config, rules: Arc<Rules>) {
+        self.context.store(Arc::new(Context { config, rules }));
+    }
+
+    /// Makes what is due and keeps it in its folders. Reads and writes files.
+    pub fn make(&self, due: ReportDue, snapshot: &Snapshot) -> Reported {
+        let ReportDue {
+            kind,
+            date,
+            made_at,
+        } = due;
+        let outcome = self.made(due, made_at, snapshot);
+        Reported {
+            kind,
+            date,
+            outcome: outcome.map_err(|error| super::chain(&error)),
+        }
+    }
+
+    fn made(
+        &self,
+        due: ReportDue,
+        made_at: Timestamp,
+        snapshot: &Snapshot,
+    ) -> Result<NoticeReport, ReportError> {
+        let context = self.context.load();
+        let report = context.report(due.kind, due.date, made_at, Some(snapshot))?;
+        for plan in context
+            .config
+            .reports
+            .iter()
+            .filter(|it| it.plan.kind == due.kind)
+        {
+            if let Some(folder) = &plan.folder {
+                keep(&report, folder, due).map_err(|source| ReportError::Kept {
+                    folder: folder.clone(),
+                    source,
+                })?;
+            }
+        }
+        Ok(NoticeReport {
+            kind: due.kind.word().to_owned(),
+            date: due.date.to_string(),
+            status: report.status(),
+            title: report.title(),
+            markdown: report.markdown(),
+            html: report.html(),
+        })
+    }
+
+    /// For who asks, at `made_at`. `date` is today unless somebody says.
+    pub fn asked(
+        &self,
+        kind: Kind,
+        date: Option<&str>,
+        made_at: Timestamp,
+        snapshot: &Snapshot,
+    ) -> Result<Report, ReportError> {
+        let context = self.context.load();
+        let date = context.date(date, made_at)?;
+        context.report(kind, date, made_at, Some(snapshot))
+    }
+}
+
+impl Context {
+    /// The date that was asked for, else that of `now`.
+    pub fn date(&self, asked: Option<&str>, now: Timestamp) -> Result<Date, ReportError> {
+        match asked {
+            Some(asked) => asked
+                .parse()
+                .map_err(|_| ReportError::NoDate(asked.to_owned())),
+            None => local_date(now, &self.config.zone())
+                .ok_or_else(|| ReportError::NoDate(now.to_string())),
+        }
+    }
+
+    /// Composes one report from the ledger.
+    pub fn report(
+        &self,
+        kind: Kind,
+        date: Date,
+        made_at: Timestamp,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Report, ReportError> {
+        let zone = self.config.zone();
+        let go_live = self.config.rollout.go_live;
+        let (from, until) = period(kind, date, go_live, &zone).ok_or(ReportError::NoGoLive)?;
+        let earlier = crate::report::before(from, until, &zone).unwrap_or(from);
+        let known = ledger::read_minutes(&self.config.storage, earlier, until)?;
+        let facts = facts(self, kind, (from, until), made_at, known, snapshot);
+        Ok(compose(&facts)?)
+    }
+}
+
+/// Three files beside each other. Each is written whole and put in its place at once.
+fn keep(report: &Report, folder: &Path, due: ReportDue) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let json = format!("{:#}\n", report.json());
+    for (ending, text) in [
+        ("md", report.markdown()),
+        ("html", report.html()),
+        ("json", json),
+    ] {
+        let name = format!("{}-{}.{ending}", due.date, due.kind.word());
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(folder.join(name))
+            .map_err(|error| error.error)?;
+    }
+    Ok(())
+}
