@@ -20,7 +20,7 @@ pub(in crate::source) fn fault(fault: ScrapeFault, text: impl AsRef<str>) -> Scr
 }
 
 /// Control characters and those that turn writing around escaped, cut to [`TEXT_BYTES_MAX`].
-fn one_line(text: &str) -> String {
+pub(in crate::source) fn one_line(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -82,7 +82,7 @@ pub(in crate::source) fn of_request(error: &reqwest::Error) -> ScrapeError {
 }
 
 /// Whether the connection went away before anything of the answer came: a kept-alive one may have died of age.
-pub(super) fn hung_up(error: &reqwest::Error) -> bool {
+pub(in crate::source) fn hung_up(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(http) = error.downcast_ref::<hyper::Error>()
