@@ -326,6 +326,7 @@ impl Engine {
         self.window.add_target(info.id, info.interval);
         self.window.add_target(companion(info.id), info.interval);
         let (id, last) = (info.id, None);
+        self.begin_asking(&info);
         self.targets.insert(
             id,
             Target {
@@ -357,6 +358,7 @@ impl Engine {
 
     fn remove_target(&mut self, id: TargetId, at: Timestamp, out: &mut Vec<Effect>) {
         if self.targets.remove(&id).is_some() {
+            self.end_asking(id);
             self.window.remove_target(id, at);
             self.window.remove_target(companion(id), at);
             self.judge(at, Some(id), out);
@@ -399,6 +401,7 @@ impl Engine {
             duration: scrape.duration,
             samples: 0,
             error: None,
+            notes: Vec::new(),
         };
         let mut synthetic = [0.0, scrape.duration.as_secs_f64(), 0.0, 0.0, 0.0];
         match scrape.outcome {
@@ -411,6 +414,7 @@ impl Engine {
                     f64::from(columns.series_added),
                 ];
                 last.samples = columns.samples_scraped;
+                last.notes = columns.notes;
                 for slot in &columns.gone {
                     self.window.gone(id, *slot, scrape.at);
                 }

@@ -85,6 +85,8 @@ pub struct Columns {
     pub series_added: u32,
     /// The page's `# TYPE` and `# HELP` lines by name, where they are not as on the page before. For people and lints.
     pub metadata: Option<Arc<[Metadata]>>,
+    /// What the source said beside its samples, for people: a line each, escaped.
+    pub notes: Vec<String>,
 }
 
 /// Why a scrape failed: a kind for counting, a text for people.
@@ -126,10 +128,16 @@ pub enum ScrapeFault {
     LabelLimit,
     /// The request could not be made: a token file that cannot be read.
     Credentials,
+    /// A Prometheus says why it has no answer to a query.
+    Query,
+    /// What a Prometheus answered is no answer to a query: not JSON, or of another kind.
+    NotAnAnswer,
+    /// A Prometheus says that its answer may lack something.
+    Partial,
 }
 
 impl ScrapeFault {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Dns,
         Self::ConnectRefused,
         Self::Connect,
@@ -144,6 +152,9 @@ impl ScrapeFault {
         Self::SampleLimit,
         Self::LabelLimit,
         Self::Credentials,
+        Self::Query,
+        Self::NotAnAnswer,
+        Self::Partial,
     ];
 
     #[must_use]
@@ -163,6 +174,9 @@ impl ScrapeFault {
             Self::SampleLimit => "sample_limit",
             Self::LabelLimit => "label_limit",
             Self::Credentials => "credentials",
+            Self::Query => "query",
+            Self::NotAnAnswer => "not_an_answer",
+            Self::Partial => "partial",
         }
     }
 }

@@ -114,6 +114,8 @@ pub struct LastScrape {
     /// Samples on the page.
     pub samples: u32,
     pub error: Option<ScrapeError>,
+    /// What the source said beside its samples.
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +127,8 @@ pub struct SignalState {
     pub reading: Reading,
     /// Why there is no value; empty when there is one.
     pub why: String,
+    /// What its source said beside its last answer: warnings and infos.
+    pub notes: Vec<String>,
     /// `None` before the first evaluation.
     pub at: Option<Timestamp>,
 }

@@ -98,6 +98,7 @@ fn targets() -> Vec<ScrapeState> {
         duration: Duration::from_millis(4),
         samples: 812,
         error: None,
+        notes: Vec::new(),
     };
     let text = format!("line 3: {EVIL}");
     let error = Some(ScrapeError {
@@ -109,6 +110,7 @@ fn targets() -> Vec<ScrapeState> {
         duration: Duration::from_millis(12),
         samples: 0,
         error,
+        notes: Vec::new(),
     };
     vec![
         target(1, "http://10.0.0.1:8080/metrics", Some(up)),
@@ -194,6 +196,7 @@ pub fn sample() -> Snapshot {
         expr: "up".into(),
         reading,
         why: String::new(),
+        notes: Vec::new(),
         at: Some(at(0)),
     };
     let trigger = |name: &str, outcome| TriggerState {
