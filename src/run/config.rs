@@ -8,6 +8,7 @@ mod notify;
 mod people;
 mod policy;
 mod probe;
+mod prometheus;
 mod scrape;
 mod service;
 
@@ -28,7 +29,7 @@ use crate::runbook::{
     Clock, Component, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source,
     Text, nearest,
 };
-use crate::source::{PROBE_JOB, ProbeConfig, ScrapeConfig};
+use crate::source::{PROBE_JOB, ProbeConfig, PrometheusConfig, ScrapeConfig, SignalQuery};
 
 /// The database's name in `--data DIR`.
 pub const DATABASE: &str = "gated.db";
@@ -41,6 +42,8 @@ pub struct Config {
     pub scrapes: Vec<ScrapeConfig>,
     /// `[[probe]]`, in the order of the file.
     pub probes: Vec<Probe>,
+    /// `[[prometheus]]`, in the order of the file.
+    pub sources: Vec<PrometheusConfig>,
     pub rollout: RolloutPolicy,
     pub judging: Judging,
     pub rollback: RollbackPolicy,
@@ -164,12 +167,31 @@ impl Config {
         self.probes.iter().map(|it| it.config.clone()).collect()
     }
 
-    /// Interval and timeout of everything that is scraped or probed.
+    /// What each source is asked: every signal of the rules that names one.
+    #[must_use]
+    pub fn asking(&self, rules: &Rules) -> Vec<SignalQuery> {
+        let sources: Vec<Arc<PrometheusConfig>> =
+            self.sources.iter().cloned().map(Arc::new).collect();
+        let asked = rules.signals.iter().filter_map(|signal| {
+            let remote = signal.remote.as_ref()?;
+            let source = sources.iter().find(|it| it.name == remote.source)?;
+            Some(SignalQuery {
+                source: Arc::clone(source),
+                signal: signal.name.clone(),
+                expr: remote.expr.clone(),
+                enough: remote.enough.clone(),
+            })
+        });
+        asked.collect()
+    }
+
+    /// Interval and timeout of everything that is scraped, probed or asked.
     pub fn paces(&self) -> impl Iterator<Item = (Duration, Duration)> + '_ {
+        let sources = self.sources.iter().map(|it| (it.interval, it.timeout));
         let probes = self.probes.iter().map(|it| &it.config);
         let probes = probes.map(|it| (it.interval, it.timeout));
         let scrapes = self.scrapes.iter().map(|it| (it.interval, it.timeout));
-        scrapes.chain(probes)
+        scrapes.chain(probes).chain(sources)
     }
 
     /// The shortest scrape interval; `None` when nothing is scraped.
@@ -188,6 +210,7 @@ impl Config {
         Known {
             scrapes: scrapes.chain(probes).collect(),
             components: Some(components),
+            sources: Some(self.sources.iter().map(|it| it.name.clone()).collect()),
             ..Known::default()
         }
     }
@@ -238,7 +261,6 @@ impl Config {
 
 fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     root.later(&[
-        ("prometheus", "[[prometheus]]"),
         ("report", "[[report]]"),
         ("flagger", "[flagger]"),
         ("journal", "[journal]"),
@@ -246,7 +268,9 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let service = service(&mut root);
     let server = server(&mut root);
     let probes = probe::probes(&mut root);
-    let scrapes = scrape::scrapes(&mut root, probes.is_empty());
+    let sources = prometheus::sources(&mut root);
+    let alone = probes.is_empty() && sources.is_empty();
+    let scrapes = scrape::scrapes(&mut root, alone);
     let rollout = policy::rollout(&mut root);
     let judging = policy::judging(&mut root);
     let rollback = policy::rollback(&mut root);
@@ -284,6 +308,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         server,
         scrapes,
         probes,
+        sources,
         rollout,
         judging,
         rollback,

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::cli::Look;
 use super::clock::Clock;
+use super::config::Config;
 use super::live::Loaded;
 use crate::engine::Engine;
 use crate::engine::Restored;
@@ -21,11 +22,16 @@ use crate::model::Verdict;
 use crate::runbook::Rules;
 use crate::runbook::When;
 use crate::source::Prober;
+use crate::source::Querier;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
 /// The longest range that is waited for unless `--for` says more; a few scrapes come on top.
 const LOOK_MAX: Duration = Duration::from_secs(120);
+/// A `[[prometheus]]` is asked at least this often.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
+/// After the last moment at which a source may answer.
+const ANSWER_MARGIN: Duration = Duration::from_secs(1);
 /// A condition must have held in this many readings to count as firing.
 const READINGS_MIN: u32 = 3;
 
@@ -57,10 +63,12 @@ pub(super) async fn look(
     let prober = Prober::start(
         loaded.config.probing(),
         &Tuning::default(),
-        interest,
-        now,
-        inputs,
+        Arc::clone(&interest),
+        Arc::clone(&now),
+        inputs.clone(),
     );
+    let asking = hurried(loaded.config.clone()).asking(&loaded.rules);
+    let querier = Querier::start(asking, &Tuning::default(), interest, now, inputs);
     let end = tokio::time::Instant::now() + span;
     let mut progress = Progress::new(span);
     let mut floor = Timestamp::EPOCH;
@@ -84,6 +92,7 @@ pub(super) async fn look(
     progress.clear();
     scraper.stop().await;
     prober.stop().await;
+    querier.stop().await;
     Ok(engine.snapshot(clock.now()))
 }
 
@@ -124,15 +133,21 @@ fn phase(rules: &Rules, asked: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// As long as the longest range that the phase judges, and long enough for three readings.
+/// A source has its history already: it is asked more often than a daemon needs to, so that three readings come soon.
+fn hurried(mut config: Config) -> Config {
+    for source in &mut config.sources {
+        source.interval = source.interval.min(ASKED_EVERY);
+    }
+    config
+}
+
+/// As long as the longest range that the phase judges, and long enough for three readings and for the slowest answer.
 fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
-    let interval = loaded
-        .config
-        .paces()
-        .map(|(interval, _)| interval)
-        .max()
-        .unwrap_or_default();
-    let readings = interval * (READINGS_MIN + 1);
+    let config = hurried(loaded.config.clone());
+    let interval = config.paces().map(|(interval, _)| interval).max();
+    let readings = interval.unwrap_or_default() * (READINGS_MIN + 1);
+    let answer = config.sources.iter().map(|it| it.timeout).max();
+    let readings = readings.max(answer.unwrap_or_default() + ANSWER_MARGIN);
     if let Some(asked) = asked {
         return asked.max(readings);
     }

@@ -67,6 +67,7 @@ mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
+mod sources;
 mod stories;
 mod storm;
 mod template;

@@ -207,11 +207,9 @@ pub(super) fn pace(
                 "its interval",
             );
         } else {
-            reader.fault(
-                &timeout_place,
-                message,
-                "write a timeout below 5s, or a longer interval",
-            );
+            let default = humantime::format_duration(interval);
+            let help = format!("write a timeout below {default}, or a longer interval");
+            reader.fault(&timeout_place, message, help);
         }
     }
     (interval, timeout)
