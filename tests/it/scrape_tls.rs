@@ -19,11 +19,11 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use crate::scrape::{Rig, config, first};
 
 /// An authority that signs whatever a case needs.
-struct Authority {
+pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-struct Signed {
+pub struct Signed {
     certificate: CertificateDer<'static>,
     key: Vec<u8>,
     certificate_pem: String,
@@ -31,7 +31,7 @@ struct Signed {
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -41,7 +41,7 @@ impl Authority {
         }
     }
 
-    fn sign(&self, host: &str, expired: bool) -> Signed {
+    pub fn sign(&self, host: &str, expired: bool) -> Signed {
         let mut params = CertificateParams::new([host.to_owned()]).unwrap();
         if expired {
             params.not_before = date_time_ymd(2001, 1, 1);
@@ -63,14 +63,14 @@ impl Authority {
         roots
     }
 
-    fn write(&self, path: PathBuf) -> PathBuf {
+    pub fn write(&self, path: PathBuf) -> PathBuf {
         std::fs::write(&path, self.issuer.pem()).unwrap();
         path
     }
 }
 
 /// Serves one page over TLS; with `clients` only to those whom that authority signed. The URL has `host` in it.
-fn serve(host: &str, own: &Signed, clients: Option<&Authority>) -> String {
+pub fn serve(host: &str, own: &Signed, clients: Option<&Authority>) -> String {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

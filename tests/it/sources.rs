@@ -14,13 +14,14 @@ use arc_swap::ArcSwap;
 use gated::engine::{Columns, Input, Interest, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 use gated::model::{TargetId, Timestamp};
 use gated::source::{
-    BasicAuth, Password, PrometheusConfig, Querier, Secret, SignalQuery, Tuning, Url,
+    BasicAuth, Password, PrometheusConfig, Querier, Secret, SignalQuery, Tls, Tuning, Url,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::fault_server::{Answer, FaultServer};
 use crate::peers::free_address;
+use crate::scrape_tls::{Authority, serve};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -443,6 +444,30 @@ async fn a_reload_leaves_alone_what_stayed_alike() {
     gone.sort();
     assert_eq!(gone, [ids[0], next.id]);
     rig.querier.stop().await;
+}
+
+/// Authorities and another name than the URL's; that server's page is no answer, which shows that it was reached.
+#[tokio::test]
+async fn tls_is_what_it_is_for_a_scrape() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let ca_file = Some(authority.write(folder.path().join("ca.pem")));
+    let url = serve("localhost", &authority.sign("mimir.example", false), None);
+    let server_name = Some("mimir.example".to_owned());
+    let ask = async |ca_file, server_name| {
+        let tls = Tls {
+            ca_file,
+            server_name,
+            ..Tls::default()
+        };
+        let asked = PrometheusConfig::new("mimir", Url::parse(&url).unwrap());
+        let asked = PrometheusConfig { tls, ..asked };
+        first(asked).await.unwrap_err().fault
+    };
+    let reached = ask(ca_file.clone(), server_name.clone()).await;
+    assert_eq!(reached, ScrapeFault::NotAnAnswer);
+    assert_eq!(ask(ca_file, None).await, ScrapeFault::Tls);
+    assert_eq!(ask(None, server_name).await, ScrapeFault::Tls);
 }
 
 /// A proxy that repeats what it was sent shows it to nobody.

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use crate::engine::{ScrapeError, ScrapeFault};
 use crate::model::Timestamp;
 use crate::model::labels::NAME;
-use crate::source::scrape::fault::{fault, one_line};
+use crate::source::scrape::fault::fault;
 
 /// With more series a signal is no signal.
 const SAMPLES_MAX: usize = 10_000;
@@ -85,6 +85,11 @@ pub(super) fn refusal(body: &[u8]) -> Option<String> {
     })
 }
 
+/// What a server says, as one line that can be shown: escaped and cut as the text of a fault is.
+pub(super) fn line_of(text: &str) -> String {
+    fault(ScrapeFault::Query, text).text
+}
+
 /// Reads the body of an answer of 200.
 pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
     let none = |text: String| fault(ScrapeFault::NotAnAnswer, text);
@@ -123,7 +128,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
             .any(|about| it.starts_with(about))
     };
     let partial = match warnings.iter().find(expression) {
-        Some(warning) => Some(one_line(warning)),
+        Some(warning) => Some(line_of(warning)),
         None if body.is_partial == Some(true) => Some("isPartial is true".to_owned()),
         None => None,
     };
@@ -131,7 +136,7 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
     Ok(Answer {
         samples,
         scalar,
-        notes: all.take(NOTES_MAX).map(|it| one_line(it)).collect(),
+        notes: all.take(NOTES_MAX).map(|it| line_of(it)).collect(),
         partial,
     })
 }

@@ -11,7 +11,7 @@ use super::answer::{self, Answer};
 use super::config::PrometheusConfig;
 use crate::engine::{ScrapeError, ScrapeFault};
 use crate::model::Timestamp;
-use crate::source::scrape::fault::{fault, hung_up, of_request, one_line};
+use crate::source::scrape::fault::{fault, hung_up, of_request};
 use crate::source::scrape::fetch::{Credentials, authority, credentials};
 use crate::source::scrape::resolve::{ResolveFor, Resolver};
 use crate::source::scrape::tls::{self, TlsFiles};
@@ -264,7 +264,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ScrapeError 
         let words = String::from_utf8_lossy(words);
         let words = words.trim().lines().next().unwrap_or_default().to_owned();
         if !words.is_empty() {
-            text = format!("{text}: {}", one_line(&words));
+            text = format!("{text}: {}", answer::line_of(&words));
         }
     }
     fault(ScrapeFault::Status, text)

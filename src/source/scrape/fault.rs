@@ -20,7 +20,7 @@ pub(in crate::source) fn fault(fault: ScrapeFault, text: impl AsRef<str>) -> Scr
 }
 
 /// Control characters and those that turn writing around escaped, cut to [`TEXT_BYTES_MAX`].
-pub(in crate::source) fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> String {
     let mut line = String::new();
     for c in text.chars() {
         let turns = matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
