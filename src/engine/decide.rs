@@ -235,7 +235,7 @@ impl Engine {
             value: it.value,
             unit,
             condition: watch.text.clone(),
-            expr: signal.map_or(watch.text.clone(), |signal| signal.expr.text().to_owned()),
+            expr: signal.map_or(watch.text.clone(), |signal| signal.shown().into_owned()),
             held_for,
             reason,
         }
@@ -358,7 +358,7 @@ impl Engine {
                 value: None,
                 unit: signal.unit,
                 condition: format!("no value for {}", humantime::format_duration(after)),
-                expr: signal.expr.text().to_owned(),
+                expr: signal.shown().into_owned(),
                 held_for,
                 reason,
             };

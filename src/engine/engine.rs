@@ -337,6 +337,7 @@ impl Engine {
         self.window.add_target(info.id, info.interval);
         self.window.add_target(companion(info.id), info.interval);
         let (id, last) = (info.id, None);
+        self.begin_asking(&info);
         self.targets.insert(
             id,
             Target {
@@ -368,6 +369,7 @@ impl Engine {
 
     fn remove_target(&mut self, id: TargetId, at: Timestamp, out: &mut Vec<Effect>) {
         if self.targets.remove(&id).is_some() {
+            self.end_asking(id);
             self.window.remove_target(id, at);
             self.window.remove_target(companion(id), at);
             self.judge(at, Some(id), out);
@@ -411,6 +413,7 @@ impl Engine {
             samples: 0,
             note: None,
             error: None,
+            notes: Vec::new(),
         };
         let mut synthetic = [0.0, scrape.duration.as_secs_f64(), 0.0, 0.0, 0.0];
         match scrape.outcome {
@@ -424,6 +427,7 @@ impl Engine {
                 ];
                 last.samples = columns.samples_scraped;
                 last.note = columns.note;
+                last.notes = columns.notes;
                 for slot in &columns.gone {
                     self.window.gone(id, *slot, scrape.at);
                 }

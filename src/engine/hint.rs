@@ -24,6 +24,8 @@ impl Engine {
         if !matches!(watch.reading(), Reading::Empty | Reading::Thin)
             || watch.plan.any_selector_matched()
             || self.settings.preview.is_none()
+            // What a source has is not known here.
+            || self.is_asked(signal)
         {
             return None;
         }

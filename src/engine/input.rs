@@ -89,6 +89,8 @@ pub struct Columns {
     pub metadata: Option<Arc<[Metadata]>>,
     /// For people: why a component fails its probe. One line, already escaped, 1000 bytes at most.
     pub note: Option<Arc<str>>,
+    /// What the source said beside its samples, for people: a line each, escaped.
+    pub notes: Vec<String>,
 }
 
 /// Why a scrape failed: a kind for counting, a text for people.
@@ -134,10 +136,16 @@ pub enum ScrapeFault {
     Command,
     /// Test reports that are not there, not whole, or too old to say anything.
     Report,
+    /// A Prometheus says why it has no answer to a query.
+    Query,
+    /// What a Prometheus answered is no answer to a query: not JSON, or of another kind.
+    NotAnAnswer,
+    /// A Prometheus says that its answer may lack something.
+    Partial,
 }
 
 impl ScrapeFault {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Dns,
         Self::ConnectRefused,
         Self::Connect,
@@ -154,6 +162,9 @@ impl ScrapeFault {
         Self::Credentials,
         Self::Command,
         Self::Report,
+        Self::Query,
+        Self::NotAnAnswer,
+        Self::Partial,
     ];
 
     #[must_use]
@@ -175,6 +186,9 @@ impl ScrapeFault {
             Self::Credentials => "credentials",
             Self::Command => "command",
             Self::Report => "report",
+            Self::Query => "query",
+            Self::NotAnAnswer => "not_an_answer",
+            Self::Partial => "partial",
         }
     }
 }

@@ -99,6 +99,12 @@ impl Engine {
         if target.is_history() {
             return self.followed(which).is_read_by_the_minute();
         }
+        if let Followed::Signal(s) = which
+            && self.is_asked(s)
+        {
+            let watch = &self.signals[s];
+            return watch.asked.is_none_or(|it| it == target) || watch.at.is_none();
+        }
         let watch = match which {
             Followed::Signal(s) => &mut self.signals[s],
             Followed::Expr(t) => self.triggers[t]
@@ -126,6 +132,13 @@ impl Engine {
     /// Reads one signal, with the interval of the fastest target behind it.
     fn read(&mut self, which: Followed, empty: Option<f64>, at: Timestamp) -> (Read, Duration) {
         self.evaluations += 1;
+        let answered = match which {
+            Followed::Signal(s) => match self.unanswered(s, at) {
+                Some(unanswered) => return unanswered,
+                None => self.is_asked(s),
+            },
+            Followed::Expr(_) => false,
+        };
         let asked = &self.followed(which).alerts;
         let asks = !asked.is_empty();
         if asks && let Err(why) = self.alerts_known(asked, at) {
@@ -142,8 +155,9 @@ impl Engine {
         let bounds = Bounds {
             coverage: self.settings.judging.coverage,
             empty,
-            must_match: self.settings.preview.is_some(),
-            any_up: any_up || asks,
+            // An answer that is empty is an answer.
+            must_match: self.settings.preview.is_some() && !answered,
+            any_up: any_up || asks || answered,
         };
         let watch: &mut SignalWatch = match which {
             Followed::Signal(s) => &mut self.signals[s],

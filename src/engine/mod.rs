@@ -1,6 +1,7 @@
 //! The engine: inputs in, effects out, a snapshot beside. Pure: no clock, network, disk, thread or randomness.
 
 mod alerts;
+mod asked;
 mod causes;
 mod checklist;
 mod components;

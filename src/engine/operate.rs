@@ -166,6 +166,7 @@ impl Engine {
             self.signals.push(watch);
             self.signal_names.push(key);
         }
+        self.go_on_asking();
         let old = std::mem::replace(&mut self.triggers, TriggerWatch::all(&rules));
         for was in old {
             let alike =
@@ -225,5 +226,11 @@ impl Engine {
 /// A signal with the same key reads the same.
 fn signal_key(signal: &crate::runbook::Signal) -> String {
     let enough = signal.enough.as_ref().map_or("", |enough| enough.text());
-    format!("{}\n{}\n{enough}", signal.name, signal.expr.text())
+    let remote = signal.remote.as_ref();
+    let remote = remote.map(|it| (&it.source, &it.expr, &it.enough));
+    format!(
+        "{}\n{}\n{enough}\n{remote:?}",
+        signal.name,
+        signal.expr.text()
+    )
 }

@@ -48,11 +48,18 @@ pub struct Settings {
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
     /// An Alertmanager that posts to gated repeats what fires at least this often. Zero in a rule test, whose series
-    /// come from no Alertmanager.
+    /// come from no Alertmanager and no `[[prometheus]]`.
     pub alerts_repeat: Duration,
     /// A dry run: judge this phase alone, as if a rollout had just begun and settled, and count a condition that held
     /// in every reading as firing. Nothing is decided.
     pub preview: Option<String>,
+}
+
+impl Settings {
+    /// A rule test: every series comes from its script, whatever would write it otherwise.
+    pub(super) fn is_scripted(&self) -> bool {
+        self.alerts_repeat.is_zero()
+    }
 }
 
 /// `[judging]`.

@@ -473,13 +473,14 @@ impl Engine {
 
     fn signals_shown(&self) -> Vec<SignalState> {
         let signals = self.settings.rules.signals.iter().zip(&self.signals);
-        let shown = signals.map(|(signal, watch)| SignalState {
+        let shown = (0..).zip(signals).map(|(s, (signal, watch))| SignalState {
             name: signal.name.clone(),
             title: signal.title.clone(),
             unit: signal.unit,
-            expr: signal.expr.text().to_owned(),
+            expr: signal.shown().into_owned(),
             reading: watch.reading(),
             why: watch.read.why.to_string(),
+            notes: self.notes_on(s),
             at: watch.at,
         });
         shown.collect()

@@ -30,6 +30,8 @@ pub(super) struct SignalWatch {
     pub alerts: Vec<Matchers>,
     /// It reads what was kept of signals, once a minute.
     pub looks_back: bool,
+    /// The target that stands for what its source is asked; `None` where it has none, or is not asked yet.
+    pub asked: Option<TargetId>,
     pub read: Read,
     /// The last evaluation.
     pub at: Option<Timestamp>,
@@ -51,6 +53,7 @@ impl SignalWatch {
             plan: SignalPlan::new(&signal.expr, signal.enough.as_ref()),
             alerts: super::heard::asked_of(&[&signal.expr]),
             looks_back: super::history::is_asked_by(&[&signal.expr]),
+            asked: None,
             read: Read::nothing_yet(),
             at: None,
             blind_since: None,

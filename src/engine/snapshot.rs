@@ -116,6 +116,8 @@ pub struct LastScrape {
     /// What the source says of it for people: why a component fails its probe.
     pub note: Option<Arc<str>>,
     pub error: Option<ScrapeError>,
+    /// What the source said beside its samples.
+    pub notes: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +129,8 @@ pub struct SignalState {
     pub reading: Reading,
     /// Why there is no value; empty when there is one.
     pub why: String,
+    /// What its source said beside its last answer: warnings and infos.
+    pub notes: Vec<String>,
     /// `None` before the first evaluation.
     pub at: Option<Timestamp>,
 }

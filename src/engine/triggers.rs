@@ -157,6 +157,7 @@ impl TriggerWatch {
                     unit: crate::model::Unit::None,
                     empty: None,
                     enough: None,
+                    remote: None,
                 };
                 (Vec::new(), Some(SignalWatch::new(&bare)))
             }

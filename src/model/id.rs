@@ -9,8 +9,10 @@ pub struct TargetId(pub u32);
 impl TargetId {
     /// What Alertmanager posts, from here: another each time it is heard again. Scraped targets are numbered from zero.
     pub const ALERTS: Self = Self(1 << 28);
-    /// Probes are numbered from here, up to the bit that the engine keeps for rules.
+    /// Probes are numbered from here.
     pub const PROBES: Self = Self(1 << 29);
+    /// What is asked of a Prometheus, from here: one for each signal that has a source.
+    pub const ASKED: Self = Self((1 << 29) + (1 << 27));
     /// What people observed, from here: one for each series.
     pub const OBSERVED: Self = Self((1 << 29) + (1 << 28));
     /// What the engine keeps of each signal, from here. Above are the bits that it keeps for rules.
@@ -20,6 +22,12 @@ impl TargetId {
     #[must_use]
     pub const fn is_alerts(self) -> bool {
         self.0 >= Self::ALERTS.0 && self.0 < Self::PROBES.0
+    }
+
+    /// Whether it stands for what is asked of a Prometheus.
+    #[must_use]
+    pub const fn is_asked(self) -> bool {
+        self.0 >= Self::ASKED.0 && self.0 < Self::OBSERVED.0
     }
 
     /// Whether it stands for a series that somebody observed.

@@ -1,5 +1,6 @@
 //! The words all rooms share. Deliberately absent: anything that reads a clock, a file or a socket.
 
+pub mod asked;
 pub mod calendar;
 mod history;
 pub mod id;

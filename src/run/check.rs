@@ -98,7 +98,10 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
     for line in checked.calls_in_words() {
         let _ = writeln!(text, "{line}");
     }
-    let jobs = counted(checked.scrapes.len(), "job");
+    let mut jobs = counted(checked.scrapes.len(), "job");
+    if !checked.sources.is_empty() {
+        let _ = write!(jobs, ", {}", counted(checked.sources.len(), "source"));
+    }
     let mut hooks = counted(checked.webhooks.len(), "webhook");
     if !checked.commands.is_empty() {
         let _ = write!(hooks, ", {}", counted(checked.commands.len(), "command"));

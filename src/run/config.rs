@@ -8,6 +8,7 @@ mod notify;
 mod people;
 mod policy;
 mod probe;
+mod prometheus;
 mod report;
 mod scrape;
 mod service;
@@ -31,7 +32,7 @@ use crate::runbook::{
     Clock, Component, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source,
     Text, nearest,
 };
-use crate::source::{PROBE_JOB, ProbeConfig, ScrapeConfig};
+use crate::source::{PROBE_JOB, ProbeConfig, PrometheusConfig, ScrapeConfig, SignalQuery};
 
 /// The database's name in `--data DIR`.
 pub const DATABASE: &str = "gated.db";
@@ -44,6 +45,8 @@ pub struct Config {
     pub scrapes: Vec<ScrapeConfig>,
     /// `[[probe]]`, in the order of the file.
     pub probes: Vec<Probe>,
+    /// `[[prometheus]]`, in the order of the file.
+    pub sources: Vec<PrometheusConfig>,
     pub rollout: RolloutPolicy,
     pub judging: Judging,
     pub rollback: RollbackPolicy,
@@ -170,7 +173,7 @@ impl Config {
         self.probes.iter().map(|it| it.config.clone()).collect()
     }
 
-    /// The longest that the engine may hear of nothing while all is well; `None` where nothing is scraped or probed.
+    /// The longest that the engine may hear of nothing while all is well; `None` where nothing is scraped, probed or asked.
     #[must_use]
     pub fn longest_silence(&self) -> Option<Duration> {
         let probes = self.probes.iter().map(|it| &it.config);
@@ -178,8 +181,27 @@ impl Config {
             probes.partition(|it| it.interval <= PROBE_INTERVAL_QUICK_MAX);
         let quick = quick.iter().map(|it| it.interval + it.timeout);
         let scrapes = self.scrapes.iter().map(|it| it.interval + it.timeout);
+        let sources = self.sources.iter().map(|it| it.interval + it.timeout);
         let seldom = seldom.iter().map(|it| it.heard_every() * 2).max();
-        scrapes.chain(quick).max().or(seldom)
+        scrapes.chain(quick).chain(sources).max().or(seldom)
+    }
+
+    /// What each source is asked: every signal of the rules that names one.
+    #[must_use]
+    pub fn asking(&self, rules: &Rules) -> Vec<SignalQuery> {
+        let sources: Vec<Arc<PrometheusConfig>> =
+            self.sources.iter().cloned().map(Arc::new).collect();
+        let asked = rules.signals.iter().filter_map(|signal| {
+            let remote = signal.remote.as_ref()?;
+            let source = sources.iter().find(|it| it.name == remote.source)?;
+            Some(SignalQuery {
+                source: Arc::clone(source),
+                signal: signal.name.clone(),
+                expr: remote.expr.clone(),
+                enough: remote.enough.clone(),
+            })
+        });
+        asked.collect()
     }
 
     /// The shortest scrape interval; `None` when nothing is scraped.
@@ -198,6 +220,7 @@ impl Config {
         Known {
             scrapes: scrapes.chain(probes).collect(),
             components: Some(components),
+            sources: Some(self.sources.iter().map(|it| it.name.clone()).collect()),
             ..Known::default()
         }
     }
@@ -248,7 +271,6 @@ impl Config {
 
 fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     root.later(&[
-        ("prometheus", "[[prometheus]]"),
         ("report", "[[report]]"),
         ("flagger", "[flagger]"),
         ("journal", "[journal]"),
@@ -256,7 +278,9 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let service = service(&mut root);
     let server = server(&mut root);
     let probes = probe::probes(&mut root);
-    let scrapes = scrape::scrapes(&mut root, probes.is_empty());
+    let sources = prometheus::sources(&mut root);
+    let alone = probes.is_empty() && sources.is_empty();
+    let scrapes = scrape::scrapes(&mut root, alone);
     let rollout = policy::rollout(&mut root);
     let judging = policy::judging(&mut root);
     let rollback = policy::rollback(&mut root);
@@ -295,6 +319,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         server,
         scrapes,
         probes,
+        sources,
         rollout,
         judging,
         rollback,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::cli::Look;
 use super::clock::Clock;
+use super::config::Config;
 use super::live::Loaded;
 use super::ready;
 use crate::engine::Engine;
@@ -26,13 +27,16 @@ use crate::model::Verdict;
 use crate::runbook::Rules;
 use crate::runbook::When;
 use crate::source::Prober;
+use crate::source::Querier;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
 /// The longest range that is waited for unless `--for` says more; a few scrapes come on top.
 const LOOK_MAX: Duration = Duration::from_secs(120);
-/// A probe that may take so long is given a little more: its answer is on its way.
+/// A probe or a source that may take so long is given a little more: its answer is on its way.
 const ANSWER_MARGIN: Duration = Duration::from_secs(3);
+/// A `[[prometheus]]` is asked at least this often.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
 /// A condition must have held in this many readings to count as firing.
 const READINGS_MIN: u32 = 3;
 
@@ -66,6 +70,14 @@ pub(super) async fn look(
         loaded.config.probing(),
         &Tuning::default(),
         Arc::clone(&interest),
+        Arc::clone(&now),
+        inputs.clone(),
+    );
+    let asking = hurried(loaded.config.clone()).asking(&loaded.rules);
+    let querier = Querier::start(
+        asking,
+        &Tuning::default(),
+        Arc::clone(&interest),
         now,
         inputs,
     );
@@ -97,6 +109,7 @@ pub(super) async fn look(
     progress.clear();
     scraper.stop().await;
     prober.stop().await;
+    querier.stop().await;
     let mut snapshot = engine.snapshot(clock.now());
     let state = Arc::make_mut(&mut snapshot.verdict);
     match ways_out {
@@ -195,14 +208,27 @@ impl Unheard {
     }
 }
 
-/// As long as the longest range that the phase judges, and long enough for three readings of all that is asked often.
+/// A source has its history already: it is asked more often than a daemon needs to, so that three readings come soon.
+fn hurried(mut config: Config) -> Config {
+    for source in &mut config.sources {
+        source.interval = source.interval.min(ASKED_EVERY);
+    }
+    config
+}
+
+/// As long as the longest range that the phase judges, and long enough for three readings of all that is asked often and
+/// for the slowest answer.
 fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
-    let config = &loaded.config;
+    let config = hurried(loaded.config.clone());
     let probes = config.probes.iter().map(|it| it.config.interval);
     let quick = probes.filter(|it| *it <= PROBE_INTERVAL_QUICK_MAX);
     let scrapes = config.scrapes.iter().map(|it| it.interval);
-    let interval = scrapes.chain(quick).max().unwrap_or_default();
-    let readings = interval * (READINGS_MIN + 1);
+    let sources = config.sources.iter().map(|it| it.interval);
+    let interval = scrapes.chain(quick).chain(sources).max();
+    let readings = interval.unwrap_or_default() * (READINGS_MIN + 1);
+    let answer = config.sources.iter().map(|it| it.timeout).max();
+    let answer = answer.map_or(Duration::ZERO, |it| it + ANSWER_MARGIN);
+    let readings = readings.max(answer);
     if let Some(asked) = asked {
         return asked.max(readings);
     }

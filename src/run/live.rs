@@ -58,6 +58,7 @@ use crate::sink::Secret;
 use crate::sink::Webhook;
 use crate::source::AlertInbox;
 use crate::source::Prober;
+use crate::source::Querier;
 use crate::source::Scraper;
 use crate::source::Tuning;
 
@@ -274,6 +275,13 @@ impl Live {
             Arc::clone(&now),
             core.inputs.clone(),
         );
+        let querier = Querier::start(
+            config.asking(&loaded.rules),
+            &Tuning::default(),
+            Arc::clone(&core.interest),
+            Arc::clone(&now),
+            core.inputs.clone(),
+        );
         let inbox = AlertInbox::start(
             config.alerts_repeat,
             Arc::clone(&core.interest),
@@ -286,10 +294,11 @@ impl Live {
             reporter,
             scraper,
             prober,
+            querier,
             inbox,
             files,
             clock,
-            names_targets: AtomicBool::new(names_targets(config)),
+            names_targets: AtomicBool::new(names_targets(&loaded)),
         });
         super::metrics::loaded(true, clock);
         let interval = config.longest_silence();
@@ -330,6 +339,7 @@ impl Live {
         if let Some(front) = Arc::into_inner(front) {
             front.scraper.stop().await;
             front.prober.stop().await;
+            front.querier.stop().await;
         } else {
             warn!("a request still holds the scraper; it ends with the process");
         }
@@ -344,6 +354,7 @@ struct Front {
     reporter: Arc<Reporter>,
     scraper: Scraper,
     prober: Prober,
+    querier: Querier,
     inbox: AlertInbox,
     files: Option<Files>,
     clock: Clock,
@@ -351,8 +362,10 @@ struct Front {
     names_targets: AtomicBool,
 }
 
-fn names_targets(config: &Config) -> bool {
-    !config.probes.is_empty() || config.scrapes.iter().any(|it| !it.targets.is_empty())
+fn names_targets(loaded: &Loaded) -> bool {
+    let config = &loaded.config;
+    let asks = !config.asking(&loaded.rules).is_empty();
+    asks || !config.probes.is_empty() || config.scrapes.iter().any(|it| !it.targets.is_empty())
 }
 
 impl Front {
@@ -370,10 +383,12 @@ impl Front {
         let rules = Arc::clone(&loaded.rules);
         self.reporter.reload(loaded.config.clone(), rules);
         self.core.reload(loaded.settings()).await;
-        let named = names_targets(&loaded.config);
+        let named = names_targets(&loaded);
         self.names_targets.store(named, Ordering::Relaxed);
         self.inbox.reload(loaded.config.alerts_repeat).await;
         self.prober.reload(loaded.config.probing()).await;
+        let asking = loaded.config.asking(&loaded.rules);
+        self.querier.reload(asking).await;
         self.scraper.reload(loaded.config.scrapes).await;
         Ok(())
     }

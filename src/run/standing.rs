@@ -67,6 +67,7 @@ pub(super) fn draw(status: &Value, colour: bool) -> String {
     }
     phases(&mut out, &status["phases"], colour);
     targets(&mut out, verdict, colour);
+    notes(&mut out, &status["notes"]);
     firing(&mut out, &status["firing"], colour);
     let open = status["open_deliveries"].as_array();
     let open = open.map_or(&[][..], Vec::as_slice);
@@ -133,6 +134,16 @@ fn targets(out: &mut String, verdict: &Value, colour: bool) {
     for down in targets.iter().filter(|it| it["up"] != true) {
         let (target, error) = (shown(&down["target"]), shown(&down["error"]));
         line(out, "", &format!("{target}: {error}"));
+    }
+}
+
+/// What sources said beside their answers.
+fn notes(out: &mut String, noted: &Value) {
+    for it in noted.as_array().into_iter().flatten() {
+        for note in it["notes"].as_array().into_iter().flatten() {
+            let (signal, note) = (shown(&it["signal"]), shown(note));
+            line(out, "noted", &format!("{signal}: {note}"));
+        }
     }
 }
 

@@ -272,6 +272,7 @@ impl<'r> Loading<'r> {
             unit: Unit::Ratio,
             empty: None,
             enough: None,
+            remote: None,
         };
         let read = super::condition::threshold(&text.value, &ratio);
         read.map_err(|wrong| {

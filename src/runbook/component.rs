@@ -35,6 +35,7 @@ pub(super) fn signal(name: &str) -> Signal {
         unit: Unit::None,
         empty: None,
         enough: None,
+        remote: None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::lint::{self, Known, Placed, Written};
 use super::prometheus;
 use super::quantity::Wrong;
 use super::reader::{Env, Reader, Section, Text};
+use super::remote::Evaluated;
 use super::uptime::UPTIME;
 use super::{Clock, Condition, Phase, Rules, Signal, Target};
 use crate::model::{Status, Unit};
@@ -57,6 +58,7 @@ pub fn load_knowing(
         placed: Placed::default(),
         uptime: None,
         components: known.components.as_deref(),
+        sources: known.sources.as_deref(),
     };
     let of_prometheus = |it: &usize| super::is_rule_file(&files[*it].path);
     let (yaml, toml): (Vec<usize>, Vec<usize>) = (0..files.len()).partition(of_prometheus);
@@ -93,6 +95,8 @@ pub(super) struct Loading<'r> {
     pub uptime: Option<Place>,
     /// Those of the configuration, where one is known.
     components: Option<&'r [String]>,
+    /// Every `[[prometheus]]` of the configuration, where one is known.
+    pub sources: Option<&'r [String]>,
 }
 
 impl<'r> Loading<'r> {
@@ -171,10 +175,20 @@ impl<'r> Loading<'r> {
         let with_unit = section.has("unit");
         let unit = section.word("unit", &units);
         let empty = section.number("empty");
-        let enough = section
-            .text("enough")
-            .and_then(|it| self.expression(&it, false));
-        let expr = expr.and_then(|it| self.expression(&it, false));
+        let enough = section.text("enough");
+        let source = section.text("source").filter(|_| word);
+        let Evaluated {
+            expr,
+            enough,
+            remote,
+        } = match source {
+            Some(source) => self.asked(&name.value, &source, expr.as_ref(), enough.as_ref()),
+            None => Evaluated {
+                enough: enough.and_then(|it| self.expression(&it, false)),
+                expr: expr.and_then(|it| self.expression(&it, false)),
+                remote: None,
+            },
+        };
         if with_unit && unit.is_none() {
             // No threshold on it can be read, but its name is known.
             self.placed.unparsed.push(name.value.clone());
@@ -189,6 +203,7 @@ impl<'r> Loading<'r> {
             unit: unit.unwrap_or(Unit::None),
             empty,
             enough,
+            remote,
         });
     }
 

@@ -29,6 +29,8 @@ pub struct Known<'k> {
     pub scrapes: Vec<(String, Duration)>,
     /// Components of probes; `None` where no configuration is known, and any may be named.
     pub components: Option<Vec<String>>,
+    /// Names of every `[[prometheus]]`; `None` where no configuration is known, and any may be named.
+    pub sources: Option<Vec<String>>,
     /// A page of a target.
     pub page: Option<&'k Page>,
 }
@@ -185,7 +187,7 @@ fn burst(
         When::Condition(condition) => {
             let mut longest = Duration::ZERO;
             leaves(condition, &mut |signal, _| {
-                longest = longest.max(rules.signals[signal].expr.longest_range());
+                longest = longest.max(rules.signals[signal].longest_range());
             });
             longest
         }

@@ -68,6 +68,7 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
         )?;
     }
     page.push_str("</table>");
+    notes(page, snapshot)?;
     incidents(page, snapshot)?;
     page.push_str("<h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error, or why a probe fails</tr>");
     for target in &snapshot.targets {
@@ -105,6 +106,25 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
     }
     page.push_str("</p></body></html>\n");
     Ok(())
+}
+
+/// What sources said beside their answers; nothing where none did.
+fn notes(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
+    let mut noted = snapshot
+        .signals
+        .iter()
+        .filter(|it| !it.notes.is_empty())
+        .peekable();
+    if noted.peek().is_none() {
+        return Ok(());
+    }
+    page.push_str("<h2>Said beside answers</h2><table><tr><th>signal<th>what its source said</tr>");
+    for signal in noted {
+        for note in &signal.notes {
+            row(page, &[&signal.name, note])?;
+        }
+    }
+    page.write_str("</table>")
 }
 
 /// What somebody owns or should, and by when.

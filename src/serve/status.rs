@@ -42,6 +42,8 @@ struct Standing<'a> {
     /// The newest runs of phases, oldest first.
     phases: Vec<Run<'a>>,
     firing: Vec<Firing<'a>>,
+    /// Signals whose source said something beside its last answer.
+    notes: Vec<Noted<'a>>,
     /// Oldest first.
     open_deliveries: Vec<Open<'a>>,
     last_decision: Option<wire::DecisionLine<'a>>,
@@ -99,6 +101,12 @@ impl<'a> Firing<'a> {
 }
 
 #[derive(Serialize)]
+struct Noted<'a> {
+    signal: &'a str,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
 struct Open<'a> {
     decision: &'a str,
     #[serde(flatten)]
@@ -113,6 +121,11 @@ async fn status(State(service): Shared) -> Response {
     let open = open.filter(|it| !it.is_settled()).map(|it| Open {
         decision: it.decision.as_str(),
         delivery: wire::DeliveryLine::new(it),
+    });
+    let noted = snapshot.signals.iter().filter(|it| !it.notes.is_empty());
+    let noted = noted.map(|it| Noted {
+        signal: &it.name,
+        notes: &it.notes,
     });
     let last = snapshot.decisions.last();
     let rollout = snapshot.rollouts.iter().rfind(|it| it.end.is_none());
@@ -132,6 +145,7 @@ async fn status(State(service): Shared) -> Response {
             .filter(firing)
             .map(Firing::new)
             .collect(),
+        notes: noted.collect(),
         open_deliveries: open.collect(),
         last_decision: last
             .map(|(it, owed)| wire::DecisionLine::new(it, owed.iter().map(AsRef::as_ref))),

@@ -1,4 +1,5 @@
-//! Where inputs come from: scraping, exposition text, discovery, probes, Alertmanager's posts.
+//! Where inputs come from: scraping, exposition text, discovery, probes, other Prometheus servers, Alertmanager's
+//! posts.
 
 mod alerts;
 pub mod changes;
@@ -6,6 +7,7 @@ mod discovery;
 pub mod exposition;
 pub mod metrics;
 mod probe;
+mod prometheus;
 mod scrape;
 pub mod script;
 
@@ -14,6 +16,7 @@ pub use probe::{
     Ask, CommandProbe, Expect, HttpProbe, HttpRequest, JOB as PROBE_JOB, JsonProbe, JsonValue,
     JunitProbe, ProbeConfig, Prober, ReportPattern, Scalar,
 };
+pub use prometheus::{JOB as SOURCE_JOB, PrometheusConfig, Querier, SignalQuery};
 pub use reqwest::Method;
 pub use scrape::config::{
     BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,

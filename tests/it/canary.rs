@@ -18,6 +18,12 @@ clock = "rollout"
 title = "Broken parts"
 expr = 'max(broken)'
 unit = "count"
+[signals.elsewhere]
+expr = 'sum(broken)'
+source = "file"
+[signals.here]
+expr = 'sum(broken)'
+source = "words"
 [[phase]]
 name = "watch"
 from = "0s"
@@ -89,6 +95,20 @@ targets = ["127.0.0.1:9"]
 interval = "100ms"
 timeout = "90ms"
 basic_auth = {{ username = "u", password_file = "password" }}
+[[prometheus]]
+name = "words"
+url = {target:?}
+interval = "100ms"
+timeout = "90ms"
+headers = {{ X-Scope = "scope{WORD}" }}
+basic_auth = {{ username = "u", password = "asked{WORD}" }}
+query = {{ key = "parameter{WORD}" }}
+[[prometheus]]
+name = "file"
+url = {target:?}
+interval = "100ms"
+timeout = "90ms"
+bearer_token_file = "scrape"
 [rollout]
 {rollout}
 [judging]
@@ -225,6 +245,11 @@ fn no_secret_is_found_anywhere_but_where_it_was_sent() {
         ("url = \"http://user:chat", "url = \"ftp://user:chat"),
         ("urls = [\"http", "urls = [\"ftp"),
         ("X-Key = ", "\"X Key\" = "),
+        ("query = { key", "query = { timeout"),
+        (
+            "bearer_token_file = \"scrape\"\n[rollout]",
+            "timeout = \"scrape\"\n[rollout]",
+        ),
         ("password = ", "pasword = \"\", password = "),
         ("headers = { Authorization", "headers = { Webhook-Id"),
         ("env = { KEY", "envs = { KEY"),

@@ -549,6 +549,26 @@ const WRONG: &[(&str, &str)] = &[
         "job = \"api\"\nmetric_relabel = [{ action = \"drop\", regex = \"(\" }]",
     ),
     ("job = \"api\"", "job = \"api\"\nkubernetes = {}"),
+    (
+        "[alertmanager]",
+        "[[prometheus]]\nurls = []\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[prometheus]]\nname = \"a b\"\nurl = \"thanos:9090\"\ninterval = \"5m\"\npartial = \"yes\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[prometheus]]\nname = \"a\"\nurl = \"http://a/api/v1/query\"\nquery = { time = \"1\" }\ntimeout = \"30s\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[prometheus]]\nname = \"a\"\nurl = \"http://u:p@a\"\n[[prometheus]]\nname = \"b\"\nurl = \"http://b?x=1\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[[prometheus]]\nname = \"a\"\nurl = \"http://a\"\n[[prometheus]]\nname = \"a\"\nurl = \"http://b\"\n[alertmanager]",
+    ),
     ("[alertmanager]", "[[probe]]\n[alertmanager]"),
     (
         "[alertmanager]",

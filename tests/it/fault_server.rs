@@ -155,7 +155,7 @@ fn whole(stream: &mut TcpStream, head: &str, body: &[u8]) -> io::Result<()> {
     stream.write_all(&bytes)
 }
 
-/// A request's head; `None` at the connection's end.
+/// A request's head, and the form in its body where it has one; `None` at the connection's end.
 fn head(stream: &mut TcpStream) -> io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -165,5 +165,15 @@ fn head(stream: &mut TcpStream) -> io::Result<Option<String>> {
         }
         head.push(byte[0]);
     }
-    Ok(Some(String::from_utf8_lossy(&head).into_owned()))
+    let mut text = String::from_utf8_lossy(&head).into_owned();
+    let lower = text.to_lowercase();
+    if lower.contains("content-type: application/x-www-form-urlencoded") {
+        let length = lower
+            .lines()
+            .find_map(|it| it.strip_prefix("content-length: "));
+        let mut form = vec![0; length.map_or(0, |it| it.parse().unwrap())];
+        stream.read_exact(&mut form)?;
+        text += &String::from_utf8_lossy(&form);
+    }
+    Ok(Some(text))
 }

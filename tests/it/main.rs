@@ -72,6 +72,7 @@ mod scrape;
 mod scrape_pages;
 mod scrape_tls;
 mod show;
+mod sources;
 mod stories;
 mod storm;
 mod template;

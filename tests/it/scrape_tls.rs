@@ -41,7 +41,7 @@ impl Authority {
         }
     }
 
-    fn sign(&self, host: &str, expired: bool) -> Signed {
+    pub fn sign(&self, host: &str, expired: bool) -> Signed {
         self.sign_until(host, expired.then_some((2002, 1, 1)))
     }
 

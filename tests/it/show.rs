@@ -100,6 +100,7 @@ fn targets() -> Vec<ScrapeState> {
         samples: 812,
         note: None,
         error: None,
+        notes: Vec::new(),
     };
     let text = format!("line 3: {EVIL}");
     let error = Some(ScrapeError {
@@ -112,6 +113,7 @@ fn targets() -> Vec<ScrapeState> {
         samples: 0,
         note: None,
         error,
+        notes: Vec::new(),
     };
     vec![
         target(1, "http://10.0.0.1:8080/metrics", Some(up)),
@@ -197,6 +199,7 @@ pub fn sample() -> Snapshot {
         expr: "up".into(),
         reading,
         why: String::new(),
+        notes: Vec::new(),
         at: Some(at(0)),
     };
     let trigger = |name: &str, outcome| TriggerState {

@@ -12,7 +12,7 @@ use gated::engine::{
     Reported, Scrape, Settings, TargetInfo, Word,
 };
 use gated::model::calendar::TimeOfDay;
-use gated::model::{Labels, NoticeReport, Slot, Status, TargetId, Timestamp, Verdict};
+use gated::model::{Labels, NoticeReport, Status, TargetId, Timestamp, Verdict};
 use gated::report::Kind;
 use gated::runbook::{Source, load};
 use gated::sink::Ledger;

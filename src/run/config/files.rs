@@ -259,8 +259,16 @@ impl Config {
                 named.extend(file.as_deref().map(|it| (what, it)));
             }
         }
-        for scrape in &self.scrapes {
-            let password = match &scrape.basic_auth {
+        let scrapes = self.scrapes.iter().map(|it| {
+            let of = format!("job `{}`", it.job);
+            (of, &it.basic_auth, &it.bearer_token_file, &it.tls)
+        });
+        let sources = self.sources.iter().map(|it| {
+            let of = format!("source `{}`", it.name);
+            (of, &it.basic_auth, &it.bearer_token_file, &it.tls)
+        });
+        for (of, basic_auth, token, tls) in scrapes.chain(sources) {
+            let password = match basic_auth {
                 Some(BasicAuth {
                     password: Password::File(file),
                     ..
@@ -272,13 +280,13 @@ impl Config {
                 | None => None,
             };
             for (key, file) in [
-                ("bearer_token_file", scrape.bearer_token_file.as_ref()),
+                ("bearer_token_file", token.as_ref()),
                 ("password_file", password),
-                ("ca_file", scrape.tls.ca_file.as_ref()),
-                ("cert_file", scrape.tls.cert_file.as_ref()),
-                ("key_file", scrape.tls.key_file.as_ref()),
+                ("ca_file", tls.ca_file.as_ref()),
+                ("cert_file", tls.cert_file.as_ref()),
+                ("key_file", tls.key_file.as_ref()),
             ] {
-                let file = file.map(|it| (format!("{key} of job `{}`", scrape.job), it.as_path()));
+                let file = file.map(|it| (format!("{key} of {of}"), it.as_path()));
                 named.extend(file);
             }
         }

@@ -82,7 +82,7 @@ pub(in crate::source) fn of_request(error: &reqwest::Error) -> ScrapeError {
 }
 
 /// Whether the connection went away before anything of the answer came: a kept-alive one may have died of age.
-pub(super) fn hung_up(error: &reqwest::Error) -> bool {
+pub(in crate::source) fn hung_up(error: &reqwest::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(http) = error.downcast_ref::<hyper::Error>()

@@ -11,7 +11,7 @@ use reqwest::{Client, Request, Response, StatusCode, Url};
 use tokio::time::Instant;
 
 use super::body::{Body, Encoding, Memory};
-use super::config::{Password, ScrapeConfig};
+use super::config::{BasicAuth, Password, ScrapeConfig};
 use super::fault::{fault, hung_up, of_request};
 use super::resolve::{ResolveFor, Resolver};
 use super::target::Target;
@@ -149,7 +149,8 @@ impl Fetcher {
                 )
             })?;
         }
-        let credentials = self.credentials().await?;
+        let (token, basic) = (&self.config.bearer_token_file, &self.config.basic_auth);
+        let credentials = credentials(token.as_deref(), basic.as_ref()).await?;
         if credentials.is_some() {
             // Those of the URL, which would be sent otherwise. Fails only on URLs that cannot have any.
             let _ = url.set_username("");
@@ -179,25 +180,30 @@ impl Fetcher {
                 fault(ScrapeFault::Credentials, text)
             })
     }
-
-    async fn credentials(&self) -> Result<Option<Credentials>, ScrapeError> {
-        if let Some(path) = &self.config.bearer_token_file {
-            return Ok(Some(Credentials::Bearer(read_secret(path).await?)));
-        }
-        let Some(auth) = &self.config.basic_auth else {
-            return Ok(None);
-        };
-        let password = match &auth.password {
-            Password::Here(secret) => secret.expose().to_owned(),
-            Password::File(path) => read_secret(path).await?,
-        };
-        Ok(Some(Credentials::Basic(auth.username.clone(), password)))
-    }
 }
 
-enum Credentials {
+/// What a request says of who asks.
+pub(in crate::source) enum Credentials {
     Bearer(String),
     Basic(String, String),
+}
+
+/// Reads the files that are named; a bearer token counts before a name with a password.
+pub(in crate::source) async fn credentials(
+    bearer_token_file: Option<&Path>,
+    basic_auth: Option<&BasicAuth>,
+) -> Result<Option<Credentials>, ScrapeError> {
+    if let Some(path) = bearer_token_file {
+        return Ok(Some(Credentials::Bearer(read_secret(path).await?)));
+    }
+    let Some(auth) = basic_auth else {
+        return Ok(None);
+    };
+    let password = match &auth.password {
+        Password::Here(secret) => secret.expose().to_owned(),
+        Password::File(path) => read_secret(path).await?,
+    };
+    Ok(Some(Credentials::Basic(auth.username.clone(), password)))
 }
 
 async fn receive(
@@ -265,7 +271,7 @@ fn encoding_of(header: Option<&HeaderValue>) -> Result<Encoding, ScrapeError> {
 }
 
 /// Host and, where it is not the scheme's own, port.
-fn authority(url: &Url) -> String {
+pub(in crate::source) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port()
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

@@ -3,7 +3,7 @@
 mod body;
 pub mod config;
 pub(super) mod fault;
-mod fetch;
+pub(super) mod fetch;
 mod labelling;
 mod page;
 pub mod relabel;
