@@ -12,6 +12,7 @@ use super::IncidentCounts;
 use super::IncidentState;
 use super::Record;
 use super::Refusal;
+use super::ResponseState;
 use super::Word;
 use super::decide::whole;
 use super::deliver::Owing;
@@ -36,6 +37,7 @@ use crate::model::NoticeKind;
 use crate::model::RolloutId;
 use crate::model::Severity;
 use crate::model::Timestamp;
+use crate::runbook::After;
 
 /// Resolved incidents kept for showing, at least; older ones stay in the ledger. Open ones are kept whatever their
 /// number, which rollouts and signals bound.
@@ -598,9 +600,29 @@ impl Engine {
                     .and_then(|role| contacts.get(role)?.name.clone()),
                 owner,
                 next,
+                response: self.response(it),
             }
         });
         shown.collect()
+    }
+
+    /// What the runbook asks for, from when it opened and from when it was over.
+    fn response(&self, incident: &Incident) -> Vec<ResponseState> {
+        let responses = self.settings.rules.responses.iter();
+        let mine = responses.filter(|it| it.severity == incident.severity);
+        let states = mine.filter_map(|it| {
+            let began = match it.after {
+                After::Opening => incident.opened_at,
+                After::Resolution => incident.resolved.as_ref()?.0,
+            };
+            Some(ResponseState {
+                title: it.title.clone(),
+                from: began + it.from,
+                until: it.until.map(|until| began + until),
+                steps: it.steps.clone(),
+            })
+        });
+        states.collect()
     }
 
     pub(super) fn incident_counts(&self) -> IncidentCounts {

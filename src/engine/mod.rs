@@ -69,8 +69,9 @@ pub use settings::{
     ToldRollout,
 };
 pub use snapshot::{
-    AlertingState, Check, GroupState, IncidentCounts, IncidentState, LastScrape, Outcome, Role,
-    RuleState, ScrapeState, SignalState, Snapshot, TriggerState, VerdictState, WouldFire,
+    AlertingState, Check, GroupState, IncidentCounts, IncidentState, LastScrape, Outcome,
+    ResponseState, Role, RuleState, ScrapeState, SignalState, Snapshot, TriggerState, VerdictState,
+    WouldFire,
 };
 
 pub use crate::rules::{AlertState, Health, RuleAlert};

@@ -460,6 +460,7 @@ impl Engine {
             held: self.held.clone(),
             checklist: self.checklist_shown(at),
             criteria: Arc::clone(&self.criteria),
+            contacts: self.settings.people.contacts.clone(),
             observations: self.observed.all().cloned().collect(),
             uptime: self.history.shown,
             phase_runs: self.phases.runs.as_slice().into(),

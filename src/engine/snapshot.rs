@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub checklist: Vec<super::ChecklistState>,
     /// The criteria for the end of hypercare.
     pub criteria: Arc<[super::CriterionState]>,
+    /// Who stands behind each role.
+    pub contacts: BTreeMap<String, super::Contact>,
     /// What people observed, by series.
     pub observations: Vec<Observation>,
     /// `None` where nothing says what counts as down.
@@ -72,6 +74,25 @@ pub struct IncidentState {
     pub contact: Option<String>,
     /// The next call, and to which role.
     pub next: Option<(Timestamp, Option<String>)>,
+    /// What is to be done in it and by when, in the order of the rules.
+    pub response: Vec<ResponseState>,
+}
+
+/// A stretch of an incident with what is due in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResponseState {
+    pub title: String,
+    pub from: Timestamp,
+    /// `None`: as long as it takes.
+    pub until: Option<Timestamp>,
+    pub steps: Vec<String>,
+}
+
+impl ResponseState {
+    #[must_use]
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
 }
 
 /// Incidents since gated started.

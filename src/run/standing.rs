@@ -9,6 +9,7 @@ use super::show::GREEN;
 use super::show::RED;
 use super::show::YELLOW;
 use super::show::paint;
+use crate::model::Unit;
 use crate::model::text::visible;
 
 fn shown(value: &Value) -> String {
@@ -66,6 +67,12 @@ pub(super) fn draw(status: &Value, colour: bool) -> String {
         line(&mut out, "gone", &paint(&text, RED, colour));
     }
     phases(&mut out, &status["phases"], colour);
+    uptime(&mut out, &status["uptime"], colour);
+    let open = status["open_items"].as_array().into_iter().flatten();
+    for (i, item) in open.enumerate() {
+        let key = if i == 0 { "open" } else { "" };
+        line(&mut out, key, &shown(item));
+    }
     targets(&mut out, verdict, colour);
     notes(&mut out, &status["notes"]);
     firing(&mut out, &status["firing"], colour);
@@ -100,6 +107,31 @@ fn rollout(rollout: &Value) -> String {
         format!(", vetoed by {by}: {reason}")
     };
     format!("{version}{previous}, since {since}{vetoed}")
+}
+
+fn uptime(out: &mut String, uptime: &Value, colour: bool) {
+    if uptime.is_null() {
+        return;
+    }
+    let share = uptime["ratio"].as_f64();
+    let share = share.map_or_else(
+        || "not known yet".to_owned(),
+        |it| format!("{:.3}%", it * 100.0),
+    );
+    let left = uptime["error_budget_left_seconds"].as_f64().unwrap_or(0.0);
+    let left = if left < 0.0 {
+        let over = Unit::Seconds.show(-left);
+        paint(&format!("{over} over the error budget"), RED, colour)
+    } else {
+        format!("{} of the error budget left", Unit::Seconds.show(left))
+    };
+    let unknown = uptime["unknown_seconds"].as_f64().unwrap_or(0.0);
+    let unknown = Unit::Seconds.show(unknown);
+    line(
+        out,
+        "uptime",
+        &format!("{share}; {left}; {unknown} not known"),
+    );
 }
 
 /// How the phases before ended; the one that goes on stands above.

@@ -1,6 +1,7 @@
 //! `/metrics`: what the rooms count through the recorder, and the snapshot. Each room names and describes what it
 //! counts itself. No label holds a URL or a label of a target beyond `job` and `instance`.
 
+mod day;
 mod process;
 mod recorder;
 mod tally;
@@ -36,6 +37,7 @@ pub fn render(snapshot: &Snapshot, state: &VerdictState, tally: &mut Tally) -> S
     tally.take(snapshot);
     decisions(&mut page, snapshot, tally);
     incidents(&mut page, snapshot);
+    day::write(&mut page, snapshot);
     rollbacks(&mut page, snapshot);
     totals(&mut page, snapshot);
     process::write(&mut page);

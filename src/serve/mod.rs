@@ -9,6 +9,7 @@ mod acts;
 mod alerts;
 mod answer;
 mod api;
+mod day;
 pub mod explain;
 mod extract;
 mod incidents;

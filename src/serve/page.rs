@@ -70,6 +70,7 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
     page.push_str("</table>");
     notes(page, snapshot)?;
     incidents(page, snapshot)?;
+    super::day::write(page, snapshot)?;
     page.push_str("<h2>Targets</h2><table><tr><th>job<th>target<th>last scrape<th>error, or why a probe fails</tr>");
     for target in &snapshot.targets {
         let last = target.last.as_ref();
@@ -99,6 +100,8 @@ fn write(page: &mut String, snapshot: &Snapshot, state: &VerdictState) -> fmt::R
         "api/v1/decisions",
         "api/v1/incidents",
         "api/v1/audit",
+        "api/v1/checklist",
+        "api/v1/observations",
         "api/v1/targets",
         "metrics",
     ] {
@@ -247,7 +250,7 @@ fn deliveries(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
     Ok(())
 }
 
-fn row(page: &mut String, texts: &[&str]) -> fmt::Result {
+pub(super) fn row(page: &mut String, texts: &[&str]) -> fmt::Result {
     page.push_str("<tr>");
     cells(page, texts)
 }

@@ -15,7 +15,9 @@ use super::api::Shared;
 use super::api::current;
 use super::wire;
 use crate::engine::Outcome;
+use crate::engine::Role;
 use crate::engine::TriggerState;
+use crate::engine::UptimeState;
 use crate::model::PhaseOutcome;
 use crate::model::PhaseRun;
 
@@ -41,12 +43,41 @@ struct Standing<'a> {
     rollout: Option<wire::RolloutLine<'a>>,
     /// The newest runs of phases, oldest first.
     phases: Vec<Run<'a>>,
+    /// Null where nothing says what counts as down.
+    uptime: Option<Uptime>,
+    /// Required lines of the checklist that hold the gate: their names.
+    open_items: Vec<&'a str>,
     firing: Vec<Firing<'a>>,
     /// Signals whose source said something beside its last answer.
     notes: Vec<Noted<'a>>,
     /// Oldest first.
     open_deliveries: Vec<Open<'a>>,
     last_decision: Option<wire::DecisionLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct Uptime {
+    /// Of the known minutes; null while none is known.
+    ratio: Option<f64>,
+    objective: f64,
+    over_seconds: u64,
+    down_seconds: u64,
+    unknown_seconds: u64,
+    /// Negative once more was down than the objective allows.
+    error_budget_left_seconds: f64,
+}
+
+impl Uptime {
+    fn new(it: &UptimeState) -> Self {
+        Self {
+            ratio: it.share(),
+            objective: it.objective,
+            over_seconds: it.span.as_secs(),
+            down_seconds: it.down.as_secs(),
+            unknown_seconds: it.unknown.as_secs(),
+            error_budget_left_seconds: it.budget_left(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -139,6 +170,13 @@ async fn status(State(service): Shared) -> Response {
         held: snapshot.held.as_deref(),
         rollout: rollout.map(|it| wire::RolloutLine::new(it)),
         phases: snapshot.phase_runs[newest..].iter().map(Run::new).collect(),
+        uptime: snapshot.uptime.as_ref().map(Uptime::new),
+        open_items: state
+            .checks
+            .iter()
+            .filter(|it| it.role == Role::Checklist && it.outcome != Outcome::Met)
+            .map(|it| it.name.as_str())
+            .collect(),
         firing: snapshot
             .triggers
             .iter()

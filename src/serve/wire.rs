@@ -414,6 +414,16 @@ pub struct IncidentLine<'a> {
     decisions: Vec<&'a str>,
     causes: Vec<String>,
     told: Vec<&'a str>,
+    /// What is to be done in it and by when.
+    response: Vec<ResponseLine<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ResponseLine<'a> {
+    title: &'a str,
+    from: String,
+    until: Option<String>,
+    steps: &'a [String],
 }
 
 impl<'a> IncidentLine<'a> {
@@ -427,6 +437,16 @@ impl<'a> IncidentLine<'a> {
             contact: it.contact.as_deref(),
             next_call_at: next.map(|(at, _)| time(*at)),
             next_role: next.and_then(|(_, role)| role.as_deref()),
+            response: it
+                .response
+                .iter()
+                .map(|it| ResponseLine {
+                    title: &it.title,
+                    from: time(it.from),
+                    until: it.until.map(time),
+                    steps: &it.steps,
+                })
+                .collect(),
             ..Self::new(&it.incident)
         }
     }
@@ -466,6 +486,7 @@ impl<'a> IncidentLine<'a> {
                 .collect(),
             causes: it.causes.iter().map(cause).collect(),
             told: it.hooks.iter().map(String::as_str).collect(),
+            response: Vec::new(),
         }
     }
 }

@@ -64,6 +64,7 @@ mod readme;
 mod ready;
 mod receivers;
 mod reference;
+mod reports;
 mod rule_groups;
 mod rule_tests;
 mod rules_files;

@@ -611,3 +611,90 @@ fn every_format_shows_it_and_a_flag_leaves_it_out() {
         assert!(!text.contains("hook:deployer"), "{text}");
     }
 }
+
+/// Before a deploy: a failing test of pytest, a critical alert at a real Alertmanager, a hook that nobody answers at, and a
+/// line of the checklist that nobody has ticked: no go, four reasons, each with the way out. All four mended: go.
+#[test]
+fn four_reasons_against_it_and_then_none() {
+    let exporter = Exporter::start(false);
+    let peer = Peer::alertmanager();
+    let (nobody, chat) = (free_address(), well());
+    let config = |hook: &str| {
+        let url = &peer.url;
+        deployer(hook, "")
+            + &people("chat", &chat.url(), "")
+            + &format!("[alertmanager]\nurls = [\"{url}\"]\n")
+            + "[[probe]]\ncomponent = \"smoke tests\"\njunit = \"smoke.xml\"\nmax_age = \"3650d\"\ninterval = \"1s\"\ntimeout = \"500ms\"\ncritical = true\n"
+    };
+    let house = house(&exporter, &config(&format!("http://{nobody}/rollback")));
+    house.rule(&RULES.replace(
+        "gate = \"green\"",
+        "gate = \"amber\"\nchecklist = [{ item = \"Rollback plan tested\", required = true }]",
+    ));
+    let junit = |name: &str| {
+        let from = format!("{}/tests/data/junit/{name}", env!("CARGO_MANIFEST_DIR"));
+        fs::copy(from, house.path("smoke.xml")).unwrap();
+    };
+    junit("pytest_failing.xml");
+    raise(&peer, &["alertname=DiskFull", "severity=critical"]);
+    let (code, page) = one(&house);
+    assert_eq!((code, &page["verdict"]), (1, &"no_go".into()), "{page}");
+    let reasons: Vec<&str> = page["reasons"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it.as_str().unwrap())
+        .collect();
+    for (about, way_out) in [
+        ("component:smoke tests: its probe fails", "test_login"),
+        ("critical alert `DiskFull`", "silence it"),
+        ("hook deployer", "rollback"),
+        (
+            "checklist: Rollback plan tested is open",
+            "gated attest watch/rollback-plan-tested",
+        ),
+    ] {
+        let told = reasons
+            .iter()
+            .any(|it| it.contains(about) && it.contains(way_out));
+        assert!(told, "{about}: {reasons:#?}");
+    }
+    assert_eq!(reasons.len(), 4, "{reasons:#?}");
+
+    junit("pytest_passing.xml");
+    let silence = [
+        "silence",
+        "add",
+        "--author=a",
+        "--comment=known",
+        "alertname=DiskFull",
+    ];
+    amtool(&peer.url, &silence);
+    let deploy = well();
+    let text = config(&deploy.url());
+    let head = fs::read_to_string(house.path("gated.toml")).unwrap();
+    let head = &head[..head.find("[rollback]").unwrap()];
+    house.configure(&format!("{head}{text}"));
+    let daemon = house.start();
+    let listen = daemon.address().to_string();
+    let attest = [
+        "attest",
+        "watch/rollback-plan-tested",
+        "--by",
+        "ada",
+        "--listen",
+        &listen,
+    ];
+    let said = house.run(&attest);
+    assert!(
+        said.status.success(),
+        "{}",
+        String::from_utf8_lossy(&said.stderr)
+    );
+    drop(daemon);
+    crate::binary::eventually("go", || {
+        let (code, page) = one(&house);
+        code == 0 && page["verdict"] == "go"
+    });
+    assert_eq!(deploy.posted().len(), 0);
+}

@@ -601,3 +601,19 @@ fn nothing_rolls_back_outside_of_hours_one_and_two() {
         );
     }
 }
+
+/// The SQL of hours 9 to 12: what the example exports is what the rules read.
+#[test]
+fn the_exporters_metrics_are_those_that_the_rules_read() {
+    let exporter = shared("deploy/sql_exporter.yml").text;
+    let rules = shared("rules/day1.toml").text;
+    let names = exporter
+        .lines()
+        .filter_map(|it| it.trim().strip_prefix("- metric_name: "));
+    let names: Vec<&str> = names.collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        let read = |line: &str| line.starts_with("expr") && line.contains(name);
+        assert!(rules.lines().any(read), "no signal reads {name}");
+    }
+}

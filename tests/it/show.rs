@@ -221,6 +221,7 @@ pub fn sample() -> Snapshot {
         uptime: None,
         checklist: Vec::new(),
         criteria: Arc::new([]),
+        contacts: BTreeMap::new(),
         observations: Vec::new(),
         phase_runs: Arc::new([]),
         incidents: Vec::new(),

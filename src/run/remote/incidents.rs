@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Daemon;
 use super::RemoteError;
+use crate::model::text::visible;
 use crate::run::cli::Ack;
 use crate::run::cli::Incidents;
 use crate::run::cli::ListFormat;
@@ -116,8 +117,24 @@ fn describe(it: &Value) -> String {
         let role = text("next_role").map_or_else(String::new, |role| format!("{role} "));
         let _ = writeln!(out, "next     {role}at {at}");
     }
+    if text("resolved_at").is_none() {
+        due(&mut out, it["response"].as_array());
+    }
     if let Some(at) = text("resolved_at") {
         let _ = writeln!(out, "resolved {at}: {}", or("resolution"));
     }
     out
+}
+
+/// What is to be done in it, stretch by stretch: the runbook's clock.
+fn due(out: &mut String, response: Option<&Vec<Value>>) {
+    for step in response.into_iter().flatten() {
+        let until = step["until"].as_str().map(visible);
+        let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+        let title = visible(step["title"].as_str().unwrap_or("?"));
+        let _ = writeln!(out, "due      {title}{until}");
+        for line in step["steps"].as_array().into_iter().flatten() {
+            let _ = writeln!(out, "         - {}", visible(line.as_str().unwrap_or("?")));
+        }
+    }
 }

@@ -46,6 +46,7 @@ fn open(id: &str) -> IncidentState {
         owner: Some("on-call engineer".into()),
         contact: Some("Ada".into()),
         next: Some((at(300), Some("operations manager".into()))),
+        response: Vec::new(),
     }
 }
 

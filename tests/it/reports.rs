@@ -1,0 +1,195 @@
+//! Reports by the real program: caught up after a start, kept in a folder, told to a receiver, asked for over HTTP and on the
+//! command line, with and without a running gated.
+
+use std::time::Duration;
+
+use gated::engine::Record;
+use gated::model::{Minute, Timestamp};
+use gated::sink::Ledger;
+use serde_json::Value;
+
+use crate::binary::{Exporter, House, RULES, Receiver, Said, config, eventually, told};
+
+/// A gated that was away at the time of yesterday's report: its ledger has the minutes of yesterday, the first hundred of
+/// them up, ten of them down.
+fn yesterday(house: &House) -> String {
+    let today = jiff::Timestamp::now()
+        .to_zoned(jiff::tz::TimeZone::UTC)
+        .date();
+    let yesterday = today.yesterday().unwrap();
+    let midnight = yesterday.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+    let start = Timestamp::from_millis(midnight.timestamp().as_millisecond());
+    std::fs::create_dir_all(house.data()).unwrap();
+    let (mut ledger, _) = Ledger::open(&house.database(), start).unwrap();
+    let minutes = (1..=110).map(|n| {
+        let values = vec![
+            ("uptime".to_owned(), if n <= 100 { 1.0 } else { 0.0 }),
+            ("broken".to_owned(), if n <= 100 { 0.0 } else { 2.0 }),
+        ];
+        Record::Minute(Minute {
+            at: start + Duration::from_secs(60 * n),
+            values,
+        })
+    });
+    let minutes: Vec<Record> = minutes.collect();
+    ledger.commit(&minutes, |_, _| Vec::new()).unwrap();
+    ledger.close().unwrap();
+    yesterday.to_string()
+}
+
+fn reporting(exporter: &Exporter, hook: &str, people: &str, folder: &str) -> String {
+    config(&[&exporter.url()], hook, &told("2"))
+        + &format!(
+            "[[webhook]]\nname = \"chat\"\nurl = \"{people}\"\n\
+             [[report]]\nkind = \"day\"\nat = \"23:59\"\nfolder = \"{folder}\"\nhooks = [\"chat\"]\n"
+        )
+}
+
+#[test]
+fn a_report_that_fell_due_while_gated_was_away_is_made_and_told_once() {
+    let exporter = Exporter::start(false);
+    let (hook, people) = (
+        Receiver::start(|_, _| Said::Status(200)),
+        Receiver::start(|_, _| Said::Status(200)),
+    );
+    let house = House::new("", &format!("{RULES}\n[uptime]\ndown = \"broken > 0\"\n"));
+    let folder = house.path("reports");
+    let date = yesterday(&house);
+    let text = reporting(
+        &exporter,
+        &hook.url(),
+        &people.url(),
+        folder.to_str().unwrap(),
+    );
+    house.configure(&text);
+    let mut daemon = house.start();
+    daemon.wait_for("green");
+    let ready = || {
+        let posted = people.posted();
+        let bodies = posted.iter().map(crate::reports::body);
+        bodies
+            .filter(|it| it["type"] == "gated.report.ready")
+            .collect::<Vec<Value>>()
+    };
+    eventually("the report", || !ready().is_empty());
+    let body = &ready()[0];
+    let report = &body["data"]["report"];
+    assert_eq!(
+        (report["kind"].as_str(), report["date"].as_str()),
+        (Some("day"), Some(&*date))
+    );
+    let markdown = report["markdown"].as_str().unwrap();
+    assert!(
+        markdown.contains("90.9"),
+        "100 of 110 known minutes were up: {markdown}"
+    );
+    for ending in ["md", "html", "json"] {
+        let file = folder.join(format!("{date}-day.{ending}"));
+        let kept =
+            std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{error}: {file:?}"));
+        assert!(!kept.is_empty());
+        if ending == "md" {
+            assert!(kept.starts_with("# Day"), "{kept}");
+        }
+    }
+    // The rollback hook hears of rollbacks alone.
+    assert!(hook.posted().is_empty());
+    // Once: a restart does not tell it again.
+    daemon.kill();
+    let daemon = house.start();
+    daemon.wait_for("green");
+    eventually("a minute's decision", || !daemon.decisions().is_empty());
+    let told = daemon.decisions();
+    let reports = told
+        .iter()
+        .filter(|it| it["trigger"] == "report:day")
+        .count();
+    assert_eq!((reports, ready().len()), (1, 1), "{told:?}");
+
+    // Asked for: three faces, a past day, and what is no report.
+    let get = |query: &str| daemon.get(&format!("/api/v1/reports/{query}"));
+    let json = get(&format!("day?date={date}")).json();
+    let uptime = json["data"]["signals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["name"] == "uptime")
+        .unwrap()
+        .clone();
+    assert!(
+        (uptime["value"].as_f64().unwrap() - 100.0 / 110.0).abs() < 1e-9,
+        "{uptime}"
+    );
+    assert_eq!(
+        json["data"]["status"]["status"], "amber",
+        "most of the day is unknown: {}",
+        json["data"]["status"]
+    );
+    let html = get(&format!("day?date={date}&format=html"));
+    assert!(
+        html.status == 200 && html.body.contains("<svg"),
+        "{}",
+        html.body.len()
+    );
+    for (query, status, text) in [
+        ("month", 404, "hypercare"),
+        ("day?date=yesterday", 400, "write one as"),
+        ("day?format=pdf", 400, "markdown, html or json"),
+        ("hypercare", 400, "go_live"),
+        ("day?date=2199-01-01", 400, "still to come"),
+    ] {
+        let reply = get(query);
+        assert!(
+            reply.status == status && reply.body.contains(text),
+            "{query}: {}",
+            reply.body
+        );
+    }
+    let listen = daemon.address().to_string();
+    let live = house.run(&["report", "day", "--date", &date, "--listen", &listen]);
+    assert!(
+        live.status.success(),
+        "{}",
+        String::from_utf8_lossy(&live.stderr)
+    );
+    drop(daemon);
+    let cold = house.run(&["report", "day", "--date", &date, "--listen", "127.0.0.1:1"]);
+    assert!(
+        cold.status.success(),
+        "{}",
+        String::from_utf8_lossy(&cold.stderr)
+    );
+    assert!(String::from_utf8_lossy(&cold.stderr).contains("from the ledger"));
+    assert!(String::from_utf8_lossy(&cold.stdout).contains("90.9"));
+}
+
+fn body(posted: &crate::binary::Posted) -> Value {
+    serde_json::from_str(&posted.body).unwrap_or(Value::Null)
+}
+
+/// What cannot be kept is tried again, told in the log, and told to nobody as if it were there.
+#[test]
+fn a_folder_that_cannot_be_written_is_no_report() {
+    let exporter = Exporter::start(false);
+    let (hook, people) = (
+        Receiver::start(|_, _| Said::Status(200)),
+        Receiver::start(|_, _| Said::Status(200)),
+    );
+    let house = House::new("", &format!("{RULES}\n[uptime]\ndown = \"broken > 0\"\n"));
+    yesterday(&house);
+    std::fs::write(house.path("file"), "in the way").unwrap();
+    let folder = house.path("file").join("reports");
+    let text = reporting(
+        &exporter,
+        &hook.url(),
+        &people.url(),
+        folder.to_str().unwrap(),
+    );
+    house.configure(&text);
+    let daemon = house.start();
+    daemon.wait_for("green");
+    eventually("the failure in the log", || {
+        daemon.log().contains("a report could not be made")
+    });
+    assert!(people.posted().is_empty());
+}
