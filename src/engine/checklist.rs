@@ -17,6 +17,7 @@ use super::Role;
 use super::Word;
 use super::engine::Engine;
 use super::history::HISTORY_KEPT;
+use super::phases::Band;
 use crate::model::Attestation;
 use crate::model::Incident;
 use crate::model::Reading;
@@ -202,7 +203,7 @@ impl Engine {
                         has_come: begun,
                         ..Tick::default()
                     },
-                    Some(_) => self.timed(item, band.map(|band| band.from), at),
+                    Some(_) => self.timed(item, band, at),
                 };
                 let back = item.seen.as_ref().filter(|it| !it.over.is_zero());
                 tick.seen = back.map(|sight| self.see(sight, at));
@@ -213,14 +214,19 @@ impl Engine {
     }
 
     /// An item that comes again: a word counts from the day of its time on.
-    fn timed(&self, item: &ChecklistItem, from: Option<Timestamp>, at: Timestamp) -> Tick {
-        let (Some(due), Some(from)) = (&item.due, from) else {
+    fn timed(&self, item: &ChecklistItem, band: Option<Band>, at: Timestamp) -> Tick {
+        let (Some(due), Some(band)) = (&item.due, band) else {
             return Tick::default();
         };
         let (zone, wall) = (&self.settings.zone, self.wall);
         let shown = wall.shows(at);
-        let begins = wall.shows(from);
-        let last = due.of_day(shown, zone).filter(|it| *it >= begins);
+        let begins = wall.shows(band.from);
+        // Of a phase that is over its last time counts.
+        let ends = band
+            .until
+            .map(|it| wall.shows(it) - Duration::from_millis(1));
+        let last = due.of_day(ends.map_or(shown, |ends| shown.min(ends)), zone);
+        let last = last.filter(|it| *it >= begins && ends.is_none_or(|ends| *it <= ends));
         let Some(last) = last else {
             let next = due.next(shown.max(begins - Duration::from_millis(1)), zone);
             return Tick {
@@ -242,8 +248,7 @@ impl Engine {
     /// Whether what a machine can see of it is so.
     pub(super) fn truth(&self, condition: &Condition) -> (Truth, String) {
         let rules = &self.settings.rules;
-        let baseline = self.baseline();
-        let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+        let median = |signal: usize| self.median_before(&rules.signals[signal].name);
         let value = |signal: usize| {
             let watch = self.signals.get(signal)?;
             watch.reading().value()

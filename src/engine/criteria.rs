@@ -221,8 +221,7 @@ impl Engine {
             return Vec::new();
         };
         let name = |signal: usize| rules.signals[signal].name.as_str();
-        let baseline = self.baseline();
-        let median = |signal: usize| baseline.get(name(signal)).copied();
+        let median = |signal: usize| self.median_before(name(signal));
         let minutes = self.history.minutes(name(*first), from, until);
         let judged = minutes.filter_map(|(at, _)| {
             let value = |signal: usize| self.history.at(name(signal), at);

@@ -295,7 +295,11 @@ impl Engine {
     #[must_use]
     pub fn next_slot(&self) -> Option<Timestamp> {
         let previews = self.settings.preview.is_some();
-        self.next_group_slot().filter(|_| !previews)
+        let slots = self
+            .next_group_slot()
+            .into_iter()
+            .chain([self.next_minute()]);
+        slots.min().filter(|_| !previews)
     }
 
     fn fire(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
@@ -309,6 +313,7 @@ impl Engine {
             .is_some_and(|boundary| boundary <= at)
         {
             self.phases_at = at;
+            self.look_at_calendar(at);
             self.judge(at, None, out);
         }
         if self.next_group_slot().is_some_and(|slot| slot <= at) {

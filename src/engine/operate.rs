@@ -123,6 +123,14 @@ impl Engine {
         }
     }
 
+    /// One of them.
+    pub(super) fn median_before(&self, signal: &str) -> Option<f64> {
+        match self.rollouts.current() {
+            Some(rollout) => rollout.baseline.get(signal).copied(),
+            None => self.baseline().get(signal).copied(),
+        }
+    }
+
     /// Of every signal that had a value in `[from, until)`.
     pub(super) fn medians(&self, from: Timestamp, until: Timestamp) -> BTreeMap<String, f64> {
         let signals = self.settings.rules.signals.iter().zip(&self.signals);

@@ -270,11 +270,7 @@ impl Config {
 }
 
 fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
-    root.later(&[
-        ("report", "[[report]]"),
-        ("flagger", "[flagger]"),
-        ("journal", "[journal]"),
-    ]);
+    root.later(&[("flagger", "[flagger]"), ("journal", "[journal]")]);
     let service = service(&mut root);
     let server = server(&mut root);
     let probes = probe::probes(&mut root);

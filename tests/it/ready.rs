@@ -648,7 +648,7 @@ fn four_reasons_against_it_and_then_none() {
     for (about, way_out) in [
         ("component:smoke tests: its probe fails", "test_login"),
         ("critical alert `DiskFull`", "silence it"),
-        ("hook deployer", "rollback"),
+        ("hook:deployer: no connection", "mend its URL"),
         (
             "checklist: Rollback plan tested is open",
             "gated attest watch/rollback-plan-tested",

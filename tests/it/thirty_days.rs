@@ -324,7 +324,16 @@ fn down(from: i64, until: i64) -> i64 {
 #[test]
 #[allow(clippy::too_many_lines, reason = "thirty days in their order")]
 fn thirty_days_from_the_go_live_to_business_as_usual() {
-    let folder = tempfile::tempdir().unwrap();
+    let mut folder = tempfile::tempdir().unwrap();
+    // To look at afterwards: `gated report …` with the files there.
+    if let Some(kept) = std::env::var_os("GATED_THIRTY_DAYS") {
+        std::fs::create_dir_all(&kept).unwrap();
+        folder = tempfile::Builder::new()
+            .prefix("go-live-")
+            .tempdir_in(kept)
+            .unwrap();
+        folder.disable_cleanup(true);
+    }
     let path = folder.path().join("gated.db");
     // Watched for a quarter of an hour before.
     let mut world = World::begin(path, go_live() - 15 * MINUTE);

@@ -23,7 +23,7 @@ Examples:
   gated attest preflight/on-call-team-confirmed-and-ready --by ada
   gated attest preflight/on-call --note 'ada first, bob second'
   gated attest week-1/review-overnight --undo
-  gated attest report/achievements --note 'no ticket was older than an hour'
+  gated attest report/achievement --note 'no ticket was older than an hour'
 
 ITEM is a line of `gated checklist`, shortened while one begins so. A line that
 comes again every day counts for that day. report/FIELD fills what a report

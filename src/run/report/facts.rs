@@ -34,6 +34,9 @@ use crate::runbook::Phase;
 use crate::runbook::Rules;
 use crate::runbook::UPTIME;
 
+/// How rules read the minutes of the uptime.
+const UPTIMES: &str = "gated_signal{signal=\"uptime\"}";
+
 /// What is known of `[from, until)`; `known` has the minutes of it and of the period before.
 pub(super) fn facts(
     context: &Context,
@@ -58,7 +61,9 @@ pub(super) fn facts(
         role: owner(snapshot, incident.id.as_str()),
         incident,
     });
-    let phases = known.phase_runs.into_iter().map(|run| {
+    let runs = known.phase_runs.into_iter();
+    let runs = runs.filter(|it| it.from < until && it.end.is_none_or(|(at, _)| at > from));
+    let phases = runs.map(|run| {
         let title = rules.phases.iter().find(|it| it.name == run.phase);
         PhaseFact {
             title: title.map_or_else(|| run.phase.clone(), |it| it.title.clone()),
@@ -79,7 +84,7 @@ pub(super) fn facts(
         go_live: config.rollout.go_live,
         signals: signals(rules, &known.minutes, from, until),
         earlier: Some(earlier),
-        targets: targets(context, (from, until), &zone),
+        targets: targets(context, (from, until), &zone, &known.minutes),
         incidents: incidents.collect(),
         decisions: known.decisions,
         phases: phases.collect(),
@@ -117,7 +122,11 @@ fn signals(
     )];
     let named = rules.signals.iter();
     let named = named.map(|it| (it.name.clone(), it.title.clone(), it.unit));
-    let all = own.into_iter().chain(named);
+    // Those that no template asks for stand there when there is something to tell.
+    let told = |(name, ..): &(String, String, crate::model::Unit)| {
+        crate::report::known(name).is_some() || is_known(minutes, name, from, until)
+    };
+    let all = own.into_iter().chain(named).filter(told);
     let histories = all.map(|(name, title, unit)| {
         let minutes = minutes.iter().find(|it| it.signal == name);
         let values = minutes.map_or(&[][..], |it| &it.values);
@@ -134,6 +143,13 @@ fn signals(
         }
     });
     histories.collect()
+}
+
+/// Whether a signal has any reading in the period.
+fn is_known(minutes: &[Minutes], signal: &str, from: Timestamp, until: Timestamp) -> bool {
+    let minutes = minutes.iter().find(|it| it.signal == signal);
+    let mut values = minutes.into_iter().flat_map(|it| &it.values);
+    values.any(|(at, _)| *at > from && *at <= until)
 }
 
 /// From when until when a phase of the go-live's clock is.
@@ -159,6 +175,7 @@ fn targets(
     context: &Context,
     (from, until): (Timestamp, Timestamp),
     zone: &jiff::tz::TimeZone,
+    minutes: &[Minutes],
 ) -> Vec<Target> {
     let Some(go_live) = context.config.rollout.go_live else {
         return Vec::new();
@@ -188,8 +205,18 @@ fn targets(
                 Op::Eq => Comparison::Equal,
                 Op::Ne => Comparison::NotEqual,
             };
+            let signal = &context.rules.signals[target.signal];
+            // An average of the uptime's minutes is held to what the period's own uptime is held to.
+            let signal = match signal.expr.text() {
+                expr if expr.contains(UPTIMES) => UPTIME,
+                _ => &signal.name,
+            };
+            // Nobody waits for a figure that is only expected.
+            if target.expected && !is_known(minutes, signal, from, until) {
+                continue;
+            }
             targets.push(Target {
-                signal: context.rules.signals[target.signal].name.clone(),
+                signal: signal.to_owned(),
                 text: target.text.clone(),
                 bound,
                 comparison,
