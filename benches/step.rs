@@ -91,6 +91,7 @@ fn settings() -> Settings {
         external_url: None,
         retain: None,
         zone: jiff::tz::TimeZone::UTC,
+        announcement: None,
         alerts_repeat: Duration::from_secs(4 * 3600),
         preview: None,
     }

@@ -36,6 +36,8 @@ pub struct Settings {
     /// Every `[[webhook]]`, in the order of the file.
     pub receivers: Vec<Receiver>,
     pub people: People,
+    /// What users are told of the go-live.
+    pub announcement: Option<super::Announcement>,
     pub alerting: Option<Alerting>,
     /// For times of the day.
     pub zone: TimeZone,

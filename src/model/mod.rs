@@ -23,8 +23,8 @@ pub use metadata::{Metadata, MetricKind};
 pub use ratio::Ratio;
 pub use record::{
     Action, AttemptLine, Audit, Decision, Deed, Delivery, DeliveryState, Guard, GuardAnswer,
-    Helped, Notice, NoticeIncident, NoticeKind, NoticeReport, Past, PhaseOutcome, PhaseRun, Reading, Rollout,
-    RolloutEnd, Said, Seen, Severity, Sight, Status, Unit, Verdict, Verification,
+    Helped, Notice, NoticeIncident, NoticeKind, NoticeReport, Past, PhaseOutcome, PhaseRun,
+    Reading, Rollout, RolloutEnd, Said, Seen, Severity, Sight, Status, Unit, Verdict, Verification,
 };
 pub use sample::{STALE, is_stale};
 pub use time::{Timestamp, WallClock};

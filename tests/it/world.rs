@@ -121,6 +121,7 @@ pub fn settings(rules: &str) -> Settings {
         external_url: Some("http://gated.example".into()),
         retain: None,
         zone: jiff::tz::TimeZone::UTC,
+        announcement: None,
         alerts_repeat: Duration::from_secs(240),
         preview: None,
     }
