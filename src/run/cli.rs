@@ -22,6 +22,7 @@ use clap::error::ErrorKind;
 use crate::model::Timestamp;
 
 pub use init::Init;
+pub use people::Announce;
 pub use people::Deliveries;
 pub use people::DeliveryWord;
 pub use people::Explain;
@@ -260,6 +261,9 @@ pub enum Command {
     /// The runbook's checklist: what is done and what is open
     #[command(after_help = told::CHECKLIST_EXAMPLES)]
     Checklist(Checklist),
+    /// Tell users that it is live, once, while the gate says go
+    #[command(after_help = people::ANNOUNCE_EXAMPLES)]
+    Announce(Announce),
     /// What is owed to receivers; what became of one that is held
     #[command(after_help = people::DELIVERIES_EXAMPLES)]
     Deliveries(Deliveries),

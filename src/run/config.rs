@@ -2,8 +2,10 @@
 //!
 //! Paths are relative to the working directory. Secrets come from files or the environment and are never printed.
 
+mod announcement;
 mod command;
 mod files;
+mod mail;
 mod notify;
 mod people;
 mod policy;
@@ -16,8 +18,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use announcement::Announcement;
 pub use command::Command;
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
+pub use mail::Mail;
 pub use notify::{Alertmanager, Held, Webhook};
 pub use probe::Probe;
 pub use service::Form;
@@ -49,7 +53,10 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// In the order of the file.
     pub commands: Vec<Command>,
+    /// In the order of the file.
+    pub mails: Vec<Mail>,
     pub people: People,
+    pub announcement: Option<Announcement>,
     pub alertmanager: Option<Alertmanager>,
     /// `[alertmanager] repeat`: how often one that posts to gated repeats what fires.
     pub alerts_repeat: Duration,
@@ -130,10 +137,12 @@ impl Config {
             rollback: self.rollback.clone(),
             rollout: self.rollout.clone(),
             people: self.people.clone(),
+            announcement: self.announcement.as_ref().map(Announcement::filled),
             receivers: {
                 let webhooks = self.webhooks.iter().map(Webhook::receiver);
                 let commands = self.commands.iter().map(Command::receiver);
-                webhooks.chain(commands).collect()
+                let mails = self.mails.iter().map(Mail::receiver);
+                webhooks.chain(commands).chain(mails).collect()
             },
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             zone: self.zone(),
@@ -215,7 +224,11 @@ impl Config {
                 && it.receiver().takes(NoticeKind::EscalationRaised)
         };
         let named = !self.people.paths.of(severity).levels.is_empty();
-        named || self.alertmanager.is_some() || self.webhooks.iter().any(takes)
+        let mailed = |it: &Mail| it.receiver().takes(NoticeKind::EscalationRaised);
+        named
+            || self.alertmanager.is_some()
+            || self.webhooks.iter().any(takes)
+            || self.mails.iter().any(mailed)
     }
 
     /// Rules that this configuration leaves without what they need, one sentence each.
@@ -258,6 +271,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let hook = rollback.as_ref().and_then(policy::Written::hook);
     let hooks = notify::webhooks(&mut root, hook);
     let commands = command::commands(&mut root);
+    let mails = mail::mails(&mut root);
     let (alertmanager, alerts_repeat) = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
     let (storage, retention) = storage(&mut root);
@@ -266,22 +280,26 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         .map_or(Vec::new(), |it| it.allowed.clone());
     let mut receivers: Vec<Receiver> = hooks.iter().map(|(it, _)| it.receiver()).collect();
     receivers.extend(commands.iter().map(|(it, _)| it.receiver()));
+    receivers.extend(mails.iter().map(|(it, _)| it.receiver()));
     let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &receivers);
     let hook = rollback.hook.as_deref();
     command::who_may_undo(reader, hook, &allowed, &hooks, &commands);
+    mail::who_is_written_to(reader, hook, &mails, &hooks, &commands);
     let webhooks: Vec<Webhook> = hooks.into_iter().map(|(hook, _)| hook).collect();
     let commands = commands.into_iter().map(|(it, _)| it).collect();
+    let mails: Vec<Mail> = mails.into_iter().map(|(it, _)| it).collect();
     let known = people::Hooks {
         all: &receivers,
         rollback: rollback.hook.as_deref(),
         timezone: &service.timezone,
     };
     let people = people::people(&mut root, &known);
+    let announcement = announcement::announcement(&mut root, &receivers, known.rollback);
     somebody_is_told(
         reader,
         &rollback_place,
         &rollback,
-        &webhooks,
+        &receivers,
         alertmanager.as_ref(),
     );
     Config {
@@ -294,7 +312,9 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         rollback,
         webhooks,
         commands,
+        mails,
         people,
+        announcement,
         alertmanager,
         alerts_repeat,
         retain,
@@ -440,11 +460,14 @@ fn somebody_is_told(
     reader: &Reader,
     place: &Place,
     rollback: &RollbackPolicy,
-    webhooks: &[Webhook],
+    receivers: &[Receiver],
     alertmanager: Option<&Alertmanager>,
 ) {
-    let for_people = |it: &Webhook| rollback.hook.as_ref() != Some(&it.name);
-    if alertmanager.is_none() && !webhooks.iter().any(for_people) {
+    // A command is the hook, or a fault that has been reported.
+    let for_people = |it: &Receiver| {
+        rollback.hook.as_ref() != Some(&it.name) && it.events != [NoticeKind::RollbackRequested]
+    };
+    if alertmanager.is_none() && !receivers.iter().any(for_people) {
         reader.warn(
             place,
             "nobody would be told: there is no Alertmanager and no webhook besides the rollback hook",
