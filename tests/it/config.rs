@@ -753,7 +753,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[alertmanager]",
-        "[smtp]\nhost = \"smtp.example.com:587\"\ntls = \"ssl\"\nport = 0\nusername = \"u\"\nhello = \"a b\"\ntimeout = \"0s\"\n[[mail]]\nname = \"ops\"\nfrom = \"gated\"\nto = []\ncc = [\"a@b\\r\\nx\"]\n[alertmanager]",
+        "[smtp]\nhost = \"smtp.example.com:587\"\ntls = \"ssl\"\nport = 0\nusername = \"u\"\nhello = \"a b\"\ntimeout = \"0s\"\n[[mail]]\nname = \"ops\"\nfrom = \"gated\"\nto = []\ncc = [\"a@b, c@d\"]\n[alertmanager]",
     ),
     (
         "[alertmanager]",
