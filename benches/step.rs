@@ -92,6 +92,7 @@ fn settings() -> Settings {
         retain: None,
         reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
+        announcement: None,
         alerts_repeat: Duration::from_secs(4 * 3600),
         preview: None,
     }

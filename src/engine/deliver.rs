@@ -516,6 +516,10 @@ impl Engine {
     }
 }
 
+/// HTTP's words for what a mail's server says: ask again, and mend it first.
+const LATER: u16 = 503;
+const NEVER: u16 = 422;
+
 /// What an attempt's outcome means, and how it is said.
 fn answer(outcome: &Attempted) -> (Answer, String) {
     match outcome {
@@ -529,6 +533,21 @@ fn answer(outcome: &Attempted) -> (Answer, String) {
             },
             format!("HTTP {status}"),
         ),
+        Attempted::Replied { code, text } => {
+            // SMTP's codes say by their first digit what HTTP's say by other numbers.
+            let status = match code {
+                200..=299 => *code,
+                400..=499 => LATER,
+                _ => NEVER,
+            };
+            (
+                Answer::Status {
+                    status,
+                    retry_after: None,
+                },
+                format!("SMTP {code} {text}"),
+            )
+        }
         Attempted::NoAnswer { reason, reached } => {
             let doubt = if *reached {
                 " (it may have arrived)"

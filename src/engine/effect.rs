@@ -107,6 +107,7 @@ pub enum Answer {
     },
     Delivery(Box<Delivery>),
     Attested(Attestation),
+    Announced(Box<super::Announcing>),
     /// What was taken, and names of series that no rule reads.
     Observed {
         taken: Vec<Observation>,

@@ -495,6 +495,7 @@ impl Engine {
                 by,
             } => self.observe(values, lifetime, &by, at, out),
             Call::Attest { item, said, done } => self.attest(&item, said, done, at, out),
+            Call::Announce(asked) => self.announce(asked, at, out),
             Call::Freeze { said, hold } => self.freeze(said, hold, at, out),
             Call::Thaw(said) => Ok(self.thaw(said, at, out)),
             Call::Veto { decision, said } => self.veto(&decision, said, at, out),

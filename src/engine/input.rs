@@ -219,6 +219,8 @@ pub enum Call {
         said: Word,
         done: bool,
     },
+    /// Users are told that it is live.
+    Announce(super::Announce),
     /// Somebody takes an incident.
     Acknowledge {
         incident: IncidentId,
@@ -259,6 +261,9 @@ pub enum Attempted {
         status: u16,
         retry_after: Option<Duration>,
     },
+    /// A mail's server answered, with a code of SMTP's: 4xx means later, 5xx never as it is. `text`: what it said, escaped,
+    /// a few hundred bytes.
+    Replied { code: u16, text: String },
     /// Nothing came back. `reached` when the request may have arrived (the answer was lost).
     NoAnswer { reason: String, reached: bool },
     /// A command ended by itself, with this exit code; 0 is success. `output`: its end, escaped, 500 bytes at most.

@@ -1,6 +1,7 @@
 //! The engine: inputs in, effects out, a snapshot beside. Pure: no clock, network, disk, thread or randomness.
 
 mod alerts;
+mod announce;
 mod asked;
 mod causes;
 mod checklist;
@@ -47,6 +48,7 @@ mod versions;
 pub use crate::gate::PredatesPolicy;
 pub use crate::gate::Unknown as UnknownPast;
 pub use crate::promql::{Note, Stop};
+pub use announce::{ANNOUNCED, Announce, Announcement, Announcing};
 pub use checklist::{ChecklistState, ItemState, REPORT};
 pub use components::PROBE_INTERVAL_QUICK_MAX;
 pub use criteria::{CriterionOutcome, CriterionState};

@@ -38,6 +38,8 @@ pub struct Settings {
     /// Every `[[webhook]]`, in the order of the file.
     pub receivers: Vec<Receiver>,
     pub people: People,
+    /// What users are told of the go-live.
+    pub announcement: Option<super::Announcement>,
     pub alerting: Option<Alerting>,
     /// What is made of the history, and when.
     pub reports: Vec<ReportPlan>,

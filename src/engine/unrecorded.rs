@@ -88,7 +88,10 @@ impl Engine {
             match record {
                 Record::Decision(decision) => self.take_back(&decision, reason, out),
                 Record::Owed(delivery, notice) => {
-                    if self.decided.contains(&delivery.decision) {
+                    // Decided again, it opened another incident: nobody is called for the one that never was.
+                    let incident = delivery.incident.as_ref();
+                    let stands = incident.is_none_or(|id| self.incidents.get(id).is_some());
+                    if stands && self.decided.contains(&delivery.decision) {
                         self.delivery_not_recorded(&delivery, Some(notice), at);
                     } else {
                         self.unrecorded.deliveries.remove(&delivery.key);

@@ -265,6 +265,8 @@ words! {
         Confirm = "confirm",
         /// A delivery in doubt is to be sent again.
         Resend = "resend",
+        /// Users were told of the go-live.
+        Announce = "announce",
     }
 }
 

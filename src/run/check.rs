@@ -59,11 +59,13 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
         Err(error) => return Report::unread(&error),
     };
     let name = source.path.clone();
-    let checked = match Config::load(source, env) {
+    let mut checked = match Config::load(source, env) {
         Ok(checked) => checked,
         Err(faults) => return Report::refused(&faults, colour),
     };
-    if let Err(text) = checked.templates(colour) {
+    let announcement = checked.announcement.as_mut();
+    let announcement = announcement.map_or(Ok(()), super::config::Announcement::read);
+    if let Err(text) = checked.templates(colour).map(drop).and(announcement) {
         return Report {
             text: format!("{text}\n"),
             code: 1,
@@ -105,6 +107,9 @@ pub fn config(config: &Path, rules: &[PathBuf], env: Env<'_>, colour: bool) -> R
     let mut hooks = counted(checked.webhooks.len(), "webhook");
     if !checked.commands.is_empty() {
         let _ = write!(hooks, ", {}", counted(checked.commands.len(), "command"));
+    }
+    if !checked.mails.is_empty() {
+        let _ = write!(hooks, ", {}", counted(checked.mails.len(), "mail"));
     }
     let _ = writeln!(
         text,

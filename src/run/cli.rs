@@ -23,6 +23,7 @@ use clap::error::ErrorKind;
 use crate::model::Timestamp;
 
 pub use init::Init;
+pub use people::Announce;
 pub use people::Deliveries;
 pub use people::DeliveryWord;
 pub use people::Explain;
@@ -266,6 +267,9 @@ pub enum Command {
     /// The runbook's reports, filled from what was measured
     #[command(after_help = report::REPORT_EXAMPLES)]
     Report(Report),
+    /// Tell users that it is live, once, while the gate says go
+    #[command(after_help = people::ANNOUNCE_EXAMPLES)]
+    Announce(Announce),
     /// What is owed to receivers; what became of one that is held
     #[command(after_help = people::DELIVERIES_EXAMPLES)]
     Deliveries(Deliveries),

@@ -2,8 +2,10 @@
 //!
 //! Paths are relative to the working directory. Secrets come from files or the environment and are never printed.
 
+mod announcement;
 mod command;
 mod files;
+mod mail;
 mod notify;
 mod people;
 mod policy;
@@ -18,8 +20,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use announcement::Announcement;
 pub use command::Command;
 pub use files::{Unread, environment, read_config, read_rules, read_what_can_be};
+pub use mail::Mail;
 pub use notify::{Alertmanager, Held, Webhook};
 pub use probe::Probe;
 pub use report::ReportConfig;
@@ -54,9 +58,12 @@ pub struct Config {
     pub webhooks: Vec<Webhook>,
     /// In the order of the file.
     pub commands: Vec<Command>,
+    /// In the order of the file.
+    pub mails: Vec<Mail>,
     pub people: People,
     /// `[[report]]`, in the order of the file.
     pub reports: Vec<ReportConfig>,
+    pub announcement: Option<Announcement>,
     pub alertmanager: Option<Alertmanager>,
     /// `[alertmanager] repeat`: how often one that posts to gated repeats what fires.
     pub alerts_repeat: Duration,
@@ -137,10 +144,12 @@ impl Config {
             rollback: self.rollback.clone(),
             rollout: self.rollout.clone(),
             people: self.people.clone(),
+            announcement: self.announcement.as_ref().map(Announcement::filled),
             receivers: {
                 let webhooks = self.webhooks.iter().map(Webhook::receiver);
                 let commands = self.commands.iter().map(Command::receiver);
-                webhooks.chain(commands).collect()
+                let mails = self.mails.iter().map(Mail::receiver);
+                webhooks.chain(commands).chain(mails).collect()
             },
             alerting: self.alertmanager.as_ref().map(Alertmanager::alerting),
             reports: self.reports.iter().map(|it| it.plan.clone()).collect(),
@@ -243,7 +252,11 @@ impl Config {
                 && it.receiver().takes(NoticeKind::EscalationRaised)
         };
         let named = !self.people.paths.of(severity).levels.is_empty();
-        named || self.alertmanager.is_some() || self.webhooks.iter().any(takes)
+        let mailed = |it: &Mail| it.receiver().takes(NoticeKind::EscalationRaised);
+        named
+            || self.alertmanager.is_some()
+            || self.webhooks.iter().any(takes)
+            || self.mails.iter().any(mailed)
     }
 
     /// Rules that this configuration leaves without what they need, one sentence each.
@@ -251,7 +264,8 @@ impl Config {
     pub fn lacks(&self, rules: &Rules) -> Vec<String> {
         let waits = |clock: Clock| rules.phases.iter().find(|it| it.clock == clock);
         let mut lacks = Vec::new();
-        if let (Some(phase), None) = (waits(Clock::GoLive), self.rollout.go_live) {
+        let waiting = waits(Clock::GoLive).or(waits(Clock::Wall));
+        if let (Some(phase), None) = (waiting, self.rollout.go_live) {
             lacks.push(format!(
                 "phase `{}` counts from the go-live, and [rollout] go_live is not set: it never begins",
                 phase.name
@@ -283,6 +297,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let hook = rollback.as_ref().and_then(policy::Written::hook);
     let hooks = notify::webhooks(&mut root, hook);
     let commands = command::commands(&mut root);
+    let mails = mail::mails(&mut root);
     let (alertmanager, alerts_repeat) = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
     let (storage, retention) = storage(&mut root);
@@ -291,11 +306,14 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         .map_or(Vec::new(), |it| it.allowed.clone());
     let mut receivers: Vec<Receiver> = hooks.iter().map(|(it, _)| it.receiver()).collect();
     receivers.extend(commands.iter().map(|(it, _)| it.receiver()));
+    receivers.extend(mails.iter().map(|(it, _)| it.receiver()));
     let (rollback, rollback_place) = policy::hooked(reader, &root.place, rollback, &receivers);
     let hook = rollback.hook.as_deref();
     command::who_may_undo(reader, hook, &allowed, &hooks, &commands);
+    mail::who_is_written_to(reader, hook, &mails, &hooks, &commands);
     let webhooks: Vec<Webhook> = hooks.into_iter().map(|(hook, _)| hook).collect();
     let commands = commands.into_iter().map(|(it, _)| it).collect();
+    let mails: Vec<Mail> = mails.into_iter().map(|(it, _)| it).collect();
     let known = people::Hooks {
         all: &receivers,
         rollback: rollback.hook.as_deref(),
@@ -303,11 +321,12 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     };
     let people = people::people(&mut root, &known);
     let reports = report::reports(&mut root, &receivers, rollback.hook.as_deref());
+    let announcement = announcement::announcement(&mut root, &receivers, known.rollback);
     somebody_is_told(
         reader,
         &rollback_place,
         &rollback,
-        &webhooks,
+        &receivers,
         alertmanager.as_ref(),
     );
     Config {
@@ -321,8 +340,10 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         rollback,
         webhooks,
         commands,
+        mails,
         people,
         reports,
+        announcement,
         alertmanager,
         alerts_repeat,
         retain,
@@ -468,11 +489,14 @@ fn somebody_is_told(
     reader: &Reader,
     place: &Place,
     rollback: &RollbackPolicy,
-    webhooks: &[Webhook],
+    receivers: &[Receiver],
     alertmanager: Option<&Alertmanager>,
 ) {
-    let for_people = |it: &Webhook| rollback.hook.as_ref() != Some(&it.name);
-    if alertmanager.is_none() && !webhooks.iter().any(for_people) {
+    // A command is the hook, or a fault that has been reported.
+    let for_people = |it: &Receiver| {
+        rollback.hook.as_ref() != Some(&it.name) && it.events != [NoticeKind::RollbackRequested]
+    };
+    if alertmanager.is_none() && !receivers.iter().any(for_people) {
         reader.warn(
             place,
             "nobody would be told: there is no Alertmanager and no webhook besides the rollback hook",

@@ -103,6 +103,7 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
             | Command::Observe(_)
             | Command::Attest(_)
             | Command::Checklist(_)
+            | Command::Announce(_)
             | Command::Deliveries(_)),
         ) => runtime.block_on(remote(cli, command)),
         None if cli.look.dry_run => runtime.block_on(dry(cli, clock)),

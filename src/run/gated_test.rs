@@ -223,6 +223,7 @@ impl Stage {
             zone: jiff::tz::TimeZone::UTC,
             external_url: None,
             retain: None,
+            announcement: None,
             alerts_repeat: Duration::ZERO,
             preview: None,
         };

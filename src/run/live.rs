@@ -53,6 +53,7 @@ use crate::sink::Alertmanagers;
 use crate::sink::Command;
 use crate::sink::Hook;
 use crate::sink::Ledger;
+use crate::sink::Mail;
 use crate::sink::Own;
 use crate::sink::Secret;
 use crate::sink::Webhook;
@@ -101,6 +102,9 @@ impl Files {
         let mut config =
             Config::load(source, &environment).map_err(|faults| faults.render(colour))?;
         config.templates(colour)?;
+        if let Some(announcement) = &mut config.announcement {
+            announcement.read()?;
+        }
         if let Some(folder) = &self.data {
             config.store_in(folder);
         }
@@ -167,6 +171,10 @@ impl Loaded {
                 }
                 Err(error) => faults.push(super::chain(&error)),
             }
+        }
+        for mail in &self.config.mails {
+            let mail = Mail::new(mail.config.clone());
+            hooks.insert(mail.name().to_owned(), Arc::new(Hook::Mail(mail)));
         }
         let mut alertmanagers = None;
         if let Some(configured) = &self.config.alertmanager {

@@ -1,5 +1,6 @@
 //! The hall: clock, configuration, command line; wires everything.
 
+mod announce;
 mod at_hand;
 pub mod check;
 pub mod cli;

@@ -68,6 +68,7 @@ pub(super) async fn carry_out(
         Command::Observe(it) => reach.observe(it).await,
         Command::Attest(it) => reach.attest(it).await,
         Command::Checklist(it) => reach.checklist(it).await,
+        Command::Announce(it) => reach.announce(it).await,
         Command::Deliveries(it) => reach.deliveries(it).await,
         Command::Init(_) | Command::Check(_) | Command::Test(_) | Command::Demo(_) => {
             unreachable!("it needs no daemon")

@@ -7,6 +7,7 @@
 mod access;
 mod acts;
 mod alerts;
+mod announce;
 mod answer;
 mod api;
 mod day;

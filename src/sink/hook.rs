@@ -1,10 +1,11 @@
-//! Whoever is told, in one way or another: a webhook or a command. What it is told is made once, when it is recorded.
+//! Whoever is told, in one way or another: a webhook, a command or a mail. What it is told is made once, when it is recorded.
 
 use bytes::Bytes;
 use tracing::error;
 
 use super::body;
 use super::command::Command;
+use super::mail::Mail;
 use super::metrics::{TEMPLATE_FAILURES, WEBHOOK_ATTEMPTS};
 use super::template::Unrendered;
 use super::webhook::Webhook;
@@ -16,6 +17,7 @@ use crate::model::{DecisionId, DeliveryKey, Notice, Timestamp};
 pub enum Hook {
     Webhook(Box<Webhook>),
     Command(Command),
+    Mail(Mail),
 }
 
 impl Hook {
@@ -23,6 +25,7 @@ impl Hook {
         match self {
             Self::Webhook(it) => it.name(),
             Self::Command(it) => it.name(),
+            Self::Mail(it) => it.name(),
         }
     }
 
@@ -32,6 +35,7 @@ impl Hook {
         let webhook = match self {
             Self::Webhook(webhook) => webhook,
             Self::Command(_) => return body::render(notice),
+            Self::Mail(mail) => return mail.render(notice),
         };
         let (receiver, template) = (self.name(), webhook.template());
         match template.render(notice) {
@@ -60,9 +64,11 @@ impl Hook {
         let outcome = match self {
             Self::Webhook(it) => it.attempt(key, decision, body, now).await,
             Self::Command(it) => it.attempt(key, decision, body).await,
+            Self::Mail(it) => it.attempt(key, body, now).await,
         };
         let class = match &outcome {
             Attempted::Answered { status, .. } => format!("{}xx", status / 100),
+            Attempted::Replied { code, .. } => format!("{}xx", code / 100),
             Attempted::NoAnswer { .. } => "no_answer".to_owned(),
             Attempted::Ran { code, .. } => format!("exit_{code}"),
         };

@@ -1,4 +1,4 @@
-//! Where effects go: the `SQLite` ledger, webhooks, commands, Alertmanager. Deliberately absent: when to retry (the engine's
+//! Where effects go: the `SQLite` ledger, webhooks, commands, mail, Alertmanager. Deliberately absent: when to retry (the engine's
 //! decision) and any clock (moments are passed in).
 
 pub mod alertmanager;
@@ -9,6 +9,7 @@ mod hook;
 mod http;
 pub mod ledger;
 mod look;
+pub mod mail;
 mod matcher;
 pub mod metrics;
 mod secret;
@@ -26,6 +27,7 @@ pub use deny::{Cidr, Denied, DenyList};
 pub use hook::Hook;
 pub use ledger::{CommitError, Ledger, LedgerError, Quarantine, StoredBody};
 pub use look::{Found, WebhookLook};
+pub use mail::{Mail, MailConfig, MailLook, MailTls, Mailbox, NoMailbox, SmtpConfig};
 pub use matcher::{Matcher, matchers};
 pub use secret::{Secret, SecretUrl};
 pub use template::{Own, Targets, Template, TemplateFault};

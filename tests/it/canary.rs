@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use gated::run::config::Config;
 use gated::runbook::Source;
 
 use crate::binary::{Exporter, House, Receiver, Said, eventually, told};
+use crate::post_office::{Papers, PostOffice, Turn, Way};
 
 /// The middle of every word; what stands before and after says which one it was.
 const WORD: &str = "canaryword";
@@ -46,7 +49,7 @@ severity = "P1"
 /// Files that hold a secret, by name.
 fn secrets(house: &House) {
     for name in [
-        "signing", "bearer", "routing", "password", "scrape", "token", "url",
+        "signing", "bearer", "routing", "password", "scrape", "token", "url", "smtp",
     ] {
         let word = match name {
             "url" => format!("http://127.0.0.1:9/url{WORD}\n"),
@@ -58,7 +61,7 @@ fn secrets(house: &House) {
     }
 }
 
-fn config(exporter: &Exporter, receiver: &Receiver, manager: &Receiver) -> String {
+fn config(exporter: &Exporter, receiver: &Receiver, manager: &Receiver, post: u16) -> String {
     let to = |name: &str| {
         let url = receiver
             .url()
@@ -140,8 +143,19 @@ token_file = "bearer"
 [[webhook]]
 name = "file"
 url_file = "url"
+[smtp]
+host = "localhost"
+port = {post}
+tls = "none"
+username = "gated"
+password_file = "smtp"
+[[mail]]
+name = "mail"
+from = "gated@example.com"
+to = ["ops@example.com"]
+accepts_test = true
 [severity.P1]
-levels = [{{ role = "on-call engineer", hooks = ["chat", "pager", "own", "file"] }}]
+levels = [{{ role = "on-call engineer", hooks = ["chat", "pager", "own", "file", "mail"] }}]
 [severity.P2]
 levels = [{{ role = "on-call engineer", hooks = ["chat", "pager", "own", "file"] }}]
 [alertmanager]
@@ -203,7 +217,25 @@ fn no_secret_is_found_anywhere_but_where_it_was_sent() {
         _ => Said::Status(200),
     });
     let manager = Receiver::start(|number, _| Said::Status(if number == 0 { 500 } else { 200 }));
-    let text = config(&exporter, &receiver, &manager);
+    // It repeats what it was told, as it is told it and as it stands for itself.
+    let post = PostOffice::open(
+        Way::Plain,
+        &Papers::new("localhost"),
+        None,
+        |step, number| {
+            let words = format!(
+                "smtp{WORD} {}",
+                STANDARD.encode(format!("\0gated\0smtp{WORD}"))
+            );
+            match (step, number % 3) {
+                ("AUTH", 0) => Some(Turn::Say(format!("535 {words}"))),
+                ("AUTH", _) => Some(Turn::Say("235 in".into())),
+                (".", 1) => Some(Turn::Say(format!("451 smtp{WORD}"))),
+                _ => None,
+            }
+        },
+    );
+    let text = config(&exporter, &receiver, &manager, post.port());
     let house = House::new(&text, RULES);
     secrets(&house);
     fs::write(house.path("own.json.j2"), "{\"text\": {{ data.reason }}}").unwrap();
@@ -235,6 +267,11 @@ fn no_secret_is_found_anywhere_but_where_it_was_sent() {
         ]
         .iter()
         .all(|word| has(word))
+    });
+    eventually("mails, refused and taken", || {
+        let lines = post.lines();
+        let auth = lines.iter().filter(|it| it.starts_with("AUTH")).count();
+        !post.letters().is_empty() && auth > 3
     });
     eventually("the command's end, shown", || {
         daemon.get("/api/v1/decisions").body.contains("[secret]")
@@ -284,7 +321,7 @@ fn no_secret_is_found_anywhere_but_where_it_was_sent() {
 fn the_configuration_is_debugged_without_secrets() {
     let exporter = Exporter::start(false);
     let receiver = Receiver::start(|_, _| Said::Status(200));
-    let text = config(&exporter, &receiver, &receiver);
+    let text = config(&exporter, &receiver, &receiver, 9);
     let env = BTreeMap::<String, String>::new();
     let source = Source {
         path: "gated.toml".into(),

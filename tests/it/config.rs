@@ -767,6 +767,30 @@ const WRONG: &[(&str, &str)] = &[
         "name = \"api\"",
         "name = \"api\"\ntimezone = \"Mars/Olympus\"",
     ),
+    (
+        "[alertmanager]",
+        "[[mail]]\nname = \"ops\"\nfrom = \"gated@example.com\"\nto = [\"ops@example.com\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[smtp]\nhost = \"smtp.example.com:587\"\ntls = \"ssl\"\nport = 0\nusername = \"u\"\nhello = \"a b\"\ntimeout = \"0s\"\n[[mail]]\nname = \"ops\"\nfrom = \"gated\"\nto = []\ncc = [\"a@b, c@d\"]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[smtp]\nhost = \"smtp.example.com\"\ntls = \"none\"\nusername = \"u\"\npassword_file = \"p\"\n[[mail]]\nname = \"ops\"\nfrom = \"g@example.com\"\nto = [\"o@example.com\"]\nevents = [\"gated.report\"]\n[[mail]]\nname = \"ops\"\nfrom = \"g@example.com\"\nto = \"o@example.com\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[smtp]\npassword_file = \"p\"\n[[mail]]\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[smtp]\nhost = \"127.0.0.1\"\n[[mail]]\nname = \"ops\"\nfrom = \"g@example.com\"\nto = \"o@example.com\"\nevents = [\"gated.report.ready\"]\n[announcement]\nhooks = [\"opps\", \"ops\"]\nteam = \"a\\nb\"\n[rollback]\nhook = \"ops\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[announcement]\nproject = \"Atlas\"\n[alertmanager]",
+    ),
     ("[alertmanager]", "[alertmanger]"),
     ("[alertmanager]", "[alertmanager]\ncritical = \"critical\""),
     (

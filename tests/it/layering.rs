@@ -61,6 +61,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["run/cli.rs", "run/cli/"]),
     // The crate is at home in the first; the second is a file of ours, with Go's patterns.
     ("glob", &["source/probe/junit/pattern.rs", "run/rule_test/"]),
+    ("lettre", &["sink/mail/"]),
+    ("mail_builder", &["sink/mail/letter.rs"]),
     ("minijinja", &["sink/template/own.rs"]),
     ("prometheus_parse", &["source/exposition/"]),
     ("promql_parser", &["promql/parse.rs", "promql/parse/"]),

@@ -122,6 +122,7 @@ pub fn settings(rules: &str) -> Settings {
         retain: None,
         reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
+        announcement: None,
         alerts_repeat: Duration::from_secs(240),
         preview: None,
     }

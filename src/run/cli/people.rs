@@ -23,6 +23,16 @@ Examples:
 Ends a freeze before its time. It also ends the hold after a damaged ledger was
 moved aside: say so only after a look at what was rolled back before.";
 
+pub(super) const ANNOUNCE_EXAMPLES: &str = "\
+Examples:
+  gated announce --dry-run               what users would read, and what is blank
+  gated announce --by ada
+  gated announce --force                 whatever stands against it
+
+[announcement] of the configuration fills the runbook's text and names who gets
+it. It goes out once for a go-live, while the gate says go and nothing is blank;
+--force sends it all the same, also a second time.";
+
 pub(super) const VETO_EXAMPLES: &str = "\
 Examples:
   gated veto dec_3f9a --reason 'known: the cache is cold'
@@ -61,6 +71,18 @@ Examples:
 
 A delivery is held where its answer was lost and sending it twice might undo
 what it did. Look at the receiver, then say which of the two it is.";
+
+#[derive(Args, Clone, Debug)]
+pub struct Announce {
+    /// Print it, and send nothing
+    #[arg(long = "dry-run", id = "announce_dry_run")]
+    pub look: bool,
+    /// Send it although the gate does not say go, something is blank, or it went out before
+    #[arg(long, conflicts_with = "announce_dry_run")]
+    pub force: bool,
+    #[command(flatten)]
+    pub speaker: Speaker,
+}
 
 /// Who speaks, and why.
 #[derive(Args, Clone, Debug)]

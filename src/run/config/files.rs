@@ -238,6 +238,17 @@ impl Config {
                 named.push((format!("secret_file of webhook `{}`", hook.name), file));
             }
         }
+        // All of them go through one server.
+        if let Some(mail) = self.mails.first() {
+            let smtp = &mail.config.smtp;
+            let password = smtp.login.as_ref().map(|(_, file)| file);
+            for (key, file) in [
+                ("password_file", password),
+                ("ca_file", smtp.ca_file.as_ref()),
+            ] {
+                named.extend(file.map(|it| (format!("{key} of [smtp]"), it.as_path())));
+            }
+        }
         let shown = self.alertmanager.as_ref();
         let shown = shown.and_then(|it| it.credentials.as_ref());
         if let Some(Credentials::BearerFile(file) | Credentials::BasicFile { password: file, .. }) =

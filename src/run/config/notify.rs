@@ -287,7 +287,7 @@ fn deny(section: &mut Section) -> DenyList {
 }
 
 /// Without any, a hook is told of everything: a list that names only what comes later must not mean that.
-fn events(section: &mut Section) -> Vec<NoticeKind> {
+pub(super) fn events(section: &mut Section) -> Vec<NoticeKind> {
     let mut kinds = Vec::new();
     let place = section.key_place("events");
     let texts = section.texts("events");

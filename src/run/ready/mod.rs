@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::config::Alertmanager;
 use super::config::Config;
 use super::config::Held;
+use super::config::Mail;
 use super::config::Webhook;
 use crate::engine::Check;
 use crate::engine::Outcome;
@@ -29,6 +30,7 @@ use crate::sink::Alertmanagers;
 use crate::sink::Command;
 use crate::sink::CriticalAlert;
 use crate::sink::Found;
+use crate::sink::MailLook;
 use crate::sink::Own;
 use crate::sink::PeerSeen;
 use crate::sink::WebhookLook;
@@ -94,6 +96,10 @@ pub(super) async fn look(config: Config, clock: Clock) -> Vec<Seen> {
         let seen = subject.seen(&found, Instant::now());
         looks.push(Box::pin(async move { vec![seen] }));
     }
+    for it in &config.mails {
+        let config = &config;
+        looks.push(Box::pin(async move { vec![mail(config, it, now).await] }));
+    }
     if let Some(configured) = &config.alertmanager {
         let called = through_alertmanager(&config);
         looks.push(Box::pin(alertmanagers(configured, called, now)));
@@ -109,7 +115,7 @@ async fn webhook(config: &Config, hook: &Webhook, own: Option<Own>, now: Timesta
         } else {
             Part::People
         },
-        called: called_for_p1(config, hook),
+        called: called_for_p1(config, &hook.name, &hook.events),
         name: format!("hook:{}", hook.name),
         condition: "can be reached",
     };
@@ -132,14 +138,32 @@ async fn webhook(config: &Config, hook: &Webhook, own: Option<Own>, now: Timesta
     subject.seen(&found, began)
 }
 
+async fn mail(config: &Config, mail: &Mail, now: Timestamp) -> Seen {
+    let subject = Subject {
+        part: Part::People,
+        called: called_for_p1(config, &mail.config.name, &mail.events),
+        name: format!("hook:{}", mail.config.name),
+        condition: "can be reached",
+    };
+    let look = MailLook {
+        config: mail.config.clone(),
+        accepts_test: mail.accepts_test,
+        service: config.service.name.clone(),
+        environment: config.service.environment.clone(),
+    };
+    let began = Instant::now();
+    let found = look.look(now).await;
+    subject.seen(&found, began)
+}
+
 /// Whether a P1 calls somebody through this hook: its levels, else every hook for people where there is no Alertmanager.
-fn called_for_p1(config: &Config, hook: &Webhook) -> bool {
+fn called_for_p1(config: &Config, name: &String, events: &[NoticeKind]) -> bool {
     let levels = &config.people.paths.of(Severity::P1).levels;
     if !levels.is_empty() {
-        return levels.iter().any(|it| it.hooks.contains(&hook.name));
+        return levels.iter().any(|it| it.hooks.contains(name));
     }
-    let told = hook.events.is_empty() || hook.events.contains(&NoticeKind::EscalationRaised);
-    let is_hook = config.rollback.hook.as_ref() == Some(&hook.name);
+    let told = events.is_empty() || events.contains(&NoticeKind::EscalationRaised);
+    let is_hook = config.rollback.hook.as_ref() == Some(name);
     config.alertmanager.is_none() && told && !is_hook
 }
 

@@ -143,6 +143,7 @@ impl<'a> Explanation<'a> {
                         self.deliveries.iter().filter_map(|it| it.incident.as_ref());
                     incidents.any(|it| it.as_str() == line.subject)
                 }
+                Deed::Announce => self.decision.id.as_str() == line.subject,
                 Deed::Veto => {
                     let mut ids = siblings.iter().chain([&self.decision]);
                     ids.any(|it| it.id.as_str() == line.subject)

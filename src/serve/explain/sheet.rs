@@ -298,6 +298,7 @@ fn said(line: &Audit) -> Row {
         Deed::Acknowledge => format!("acknowledged {}", line.subject),
         Deed::Confirm => format!("said that {} arrived", line.subject),
         Deed::Resend => format!("had {} sent again", line.subject),
+        Deed::Announce => "told the users".to_owned(),
     };
     row(&line.said.at.to_string(), format!("{by} {deed}: {reason}"))
 }

@@ -1,4 +1,4 @@
-//! The files that a webhook names: whether they can be read and hold something. What they hold is never shown.
+//! The files that a receiver names: whether they can be read and hold something. What they hold is never shown.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use std::path::Path;
 const BYTES_MAX: u64 = 1 << 20;
 
 /// The trimmed text, or why there is none and what to do.
-pub(super) async fn text(key: &str, path: &Path) -> Result<String, String> {
+pub(in crate::sink) async fn text(key: &str, path: &Path) -> Result<String, String> {
     let shown = path.display();
     let unread = |error: &std::io::Error| {
         format!("{key} {shown} cannot be read: {error}: put it there, readable to gated")

@@ -21,7 +21,8 @@ use super::webhook::{Webhook, WebhookConfig, WebhookError};
 use crate::engine::Attempted;
 use crate::model::{DecisionId, DeliveryKey, Timestamp};
 
-pub(super) use reach::{Trust, reach};
+pub(super) use file::text as text_of;
+pub(super) use reach::{Reached, Trust, reach, secured};
 
 /// One look ends within this, whatever the receiver does.
 pub const LOOK_MAX: Duration = Duration::from_secs(10);
@@ -198,7 +199,9 @@ impl WebhookLook {
             Attempted::NoAnswer { reason, .. } => Err(format!(
                 "it gave no answer to a gated.test event: {reason}: mend the receiver"
             )),
-            Attempted::Ran { .. } => unreachable!("a webhook runs nothing"),
+            Attempted::Ran { .. } | Attempted::Replied { .. } => {
+                unreachable!("a webhook is posted to")
+            }
         }
     }
 }
@@ -225,7 +228,7 @@ impl Steps {
 }
 
 /// What a receiver may keep apart: another look is another event.
-fn test_id(name: &str, now: Timestamp) -> String {
+pub(super) fn test_id(name: &str, now: Timestamp) -> String {
     let text = format!("{name}\n{}\n{}", now.millis(), std::process::id());
     let hash = digest::digest(&digest::SHA256, text.as_bytes());
     let mut id = String::new();

@@ -17,6 +17,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::{Found, place};
 use crate::model::Timestamp;
@@ -78,7 +79,11 @@ pub(in crate::sink) async fn reach(
     let mut refused = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(tcp) if url.scheme() == "https" => return handshake(tcp, url, trust, now).await,
+            Ok(tcp) if url.scheme() == "https" => {
+                let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
+                let secured = secured(tcp, host, "its URL", trust, now).await;
+                return secured.map(|(_, reached)| reached);
+            }
             Ok(_) => return Ok(Reached::Plain),
             Err(error) => refused = error,
         }
@@ -108,12 +113,14 @@ async fn resolve(url: &Url, deny: &DenyList) -> Result<Vec<SocketAddr>, String> 
         .collect())
 }
 
-async fn handshake(
+/// Shakes hands with `host`, which is written in `named`; the error says what to do.
+pub(in crate::sink) async fn secured(
     tcp: TcpStream,
-    url: &Url,
+    host: &str,
+    named: &str,
     trust: Trust<'_>,
     now: Timestamp,
-) -> Result<Reached, String> {
+) -> Result<(TlsStream<TcpStream>, Reached), String> {
     let provider = Arc::new(ring::default_provider());
     let verifier =
         WebPkiServerVerifier::builder_with_provider(roots(trust).await?, Arc::clone(&provider))
@@ -121,7 +128,6 @@ async fn handshake(
             .map_err(|error| {
                 format!("no authority is known to trust: {error}: name one in `ca_file`")
             })?;
-    let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| format!("{host} cannot have a certificate: {error}"))?;
     let config = ClientConfig::builder_with_provider(provider)
@@ -130,7 +136,7 @@ async fn handshake(
         .with_webpki_verifier(Arc::clone(&verifier))
         .with_no_client_auth();
     let connected = TlsConnector::from(Arc::new(config)).connect(name.clone(), tcp);
-    let stream = connected.await.map_err(|error| fault(&error))?;
+    let stream = connected.await.map_err(|error| fault(&error, named))?;
     let (_, connection) = stream.get_ref();
     let Some([own, others @ ..]) = connection.peer_certificates() else {
         return Err("it shows no certificate: mend the receiver".to_owned());
@@ -151,10 +157,11 @@ async fn handshake(
     let ends = ends_by(SOON.as_secs()).or_else(|| ends_by(CENTURY));
     let ends = ends.unwrap_or(seconds.saturating_add(CENTURY));
     let millis = i64::try_from(ends.saturating_mul(1000)).unwrap_or(i64::MAX);
-    Ok(Reached::Tls {
+    let reached = Reached::Tls {
         ends: Timestamp::from_millis(millis),
         left: Duration::from_secs(ends.saturating_sub(seconds)),
-    })
+    };
+    Ok((stream, reached))
 }
 
 async fn roots(trust: Trust<'_>) -> Result<Arc<RootCertStore>, String> {
@@ -189,10 +196,10 @@ pub(super) fn authorities(pem: &[u8]) -> Result<RootCertStore, String> {
 }
 
 /// Why there is no TLS, and what to do.
-fn fault(error: &io::Error) -> String {
+fn fault(error: &io::Error, named: &str) -> String {
     let inner = error.get_ref().and_then(|it| it.downcast_ref());
     let Some(rustls::Error::InvalidCertificate(certificate)) = inner else {
-        return format!("no TLS: {error}: mend the receiver, or its URL");
+        return format!("no TLS: {error}: mend the receiver, or {named}");
     };
     match certificate {
         CertificateError::ExpiredContext { not_after, .. } => {
@@ -206,7 +213,7 @@ fn fault(error: &io::Error) -> String {
                 .to_owned()
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name: write the name that it is for in its URL".to_owned()
+            format!("its certificate is for another name: write the name that it is for in {named}")
         }
         other => format!("its certificate is refused: {other}: renew it"),
     }

@@ -210,7 +210,7 @@ impl FactsData {
 }
 
 /// Text of others in a message for people: characters that act on the text around them become spaces.
-fn plain(text: &str, bytes_max: usize) -> String {
+pub(super) fn plain(text: &str, bytes_max: usize) -> String {
     let shown = text.chars().map(|c| if acts(c) { ' ' } else { c });
     body::cut(&shown.collect::<String>(), bytes_max)
 }
@@ -243,7 +243,7 @@ fn title(notice: &Notice) -> String {
 const NAME_BYTES_MAX: usize = 100;
 
 /// Severity, what has happened, and to what: `P1 Rollback requested: api 2.0.0 (production)`.
-fn headline(notice: &Notice) -> String {
+pub(super) fn headline(notice: &Notice) -> String {
     let name = |text: &str| plain(text, NAME_BYTES_MAX);
     let mut text = format!(
         "{} {}: {}",
@@ -262,7 +262,7 @@ fn headline(notice: &Notice) -> String {
 }
 
 /// The facts beside the reason, in the order in which people ask for them.
-fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
+pub(super) fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
     let decision = &notice.decision;
     let rollout = notice.rollout.as_ref();
     let incident = notice.incident.as_ref();
@@ -297,7 +297,7 @@ fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
 const FACT_BYTES_MAX: usize = 300;
 
 /// Where people read more.
-fn explained(notice: &Notice) -> Option<String> {
+pub(super) fn explained(notice: &Notice) -> Option<String> {
     let url = notice.external_url.as_ref()?;
     Some(notice.decision.id.page(url))
 }

@@ -173,6 +173,7 @@ pub fn first(dice: &mut Dice) -> Settings {
         people: people(dice),
         reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
+        announcement: None,
         alerts_repeat: seconds(3600),
         external_url: None,
         retain: None,

@@ -44,6 +44,7 @@ impl Sworn {
             | Call::Acknowledge { .. }
             | Call::Observe { .. }
             | Call::Attest { .. }
+            | Call::Announce(_)
             | Call::Settle { .. } => {}
         }
     }
@@ -65,6 +66,7 @@ impl Sworn {
             | Answer::Delivery(_)
             | Answer::Incident(_)
             | Answer::Observed { .. }
+            | Answer::Announced(_)
             | Answer::Attested(_) => {}
         }
     }
