@@ -1,6 +1,6 @@
 //! Reports: the facts of a period → the runbook's four templates, as Markdown, one self-contained page and JSON.
 //!
-//! [`compose`] takes [`Facts`] and gives a [`Report`], whose faces are [`Report::markdown`], [`Report::html`] and
+//! [`compose()`] takes [`Facts`] and gives a [`Report`], whose faces are [`Report::markdown`], [`Report::html`] and
 //! [`Report::json`]. The headings and bullets are the runbook's own, in its order; behind them stand the dashboard, the
 //! charts and how the figures were made. What no machine knows is a marked blank (`[fill in: …]`), or what a person
 //! said ([`Note`]) with who said it. A signal without a reading gives a blank that names it, never a number.

@@ -58,7 +58,7 @@ mod tests {
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let date = |text: &str| text.parse::<Date>().unwrap();
-        let go_live = Some(at("2026-03-01T00:00:00+01:00"));
+        let go_live = at("2026-03-01T00:00:00+01:00");
         for (kind, day, from, until) in [
             (
                 Kind::Day,
@@ -79,17 +79,14 @@ mod tests {
                 "2026-03-31T00:00:00+02:00",
             ),
         ] {
-            let found = period(kind, date(day), go_live, &berlin);
+            let found = period(kind, date(day), Some(go_live), &berlin);
             assert_eq!(found, Some((at(from), at(until))), "{kind:?}");
         }
         assert_eq!(
             period(Kind::Hypercare, date("2026-03-31"), None, &berlin),
             None
         );
-        assert_eq!(
-            hypercare_day(go_live.unwrap(), &berlin),
-            Some(date("2026-03-31"))
-        );
+        assert_eq!(hypercare_day(go_live, &berlin), Some(date("2026-03-31")));
         let day = (
             at("2026-03-30T00:00:00+02:00"),
             at("2026-03-31T00:00:00+02:00"),

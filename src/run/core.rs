@@ -620,11 +620,11 @@ impl Hands {
     fn report(&self, due: ReportDue) {
         let (core, reporter) = (self.core.clone(), Arc::clone(&self.reporter));
         self.runtime.spawn_blocking(move || {
-            let reported = reporter.make(due, &core.snapshot.load());
+            let made = reporter.make(due, &core.snapshot.load());
             // Nobody listens while gated stops; it is made after the next start.
             let _ = core
                 .messages
-                .blocking_send(Message::Input(Input::Reported(reported)));
+                .blocking_send(Message::Input(Input::Reported(made)));
         });
     }
 

@@ -61,6 +61,7 @@ fn secrets(house: &House) {
     }
 }
 
+#[allow(clippy::too_many_lines, reason = "one file with every secret there is")]
 fn config(exporter: &Exporter, receiver: &Receiver, manager: &Receiver, post: u16) -> String {
     let to = |name: &str| {
         let url = receiver
@@ -208,6 +209,10 @@ const PATHS: [&str; 24] = [
 ];
 
 #[test]
+#[allow(
+    clippy::too_many_lines,
+    reason = "one life with every secret, looked at from everywhere"
+)]
 fn no_secret_is_found_anywhere_but_where_it_was_sent() {
     let exporter = Exporter::start(true);
     let receiver = Receiver::start(|number, _| match number {

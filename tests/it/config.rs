@@ -502,13 +502,13 @@ kind = "day"
                |
                = help: set ROLLBACK_URL, or write "${ROLLBACK_URL:-default}"
 
-            error: `[[report]]` is not in this version
-              --> gated.toml:17:3
+            error: nobody would see this report
+              --> gated.toml:17:1
                |
             17 | [[report]]
-               |   ^^^^^^
+               | ^^^^^^^^^^
                |
-               = help: remove it; a later version will understand it"#]],
+               = help: write folder = "reports", or hooks = ["…"]"#]],
     );
 }
 

@@ -95,6 +95,8 @@ fn a_report_that_fell_due_while_gated_was_away_is_made_and_told_once() {
     // The rollback hook hears of rollbacks alone.
     assert!(hook.posted().is_empty());
     // Once: a restart does not tell it again.
+    let delivered = |it: &Value| it["deliveries"][0]["state"] == "delivered";
+    eventually("the delivery", || daemon.decisions().iter().any(delivered));
     daemon.kill();
     let daemon = house.start();
     daemon.wait_for("green");
@@ -105,8 +107,11 @@ fn a_report_that_fell_due_while_gated_was_away_is_made_and_told_once() {
         .filter(|it| it["trigger"] == "report:day")
         .count();
     assert_eq!((reports, ready().len()), (1, 1), "{told:?}");
+    asked_for(&house, daemon, &date);
+}
 
-    // Asked for: three faces, a past day, and what is no report.
+/// Three faces, a past day, what is no report, and the same without a running gated.
+fn asked_for(house: &House, daemon: crate::binary::Daemon, date: &str) {
     let get = |query: &str| daemon.get(&format!("/api/v1/reports/{query}"));
     let json = get(&format!("day?date={date}")).json();
     let uptime = json["data"]["signals"]
@@ -146,14 +151,14 @@ fn a_report_that_fell_due_while_gated_was_away_is_made_and_told_once() {
         );
     }
     let listen = daemon.address().to_string();
-    let live = house.run(&["report", "day", "--date", &date, "--listen", &listen]);
+    let live = house.run(&["report", "day", "--date", date, "--listen", &listen]);
     assert!(
         live.status.success(),
         "{}",
         String::from_utf8_lossy(&live.stderr)
     );
     drop(daemon);
-    let cold = house.run(&["report", "day", "--date", &date, "--listen", "127.0.0.1:1"]);
+    let cold = house.run(&["report", "day", "--date", date, "--listen", "127.0.0.1:1"]);
     assert!(
         cold.status.success(),
         "{}",

@@ -387,9 +387,8 @@ fn entry(line: &str) -> Option<&str> {
         .or_else(|| line.strip_prefix("- "))
         .or_else(|| line.strip_prefix('|').map(str::trim_start))
         .or_else(|| numbered.map(|(_, rest)| rest));
-    let telling = |it: &&str| {
-        it.contains(['<', '>', '%']) || it.split([' ', '(', '-']).any(|word| is_time(word))
-    };
+    let telling =
+        |it: &&str| it.contains(['<', '>', '%']) || it.split([' ', '(', '-']).any(is_time);
     rest.or_else(|| Some(line).filter(telling))
 }
 
@@ -472,8 +471,8 @@ fn holds(rules: &Rules, line: &str, way: &Way) {
         At(name, title) => {
             let activities = &phase(rules, name).activities;
             let found = activities.iter().find(|it| it.title == *title);
-            let times = line.split([' ', '(']).filter(|it| is_time(it));
-            let time = times.last().expect("the line says a time");
+            let mut words = line.split([' ', '(']);
+            let time = words.rfind(|it| is_time(it)).expect("the line says a time");
             let time = time.trim_matches(|c: char| !c.is_ascii_digit());
             let due = TimeOfDay::new(time, Vec::new()).unwrap();
             assert_eq!(found.map(|it| &it.due), Some(&due), "{line}");
