@@ -223,8 +223,12 @@ impl Engine {
         let name = |signal: usize| rules.signals[signal].name.as_str();
         let median = |signal: usize| self.median_before(name(signal));
         let minutes = self.history.minutes(name(*first), from, until);
-        let judged = minutes.filter_map(|(at, _)| {
-            let value = |signal: usize| self.history.at(name(signal), at);
+        let judged = minutes.filter_map(|(at, of_first)| {
+            let value = |signal: usize| {
+                let is_first = signal == *first;
+                let other = || self.history.at(name(signal), at);
+                if is_first { Some(of_first) } else { other() }
+            };
             match judge(condition, &value, &median).truth {
                 Truth::True => Some((at, true)),
                 Truth::False => Some((at, false)),

@@ -394,16 +394,16 @@ impl Engine {
         }
     }
 
-    /// What looks back over days, or at a calendar, is looked at each quarter of an hour, and each minute while a phase
-    /// waits for its criteria.
+    /// What looks at a calendar is looked at each quarter of an hour; what looks back over days each hour, and each minute
+    /// while a phase waits for its criteria.
     fn look_again(&mut self, ended: Timestamp, at: Timestamp) {
-        let quarter = ended.millis().rem_euclid(millis(QUARTER)) == 0;
-        if quarter {
+        let every = |span: Duration| ended.millis().rem_euclid(millis(span)) == 0;
+        if every(QUARTER) {
             self.tick(at);
         }
         let phases = &self.settings.rules.phases;
         let active = self.active_phases(at);
-        if quarter || active.iter().any(|p| !phases[*p].criteria.is_empty()) {
+        if every(QUARTER * 4) || active.iter().any(|p| !phases[*p].criteria.is_empty()) {
             self.judge_criteria(at);
         }
     }

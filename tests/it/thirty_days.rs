@@ -39,12 +39,15 @@ fn zone() -> TimeZone {
     TimeZone::get("Europe/Berlin").unwrap()
 }
 
-/// The shipped rules with ranges for one scrape a minute.
+/// The shipped rules with ranges for one scrape a minute. Averages over days and weeks of the uptime are figures that
+/// nobody waits for: over hours they take less of this test's minute.
 fn rules() -> String {
     shared("rules/day1.toml")
         .text
         .replace("[20s]", "[3m]")
         .replace("[1m]", "[3m]")
+        .replace("[7d]", "[6h]")
+        .replace("[1d]", "[2h]")
 }
 
 /// Requests in the minute that ends `minute` minutes after the go-live, and how many of them fail.
@@ -363,6 +366,7 @@ fn thirty_days_from_the_go_live_to_business_as_usual() {
                 "report/achievement",
                 "No ticket was older than an hour",
             );
+            world.attest(at + 6001, "report/focus", "Look at the queue at noon");
         }
         if minute == 29 * 1440 {
             for (n, item) in [
@@ -601,8 +605,13 @@ fn numbers(folder: &tempfile::TempDir) {
     }
     let day = report(folder, "day", "2026-03-01");
     assert!(
-        day.to_string().contains("No ticket was older than an hour"),
+        day.to_string().contains("Look at the queue at noon"),
         "{day:#}"
+    );
+    let whole = report(folder, "hypercare", "2026-03-31").to_string();
+    assert!(
+        whole.contains("No ticket was older than an hour"),
+        "{whole}"
     );
     let short = report(folder, "day", "2026-03-29");
     assert_eq!(short["period"]["seconds"], 23 * 3600);
