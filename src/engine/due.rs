@@ -122,7 +122,7 @@ impl Engine {
         at: Timestamp,
     ) -> Decision {
         let items = phase.checklist.iter();
-        let items = items.filter(|it| it.due.as_ref() == Some(&activity.due));
+        let items = items.filter(|it| it.activity.as_ref() == Some(&activity.title));
         let lines: Vec<String> = items.map(|it| format!("- {}", it.text)).collect();
         let said = [
             Some(activity.title.clone()),

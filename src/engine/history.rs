@@ -215,6 +215,10 @@ impl HistoryBook {
         self.kept.retain(|name, _| names.contains(&name.as_str()));
         for name in names {
             let kept = self.kept.entry((*name).to_owned()).or_default();
+            // A name may be looked back on for several reasons.
+            if !kept.is_empty() {
+                continue;
+            }
             let minutes = before.iter().find(|it| it.signal == **name);
             kept.extend(minutes.into_iter().flat_map(|it| &it.values).copied());
         }

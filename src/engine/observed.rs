@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Answer;
 use super::Effect;
 use super::Event;
+use super::HEARD_ALERTS;
 use super::Record;
 use super::Refusal;
 use super::engine::Engine;
@@ -17,6 +18,7 @@ use crate::model::Observation;
 use crate::model::Slot;
 use crate::model::TargetId;
 use crate::model::Timestamp;
+use crate::rules::ALERT_SERIES;
 
 /// Samples of what stands are repeated this often: an instant selector looks back five minutes.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -36,6 +38,7 @@ pub struct Observed {
 #[derive(Debug, Default)]
 pub(super) struct ObservedBook {
     series: BTreeMap<Labels, Held>,
+    by_target: BTreeMap<TargetId, Labels>,
     next: u32,
     /// When the next of them has had its time.
     pub lapses: Option<Timestamp>,
@@ -56,7 +59,7 @@ impl ObservedBook {
     }
 
     fn of(&self, target: TargetId) -> Option<&Held> {
-        self.series.values().find(|it| it.target == target)
+        self.series.get(self.by_target.get(&target)?)
     }
 
     /// Whether what stands behind a target of the window is still good.
@@ -85,6 +88,13 @@ impl ObservedBook {
         let standing = self.series.values().filter(|it| !it.lapsed);
         self.lapses = standing.map(|it| it.observation.until).min();
     }
+}
+
+/// Whether gated makes series of this name: what it sees itself nobody tells it.
+fn is_own(name: &str) -> bool {
+    let begins = ["gated_", "probe_", "scrape_"];
+    let named = ["up", HEARD_ALERTS].contains(&name) || ALERT_SERIES.contains(&name);
+    named || begins.iter().any(|it| name.starts_with(it))
 }
 
 impl Engine {
@@ -119,10 +129,11 @@ impl Engine {
             out.push(Effect::Tell(Event::Observed(Box::new(observation.clone()))));
             let target = self.stand(observation.clone());
             self.window.append(target, at, &[value], &[]);
-            self.judge(at, Some(target), out);
             taken.push(observation);
         }
         self.observed.plan();
+        // Once for all of them, however many were given.
+        self.judge(at, None, out);
         let unread = unread.into_iter().collect();
         Ok(Answer::Observed { taken, unread })
     }
@@ -137,6 +148,12 @@ impl Engine {
         }
         if values.is_empty() {
             return invalid("there is nothing observed in it".into());
+        }
+        if let Some(own) = values.iter().find(|it| is_own(it.labels.name())) {
+            let name = own.labels.name();
+            return invalid(format!(
+                "{name} is a series that gated makes itself: observe one of another name"
+            ));
         }
         if let Some(wrong) = values.iter().find(|it| !it.value.is_finite()) {
             let name = wrong.labels.name();
@@ -162,6 +179,7 @@ impl Engine {
             target,
             lapsed: false,
         };
+        self.observed.by_target.insert(target, labels.clone());
         self.observed.series.insert(labels.clone(), held);
         if let Some(span) = self.interest.span(&labels) {
             self.window.add_target(target, REPEAT);
@@ -209,29 +227,31 @@ impl Engine {
 
     /// What stands goes on, and what has had its time goes stale.
     pub(super) fn repeat_observations(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
-        let mut lapsed = Vec::new();
+        let mut lapsed = false;
         for held in self.observed.series.values_mut().filter(|it| !it.lapsed) {
             if held.observation.until <= at {
                 held.lapsed = true;
                 self.window.fail(held.target, at);
-                lapsed.push(held.target);
+                lapsed = true;
             } else {
                 self.window
                     .append(held.target, at, &[held.observation.value], &[]);
             }
         }
         let old = |it: &Held| it.lapsed && at.since(it.observation.until) > HISTORY_KEPT;
-        let window = &mut self.window;
-        self.observed.series.retain(|_, it| {
+        let (window, book) = (&mut self.window, &mut self.observed);
+        let by_target = &mut book.by_target;
+        book.series.retain(|_, it| {
             let goes = old(it);
             if goes {
+                by_target.remove(&it.target);
                 window.remove_target(it.target, at);
             }
             !goes
         });
         self.observed.plan();
-        for target in lapsed {
-            self.judge(at, Some(target), out);
+        if lapsed {
+            self.judge(at, None, out);
         }
     }
 }

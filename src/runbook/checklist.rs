@@ -27,7 +27,8 @@ pub struct ChecklistItem {
     pub seen: Option<Sight>,
     /// While it is open, and its time has come, the gate does not say go.
     pub required: bool,
-    /// That of its activity; without one it belongs to the whole phase.
+    /// Title and time of its activity; without one it belongs to the whole phase.
+    pub activity: Option<String>,
     pub due: Option<TimeOfDay>,
 }
 
@@ -81,7 +82,7 @@ impl<'r> Loading<'r> {
         &mut self,
         phase: &str,
         section: &mut Section<'r>,
-        due: Option<&TimeOfDay>,
+        (activity, due): (Option<&str>, Option<&TimeOfDay>),
         known: &mut Vec<(String, Place)>,
     ) -> Vec<ChecklistItem> {
         let mut items = Vec::new();
@@ -104,6 +105,7 @@ impl<'r> Loading<'r> {
                 text: text.value,
                 seen,
                 required,
+                activity: activity.map(str::to_owned),
                 due: due.cloned(),
             });
         }
@@ -159,7 +161,8 @@ impl<'r> Loading<'r> {
             let once = section.flag("once").unwrap_or(false);
             let notify = section.flag("notify").unwrap_or(true);
             let text = section.text("text").map_or(String::new(), |it| it.value);
-            let mine = self.items(phase, &mut section, due.as_ref(), known);
+            let named = title.as_ref().map(|it| it.value.as_str());
+            let mine = self.items(phase, &mut section, (named, due.as_ref()), known);
             items.extend(mine);
             let (Some(title), Some(due)) = (title, due) else {
                 continue;

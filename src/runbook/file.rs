@@ -234,7 +234,7 @@ impl<'r> Loading<'r> {
         let gate = section.word("gate", &gates).unwrap_or(Status::Amber);
         let preflight = section.flag("preflight").unwrap_or(false);
         let mut known = Vec::new();
-        let mut checklist = self.items(&name, &mut section, None, &mut known);
+        let mut checklist = self.items(&name, &mut section, (None, None), &mut known);
         let activities = self.activities(&name, &mut section, &mut known, &mut checklist);
         let criteria = self.criteria(&name, &mut section, &mut known);
         let mut judged = Vec::new();

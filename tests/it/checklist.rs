@@ -60,6 +60,12 @@ text = "Look at what went on at night."
 checklist = [{ item = "Review overnight metrics", required = true }, "Check incident log"]
 
 [[phase.activity]]
+title = "Look at the weather"
+at = "08:00"
+notify = false
+checklist = ["Is it raining"]
+
+[[phase.activity]]
 title = "Weekend note"
 at = "17:00"
 on = ["saturday"]
@@ -392,6 +398,11 @@ when = "error_rate < 0.5%"
 over = "2h"
 
 [[phase.criterion]]
+title = "Few errors of late"
+when = "error_rate < 0.5%"
+over = "1h"
+
+[[phase.criterion]]
 title = "Errors now"
 when = "error_rate < 0.5%"
 
@@ -501,6 +512,25 @@ fn criteria_say_met_or_not_and_from_when_at_the_earliest() {
     assert_eq!(
         criterion(&world, "team-trained").outcome,
         CriterionOutcome::Met
+    );
+}
+
+/// A signal that is looked back on twice has its minutes once, after a restart as well.
+#[test]
+fn a_restart_counts_no_minute_twice() {
+    let mut world = World::new(exit());
+    world.rounds(70 * 60);
+    let before = criterion(&world, "few-errors");
+    assert!(
+        matches!(before.outcome, CriterionOutcome::Blocked(_)),
+        "{before:?}"
+    );
+    let mut again = World::restored(exit(), world.ledger(), world.now + 1000);
+    again.rounds(60);
+    let after = criterion(&again, "few-errors");
+    assert!(
+        matches!(after.outcome, CriterionOutcome::Blocked(_)),
+        "{after:?}"
     );
 }
 

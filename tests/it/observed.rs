@@ -125,6 +125,19 @@ fn what_is_no_observation_is_refused_whole() {
         let refused = observe_all(&mut world, values, minutes).unwrap_err();
         assert!(refused.to_string().contains(why), "{refused}");
     }
+    for own in [
+        "up",
+        "gated_signal",
+        "probe_success",
+        "ALERTS",
+        "alertmanager_alerts",
+    ] {
+        let refused = observe(&mut world, own, 1.0, 60).unwrap_err();
+        assert!(
+            refused.to_string().contains("gated makes itself"),
+            "{refused}"
+        );
+    }
     assert!(observe_all(&mut world, Vec::new(), 60).is_err());
     assert!(world.snapshot().observations.is_empty());
     for n in 0..10 {

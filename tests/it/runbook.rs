@@ -616,3 +616,21 @@ fn the_exporters_metrics_are_those_that_the_rules_read() {
         assert!(rules.lines().any(read), "no signal reads {name}");
     }
 }
+
+/// A probe, an Alertmanager, a source and an observation are no components of the service: one that goes away is gated's
+/// own blindness, and rolls nothing back.
+#[test]
+fn what_gated_makes_itself_is_no_component() {
+    let rules = shared("rules/day1.toml").text;
+    let own = [
+        gated::source::PROBE_JOB,
+        "alertmanager",
+        gated::source::SOURCE_JOB,
+        gated::engine::OBSERVED_JOB,
+    ];
+    let excluded = format!("up{{job!~\"{}\"}}", own.join("|"));
+    let told = rules.lines().filter(|it| it.starts_with("expr"));
+    let asked: usize = told.clone().map(|it| it.matches("up{").count()).sum();
+    let excluding: usize = told.map(|it| it.matches(&excluded).count()).sum();
+    assert!(asked == excluding && asked >= 4, "{asked} {excluding}");
+}

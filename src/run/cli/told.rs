@@ -10,7 +10,7 @@ use super::people::Speaker;
 pub(super) const OBSERVE_EXAMPLES: &str = "\
 Examples:
   gated observe support_tickets_open 12
-  gated observe user_satisfaction 4.3 --for 7d --label survey=week-1
+  gated observe user_satisfaction_score 4.3 --for 7d --label survey=week-1
   curl -H \"Authorization: Bearer $TOKEN\" --data-binary @page.txt \\
        -H 'Content-Type: text/plain' 'http://127.0.0.1:9755/api/v1/observations?for=1h'
 
