@@ -85,12 +85,24 @@ impl Reach {
 
     pub(super) async fn checklist(&self, asked: &Checklist) -> anyhow::Result<()> {
         let mut lists = self.checklists().await?;
-        let active = lists["phase"].as_str().unwrap_or_default().to_owned();
+        let phase = lists["phase"].as_str().unwrap_or_default().to_owned();
+        let text = |it: &Value| it.as_str().map(str::to_owned);
+        let active: Vec<String> = lists["active"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(text)
+            .collect();
+        if let Some(named) = &asked.phase {
+            known_phase(&lists, named)?;
+        }
         let wanted = |it: &Value| {
             let phase = it["phase"].as_str().unwrap_or_default();
+            let is_active = || active.iter().any(|it| it == phase);
             match &asked.phase {
                 Some(named) => phase == named,
-                None => asked.all || phase == active || phase == "incidents",
+                None if asked.all => true,
+                None => phase == "incidents" || is_active(),
             }
         };
         for key in ["items", "criteria"] {
@@ -102,13 +114,32 @@ impl Reach {
             print(&format!("{lists:#}\n"));
             return Ok(());
         }
-        print(&drawn(&lists, &active));
+        let of = asked.phase.as_ref().unwrap_or(&phase);
+        print(&drawn(&lists, of));
         Ok(())
     }
 }
 
 fn shown<'a>(value: &'a Value, key: &str) -> std::borrow::Cow<'a, str> {
     visible(value[key].as_str().unwrap_or("?"))
+}
+
+/// A phase without a checklist is as unknown here as one that is not there: the error names those that have one.
+fn known_phase(lists: &Value, named: &str) -> anyhow::Result<()> {
+    let all = ["items", "criteria"].iter().flat_map(|key| {
+        let items = lists[key].as_array().into_iter().flatten();
+        items.filter_map(|it| it["phase"].as_str())
+    });
+    let known: std::collections::BTreeSet<&str> = all.collect();
+    if known.contains(named) {
+        return Ok(());
+    }
+    let known: Vec<&str> = known.into_iter().collect();
+    anyhow::bail!(
+        "no phase `{}` has a checklist; these have: {}",
+        visible(named),
+        visible(&known.join(", "))
+    )
 }
 
 /// For people: by phase, with what is to be done about it.

@@ -312,11 +312,15 @@ async fn checklist(State(service): Shared) -> Response {
     struct Lists<'a> {
         /// The active phase of the shortest band.
         phase: &'a str,
+        /// Every active one.
+        active: Vec<&'a str>,
         items: Vec<ItemLine<'a>>,
         criteria: Vec<CriterionLine<'a>>,
     }
     let snapshot = service.snapshot.load_full();
+    let runs = snapshot.phase_runs.iter().filter(|it| it.end.is_none());
     let lists = Lists {
+        active: runs.map(|it| it.phase.as_str()).collect(),
         phase: &snapshot.verdict.phase,
         items: snapshot.checklist.iter().map(ItemLine::new).collect(),
         criteria: snapshot.criteria.iter().map(CriterionLine::new).collect(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::civil::Date;
+use tracing::warn;
 
 use self::facts::facts;
 use super::config::Config;
@@ -94,17 +95,23 @@ impl Reporter {
     ) -> Result<NoticeReport, ReportError> {
         let context = self.context.load();
         let report = context.report(due.kind, due.date, made_at, Some(snapshot))?;
-        for plan in context
-            .config
-            .reports
-            .iter()
-            .filter(|it| it.plan.kind == due.kind)
-        {
-            if let Some(folder) = &plan.folder {
-                keep(&report, folder, due).map_err(|source| ReportError::Kept {
-                    folder: folder.clone(),
-                    source,
-                })?;
+        let plans = context.config.reports.iter();
+        let plans = plans.filter(|it| it.plan.kind == due.kind);
+        // A folder that takes nothing keeps nobody from being told.
+        let told = plans.clone().any(|it| !it.plan.hooks.is_empty());
+        for folder in plans.filter_map(|it| it.folder.as_ref()) {
+            let kept = keep(&report, folder, due).map_err(|source| ReportError::Kept {
+                folder: folder.clone(),
+                source,
+            });
+            match kept {
+                Err(error) if told => {
+                    warn!(
+                        error = super::chain(&error),
+                        "a report is told and not kept"
+                    );
+                }
+                kept => kept?,
             }
         }
         Ok(NoticeReport {
