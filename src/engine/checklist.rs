@@ -40,16 +40,14 @@ use crate::runbook::nearest;
 const LEAD_GO_LIVE: Duration = Duration::from_secs(7 * 86_400);
 /// And before a rollout.
 const LEAD_ROLLOUT: Duration = Duration::from_secs(3600);
-/// Attestations that are remembered; older ones stay in the ledger.
-const ATTESTATIONS_MAX: usize = 20_000;
 /// Before a field of a report that people fill in.
 pub const REPORT: &str = "report/";
 
-/// What was attested, oldest first, and what is shown of the checklist.
+/// The last word about each item, and what is shown of the checklist. Earlier words are the ledger's.
 #[derive(Debug, Default)]
 pub(super) struct ChecklistBook {
-    all: Vec<Attestation>,
-    /// By item: the last word about it that counts at this time, and whether its time has come.
+    said: BTreeMap<String, Attestation>,
+    /// By item: the word about it that counts at this time, and whether its time has come.
     ticks: BTreeMap<String, Tick>,
 }
 
@@ -105,17 +103,18 @@ impl ItemState {
 }
 
 impl ChecklistBook {
+    /// `all` oldest first.
     pub fn restore(all: Vec<Attestation>) -> Self {
+        let said = all.into_iter().map(|it| (it.item.clone(), it));
         Self {
-            all,
+            said: said.collect(),
             ..Self::default()
         }
     }
 
     /// The last word about an item, said at `since` or later.
     fn last(&self, item: &str, since: Timestamp) -> Option<&Attestation> {
-        let mut words = self.all.iter().rev();
-        words.find(|it| it.item == item && it.at >= since)
+        self.said.get(item).filter(|it| it.at >= since)
     }
 
     /// Whether somebody said that it is done, and nobody took that back.
@@ -144,10 +143,9 @@ impl Engine {
         };
         out.push(Effect::Record(Record::Attestation(attestation.clone())));
         out.push(Effect::Tell(Event::Attested(Box::new(attestation.clone()))));
-        self.checklist.all.push(attestation.clone());
-        if self.checklist.all.len() > ATTESTATIONS_MAX {
-            self.checklist.all.remove(0);
-        }
+        self.checklist
+            .said
+            .insert(attestation.item.clone(), attestation.clone());
         self.tick(at);
         self.judge_criteria(at);
         self.conclude(at, out);

@@ -13,6 +13,7 @@ use crate::model::Severity;
 use crate::model::Timestamp;
 use crate::model::Unit;
 use crate::model::time::millis;
+use crate::report::UNKNOWN_SHARE_MAX;
 use crate::report::trend::Better;
 use crate::report::trend::Direction;
 use crate::report::trend::median;
@@ -30,8 +31,6 @@ use crate::runbook::Threshold;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
-/// More unknown minutes than this share say that nobody knows.
-pub(super) const UNKNOWN_MAX: f64 = 0.05;
 
 /// A criterion, as it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +85,7 @@ impl Counted {
     }
 
     fn is_known(&self) -> bool {
-        f64::from(self.unknown()) <= f64::from(self.all) * UNKNOWN_MAX
+        f64::from(self.unknown()) <= f64::from(self.all) * UNKNOWN_SHARE_MAX
     }
 
     /// Good by known; zero while nothing is known.
@@ -167,9 +166,12 @@ impl Engine {
             let bound = bound(threshold, || None).unwrap_or(f64::NAN);
             counted.is_known() && threshold.op.holds(counted.share(), bound)
         };
+        let share = match counted.good + counted.bad {
+            0 => "nothing is known of the minutes".to_owned(),
+            _ => format!("{} of the known minutes were up", percent(counted.share())),
+        };
         let why = format!(
-            "{} of the known minutes were up: {} down, {} of {} unknown",
-            percent(counted.share()),
+            "{share}: {} down, {} of {} unknown",
             minutes(counted.bad),
             minutes(counted.unknown()),
             minutes(counted.all),

@@ -154,6 +154,9 @@ impl Engine {
             restored.rollouts,
             rolled_back,
         );
+        let newest = restored.minutes.iter().filter_map(|it| it.values.last());
+        let last_seen = newest.map(|(at, _)| *at).max();
+        let reports = ReportBook::new(&restored.decisions, last_seen, at);
         let decisions: Vec<Arc<Decision>> = restored.decisions.into_iter().map(Arc::new).collect();
         let mut engine = Self {
             interest: Arc::default(),
@@ -188,7 +191,7 @@ impl Engine {
             checklist: ChecklistBook::restore(restored.attestations),
             criteria: Arc::new([]),
             due: DueBook::new(at),
-            reports: ReportBook::new(at),
+            reports,
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
             evaluations: 0,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Answer;
@@ -40,6 +41,8 @@ pub(super) struct ObservedBook {
     series: BTreeMap<Labels, Held>,
     by_target: BTreeMap<TargetId, Labels>,
     next: u32,
+    /// All of them, for the snapshot: drawn when one changes, not each time that somebody looks.
+    pub shown: Arc<[Observation]>,
     /// When the next of them has had its time.
     pub lapses: Option<Timestamp>,
 }
@@ -87,6 +90,8 @@ impl ObservedBook {
     fn plan(&mut self) {
         let standing = self.series.values().filter(|it| !it.lapsed);
         self.lapses = standing.map(|it| it.observation.until).min();
+        let shown = self.series.values().map(|it| it.observation.clone());
+        self.shown = shown.collect();
     }
 }
 
@@ -249,7 +254,9 @@ impl Engine {
             }
             !goes
         });
-        self.observed.plan();
+        if lapsed || self.observed.series.len() != self.observed.shown.len() {
+            self.observed.plan();
+        }
         if lapsed {
             self.judge(at, None, out);
         }

@@ -141,6 +141,9 @@ impl Engine {
 
     /// New configuration. The window, rollouts, decisions and the states of triggers that stayed alike live on.
     pub(super) fn reload(&mut self, settings: Arc<Settings>, at: Timestamp, out: &mut Vec<Effect>) {
+        if self.settings.reports != settings.reports {
+            self.reports.start_afresh(at);
+        }
         self.settings = settings;
         self.quiet_by_the_wall();
         self.phases.look_again();

@@ -6,7 +6,7 @@ use super::Effect;
 use super::Event;
 use super::engine::Engine;
 use crate::model::Timestamp;
-use crate::model::calendar::wall_after;
+use crate::model::WallClock;
 use crate::runbook::Clock;
 use crate::runbook::Phase;
 
@@ -21,21 +21,19 @@ impl Engine {
     /// From when until when a phase is, by its clock; `None` while that does not run. The go-live is a time of day that
     /// people agreed on, so it moves with the wall.
     pub(super) fn band(&self, phase: &Phase) -> Option<Band> {
-        let go_live = self.settings.rollout.go_live;
-        let moment = |after: Duration| match phase.clock {
-            Clock::GoLive => Some(self.wall.when_it_shows(go_live? + after)),
-            Clock::Wall => {
-                let shown = wall_after(go_live?, after, &self.settings.zone)?;
-                Some(self.wall.when_it_shows(shown))
-            }
-            Clock::Rollout => Some(self.rollouts.current()?.started_at + after),
+        let wall = match phase.clock {
+            Clock::GoLive | Clock::Wall => self.wall,
+            Clock::Rollout => WallClock::default(),
         };
-        let from = moment(phase.from)?;
-        let until = match phase.until {
-            Some(until) => Some(moment(until)?),
-            None => None,
+        let start = match phase.clock {
+            Clock::GoLive | Clock::Wall => self.settings.rollout.go_live?,
+            Clock::Rollout => self.rollouts.current()?.started_at,
         };
-        Some(Band { from, until })
+        let (from, until) = phase.band(start, &self.settings.zone)?;
+        Some(Band {
+            from: wall.when_it_shows(from),
+            until: until.map(|it| wall.when_it_shows(it)),
+        })
     }
 
     /// When a phase's clock began; `None` when it does not run.

@@ -53,18 +53,38 @@ pub struct Reported {
 pub(super) struct ReportBook {
     /// Everything due up to here was asked for.
     asked_until: Timestamp,
-    /// Asked for and not made yet, with when to ask again; `None` while the answer is awaited.
+    /// Of a kind that was made before the start: when it was made last. What fell due since is caught up.
+    made: BTreeMap<Kind, Timestamp>,
+    /// Of the other kinds what fell due from here on: gated was away.
+    away_since: Timestamp,
+    /// Asked for and not made yet, with when to ask; `None` while the answer is awaited. One is awaited at a time, so
+    /// that they are told in their order.
     open: BTreeMap<(Kind, Date), Option<Timestamp>>,
     pub next: Option<Timestamp>,
 }
 
 impl ReportBook {
-    pub fn new(at: Timestamp) -> Self {
+    /// `last_seen`: the newest minute that the ledger has.
+    pub fn new(decisions: &[Decision], last_seen: Option<Timestamp>, at: Timestamp) -> Self {
+        let mut made = BTreeMap::new();
+        for decision in decisions {
+            let word = decision.trigger.strip_prefix(REPORTED);
+            if let Some(kind) = word.and_then(Kind::from_word) {
+                made.insert(kind, decision.at);
+            }
+        }
         Self {
             asked_until: at - CATCH_UP,
+            made,
+            away_since: last_seen.unwrap_or(at),
             open: BTreeMap::new(),
             next: None,
         }
+    }
+
+    /// Other reports are asked for: what fell due before is none of theirs.
+    pub fn start_afresh(&mut self, at: Timestamp) {
+        self.asked_until = self.asked_until.max(at);
     }
 }
 
@@ -76,14 +96,18 @@ impl Engine {
         }
         let due = self.settings.reports.iter();
         let due = due.filter_map(|plan| self.next_report(plan, self.reports.asked_until));
-        let again = self.reports.open.values().filter_map(|it| *it);
+        let open = &self.reports.open;
+        let awaited = open.values().any(Option::is_none);
+        let again = open.values().filter_map(|it| *it).filter(|_| !awaited);
         self.reports.next = due.chain(again).min();
     }
 
     /// The stamp of the first time after `after` at which a plan wants a report of days that gated has seen.
     fn next_report(&self, plan: &ReportPlan, after: Timestamp) -> Option<Timestamp> {
         let (zone, wall) = (&self.settings.zone, self.wall);
-        let after = wall.shows(after.max(self.history.began()?));
+        let made = self.reports.made.get(&plan.kind);
+        let since = *made.unwrap_or(&self.reports.away_since);
+        let after = wall.shows(after.max(since).max(self.history.began()?));
         let day = match plan.kind {
             Kind::Day | Kind::Status | Kind::Week => None,
             Kind::Hypercare => Some(hypercare_day(self.settings.rollout.go_live?, zone)?),
@@ -120,15 +144,19 @@ impl Engine {
         }
         self.reports.asked_until = at;
         let made_at = self.wall.shows(at);
-        for ((kind, date), again) in &mut self.reports.open {
-            if again.take_if(|again| *again <= at).is_some() {
-                let due = ReportDue {
-                    kind: *kind,
-                    date: *date,
-                    made_at,
-                };
-                out.push(Effect::Report(due));
-            }
+        let open = &mut self.reports.open;
+        let awaited = open.values().any(Option::is_none);
+        let due = |it: &&mut Option<Timestamp>| it.is_some_and(|again| again <= at);
+        let mut first = open.iter_mut().map(|(key, again)| (*key, again));
+        if let Some(((kind, date), again)) =
+            first.find(|(_, again)| due(again)).filter(|_| !awaited)
+        {
+            *again = None;
+            out.push(Effect::Report(ReportDue {
+                kind,
+                date,
+                made_at,
+            }));
         }
         self.plan_reports();
     }

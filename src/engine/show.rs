@@ -461,7 +461,7 @@ impl Engine {
             checklist: self.checklist_shown(at),
             criteria: Arc::clone(&self.criteria),
             contacts: self.settings.people.contacts.clone(),
-            observations: self.observed.all().cloned().collect(),
+            observations: Arc::clone(&self.observed.shown),
             uptime: self.history.shown,
             phase_runs: self.phases.runs.as_slice().into(),
             verifications: self

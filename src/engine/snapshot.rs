@@ -55,7 +55,7 @@ pub struct Snapshot {
     /// Who stands behind each role.
     pub contacts: BTreeMap<String, super::Contact>,
     /// What people observed, by series.
-    pub observations: Vec<Observation>,
+    pub observations: Arc<[Observation]>,
     /// `None` where nothing says what counts as down.
     pub uptime: Option<super::UptimeState>,
     /// The newest, in the order in which they were entered or missed.

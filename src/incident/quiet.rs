@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::model::Timestamp;
 use crate::model::WallClock;
+use crate::model::calendar::clock_time;
 
 /// Every day from `from` up to, and not including, `until`; over midnight where `until` is the earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ impl QuietHours {
     /// Both as `22:00`; `None` where that is no time of day, or where they are the same.
     #[must_use]
     pub fn new(from: &str, until: &str, zone: TimeZone) -> Option<Self> {
-        let (from, until) = (time(from)?, time(until)?);
+        let (from, until) = (clock_time(from)?, clock_time(until)?);
         let wall = WallClock::default();
         (from != until).then_some(Self {
             from,
@@ -74,15 +75,6 @@ impl QuietHours {
             now >= self.from || now < self.until
         }
     }
-}
-
-fn time(text: &str) -> Option<Time> {
-    let (hours, minutes) = text.trim().split_once(':')?;
-    let digits = |it: &str| (1..=2).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit());
-    if !digits(hours) || minutes.len() != 2 || !digits(minutes) {
-        return None;
-    }
-    Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
 }
 
 #[cfg(test)]

@@ -24,14 +24,7 @@ impl TimeOfDay {
     /// `time` as `8:00` or `08:00`; `None` where that is no time of day.
     #[must_use]
     pub fn new(time: &str, on: Vec<Weekday>) -> Option<Self> {
-        let (hours, minutes) = time.trim().split_once(':')?;
-        let digits = |it: &str, most: usize| {
-            (1..=most).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit())
-        };
-        if !digits(hours, 2) || minutes.len() != 2 || !digits(minutes, 2) {
-            return None;
-        }
-        let time = Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()?;
+        let time = clock_time(time)?;
         Some(Self { time, on })
     }
 
@@ -80,6 +73,17 @@ impl std::fmt::Display for TimeOfDay {
             write!(f, " {}", days.join(", "))
         }
     }
+}
+
+/// `8:00` or `08:00`; `None` where that is no time of day.
+#[must_use]
+pub fn clock_time(text: &str) -> Option<Time> {
+    let (hours, minutes) = text.trim().split_once(':')?;
+    let digits = |it: &str| (1..=2).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_digit());
+    if !digits(hours) || minutes.len() != 2 || !digits(minutes) {
+        return None;
+    }
+    Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
 }
 
 /// The date that the wall of `zone` shows.

@@ -55,7 +55,21 @@ impl Reach {
         let said = self.say(&path, &body).await?;
         let word = if attest.undo { "open again" } else { "done" };
         let (item, by, at) = (shown(&said, "item"), shown(&said, "by"), shown(&said, "at"));
-        print(&format!("{item} is {word}: {by}, {at}\n"));
+        let mut text = format!("{item} is {word}: {by}, {at}\n");
+        // What a machine sees no word changes.
+        let lists = self.checklists().await?;
+        let mut all = ["items", "criteria"]
+            .iter()
+            .flat_map(|key| lists[key].as_array().into_iter().flatten());
+        let good = |it: &Value| it["state"] == "done" || it["state"] == "met";
+        if let Some(it) = all
+            .find(|it| it["id"] == said["item"])
+            .filter(|it| !attest.undo && !good(it))
+        {
+            let (state, why) = (shown(it, "state"), shown(it, "why"));
+            text = format!("{item}: noted for {by}, and a machine decides: {state}, {why}\n");
+        }
+        print(&text);
         Ok(())
     }
 

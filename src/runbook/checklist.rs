@@ -298,7 +298,15 @@ pub fn weekdays(section: &mut Section<'_>) -> Vec<jiff::civil::Weekday> {
         ("sunday", Day::Sunday),
     ];
     let mut days = Vec::new();
-    for text in section.texts("on") {
+    let (said, place) = (section.has("on"), section.key_place("on"));
+    let texts = section.texts("on");
+    if said && texts.is_empty() {
+        let help = "write on = [\"monday\", \"friday\"], or leave it out for every day";
+        section
+            .reader
+            .fault(&place, "this never comes: `on` names no day", help);
+    }
+    for text in texts {
         let found = names.iter().find(|(name, _)| *name == text.value);
         if let Some((_, day)) = found {
             days.push(*day);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::{Activity, ChecklistItem, Condition, Criterion, Response, Signal};
-use crate::model::{Action, Severity, Status};
+use crate::model::calendar::wall_after;
+use crate::model::{Action, Severity, Status, Timestamp};
 use crate::promql::Expr;
 
 /// All rules files together.
@@ -52,6 +55,26 @@ pub struct Phase {
     pub activities: Vec<Activity>,
     /// What must be met before hypercare ends.
     pub criteria: Vec<Criterion>,
+}
+
+impl Phase {
+    /// From when until when it is on its clock, which began at `start`. By the wall where the clock is the wall's.
+    #[must_use]
+    pub fn band(
+        &self,
+        start: Timestamp,
+        zone: &TimeZone,
+    ) -> Option<(Timestamp, Option<Timestamp>)> {
+        let moment = |after: Duration| match self.clock {
+            Clock::GoLive | Clock::Rollout => Some(start + after),
+            Clock::Wall => wall_after(start, after, zone),
+        };
+        let until = match self.until {
+            Some(until) => Some(moment(until)?),
+            None => None,
+        };
+        Some((moment(self.from)?, until))
+    }
 }
 
 /// What should hold. Missed: amber.

@@ -10,6 +10,7 @@ mod probe;
 mod prometheus;
 mod scrape;
 pub mod script;
+mod task;
 
 pub use alerts::AlertInbox;
 pub use probe::{

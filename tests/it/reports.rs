@@ -1,14 +1,105 @@
 //! Reports by the real program: caught up after a start, kept in a folder, told to a receiver, asked for over HTTP and on the
 //! command line, with and without a running gated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use gated::engine::Record;
-use gated::model::{Minute, Timestamp};
+use gated::engine::{Effect, Input, Record, ReportPlan, Reported, Settings};
+use gated::model::calendar::TimeOfDay;
+use gated::model::{Minute, NoticeReport, Status, Timestamp};
+use gated::report::Kind;
 use gated::sink::Ledger;
 use serde_json::Value;
 
 use crate::binary::{Exporter, House, RULES, Receiver, Said, config, eventually, told};
+use crate::world::{self, World, settings};
+
+/// The world's rules with a report each evening at 20:00.
+fn evenings() -> Settings {
+    let mut settings = settings(world::RULES);
+    settings.reports = vec![ReportPlan {
+        kind: Kind::Day,
+        due: TimeOfDay::new("20:00", Vec::new()).unwrap(),
+        hooks: Vec::new(),
+    }];
+    settings
+}
+
+/// The days whose reports were asked for.
+fn asked(world: &World) -> Vec<String> {
+    let due = |(_, effect): &(Timestamp, Effect)| match effect {
+        Effect::Report(due) => Some(due.date.to_string()),
+        _ => None,
+    };
+    world.effects.iter().filter_map(due).collect()
+}
+
+fn hours(world: &mut World, hours: i64) {
+    for _ in 0..hours * 6 {
+        world.rounds(20);
+        world.advance_to(world.now + 580_000);
+    }
+}
+
+fn answer(world: &mut World, date: &str, outcome: Result<NoticeReport, String>) {
+    world.input(Input::Reported(Reported {
+        kind: Kind::Day,
+        date: date.parse().unwrap(),
+        outcome,
+    }));
+    world.advance_to(world.now + 1000);
+}
+
+fn made(date: &str) -> NoticeReport {
+    NoticeReport {
+        kind: "day".into(),
+        date: date.into(),
+        status: Status::Green,
+        title: "Day".into(),
+        markdown: "# Day".into(),
+        html: "<p>Day</p>".into(),
+    }
+}
+
+/// Whoever asks for reports later does not get those of the days before.
+#[test]
+fn a_report_that_is_asked_for_later_begins_with_its_next_time() {
+    let mut world = World::new(settings(world::RULES));
+    hours(&mut world, 45);
+    world.input(Input::Reload(Arc::new(evenings())));
+    world.rounds(120);
+    assert_eq!(asked(&world), [] as [&str; 0]);
+    hours(&mut world, 24);
+    assert_eq!(asked(&world), ["2026-01-03"]);
+}
+
+/// Days that gated was away for come one after the other, in their order; one that fails is tried again.
+#[test]
+fn reports_are_caught_up_in_their_order_and_once() {
+    let mut world = World::new(evenings());
+    hours(&mut world, 10);
+    let ledger = world.ledger();
+    let later = world.now + 3 * 86_400_000;
+    let mut again = World::restored(evenings(), ledger, later);
+    again.rounds(60);
+    assert_eq!(asked(&again), ["2026-01-01"], "one at a time");
+    answer(&mut again, "2026-01-01", Ok(made("2026-01-01")));
+    assert_eq!(asked(&again), ["2026-01-01", "2026-01-02"]);
+    answer(&mut again, "2026-01-02", Err("the disk is full".into()));
+    answer(&mut again, "2026-01-03", Ok(made("2026-01-03")));
+    again.rounds(320);
+    let days = asked(&again);
+    assert_eq!(
+        days,
+        ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-02"],
+        "{days:?}"
+    );
+    answer(&mut again, "2026-01-02", Ok(made("2026-01-02")));
+    // Another start knows what was made.
+    let mut third = World::restored(evenings(), again.ledger(), again.now + 1000);
+    third.rounds(60);
+    assert_eq!(asked(&third), [] as [&str; 0]);
+}
 
 /// A gated that was away at the time of yesterday's report: its ledger has the minutes of yesterday, the first hundred of
 /// them up, ten of them down.

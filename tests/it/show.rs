@@ -222,7 +222,7 @@ pub fn sample() -> Snapshot {
         checklist: Vec::new(),
         criteria: Arc::new([]),
         contacts: BTreeMap::new(),
-        observations: Vec::new(),
+        observations: Arc::new([]),
         phase_runs: Arc::new([]),
         incidents: Vec::new(),
         incident_counts: gated::engine::IncidentCounts::default(),

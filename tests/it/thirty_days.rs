@@ -613,6 +613,9 @@ fn numbers(folder: &tempfile::TempDir) {
         whole.contains("No ticket was older than an hour"),
         "{whole}"
     );
+    // The budget is that of thirty days, whatever day the report is about.
+    let later = report(folder, "day", "2026-03-10").to_string();
+    assert!(later.contains("1 h 1 min of 43 min used"), "{later}");
     let short = report(folder, "day", "2026-03-29");
     assert_eq!(short["period"]["seconds"], 23 * 3600);
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::engine::{Receiver, ReportPlan};
 use crate::model::calendar::TimeOfDay;
 use crate::report::Kind;
-use crate::runbook::{Section, weekdays};
+use crate::runbook::{Place, Section, weekdays};
 
 use super::nearest;
 
@@ -32,11 +32,25 @@ pub(super) fn reports(
     receivers: &[Receiver],
     rollback: Option<&str>,
 ) -> Vec<ReportConfig> {
-    let mut reports = Vec::new();
+    let mut reports: Vec<(ReportConfig, Place)> = Vec::new();
     for section in root.sections("report") {
-        reports.extend(report(section, receivers, rollback));
+        let place = section.place.clone();
+        let Some(report) = report(section, receivers, rollback) else {
+            continue;
+        };
+        let kind = report.plan.kind;
+        if let Some((_, first)) = reports.iter().find(|(it, _)| it.plan.kind == kind) {
+            let message = format!(
+                "the {} report is made once a day, and stands twice",
+                kind.word()
+            );
+            let help = "keep one: its folder and all of its hooks may stand in it";
+            root.reader
+                .clash(&place, message, help, first, "first here");
+        }
+        reports.push((report, place));
     }
-    reports
+    reports.into_iter().map(|(it, _)| it).collect()
 }
 
 fn report(

@@ -12,7 +12,6 @@ use crate::model::Attestation;
 use crate::model::Minutes;
 use crate::model::Severity;
 use crate::model::Timestamp;
-use crate::model::calendar::wall_after;
 use crate::report::ChecklistItem;
 use crate::report::Comparison;
 use crate::report::Criterion;
@@ -30,7 +29,6 @@ use crate::runbook::Bound;
 use crate::runbook::Clock;
 use crate::runbook::Condition;
 use crate::runbook::Op;
-use crate::runbook::Phase;
 use crate::runbook::Rules;
 use crate::runbook::UPTIME;
 
@@ -152,24 +150,6 @@ fn is_known(minutes: &[Minutes], signal: &str, from: Timestamp, until: Timestamp
     values.any(|(at, _)| *at > from && *at <= until)
 }
 
-/// From when until when a phase of the go-live's clock is.
-fn band(
-    phase: &Phase,
-    go_live: Timestamp,
-    zone: &jiff::tz::TimeZone,
-) -> Option<(Timestamp, Timestamp)> {
-    let moment = |after| match phase.clock {
-        Clock::GoLive => Some(go_live + after),
-        Clock::Wall => wall_after(go_live, after, zone),
-        Clock::Rollout => None,
-    };
-    let until = match phase.until {
-        Some(until) => moment(until)?,
-        None => Timestamp::from_millis(i64::MAX),
-    };
-    Some((moment(phase.from)?, until))
-}
-
 /// What should have held, and when in the period.
 fn targets(
     context: &Context,
@@ -182,10 +162,12 @@ fn targets(
     };
     let mut targets = Vec::new();
     for phase in &context.rules.phases {
-        let Some((begins, ends)) = band(phase, go_live, zone) else {
+        let of_rollout = phase.clock == Clock::Rollout;
+        let Some((begins, ends)) = phase.band(go_live, zone).filter(|_| !of_rollout) else {
             continue;
         };
-        let during = (begins.max(from), ends.min(until));
+        let ends = ends.map_or(until, |it| it.min(until));
+        let during = (begins.max(from), ends);
         if during.0 >= during.1 {
             continue;
         }

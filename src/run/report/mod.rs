@@ -27,6 +27,7 @@ use crate::report::Report;
 use crate::report::compose;
 use crate::report::period;
 use crate::runbook::Rules;
+use crate::runbook::UPTIME;
 use crate::sink::ledger;
 
 /// What a report is made by; a reload makes another.
@@ -160,9 +161,19 @@ impl Context {
     ) -> Result<Report, ReportError> {
         let zone = self.config.zone();
         let go_live = self.config.rollout.go_live;
-        let (from, until) = period(kind, date, go_live, &zone).ok_or(ReportError::NoGoLive)?;
+        let span = period(kind, date, go_live, &zone);
+        let (from, until) = span.ok_or_else(|| match go_live {
+            None if kind == Kind::Hypercare => ReportError::NoGoLive,
+            _ => ReportError::NoDate(date.to_string()),
+        })?;
         let earlier = crate::report::before(from, until, &zone).unwrap_or(from);
-        let known = ledger::read_minutes(&self.config.storage, earlier, until)?;
+        // The error budget looks back further than the report does.
+        let budget = until.min(made_at) - self.rules.uptime.over;
+        let since = |signal: &str| match signal {
+            UPTIME => budget.min(earlier),
+            _ => earlier,
+        };
+        let known = ledger::read_minutes(&self.config.storage, &since, until)?;
         let facts = facts(self, kind, (from, until), made_at, known, snapshot);
         Ok(compose(&facts)?)
     }

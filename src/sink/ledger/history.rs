@@ -18,11 +18,11 @@ pub(super) fn put(tx: &Transaction<'_>, it: &Minute) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The minutes that end in `(from, until]`, by signal; a signal without any is left out. None in a file that was made
-/// before they were kept.
+/// The minutes that end after what `from` says of their signal and up to `until`, by signal; a signal without any is left
+/// out. None in a file that was made before they were kept.
 pub(super) fn between(
     db: &Connection,
-    from: Timestamp,
+    from: &dyn Fn(&str) -> Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Minutes>> {
     if !db.table_exists(None, "minutes")? {
@@ -37,7 +37,8 @@ pub(super) fn between(
     )?;
     let mut all = Vec::new();
     for (id, signal) in signals {
-        let rows = read.query_map(params![id, seconds(from), seconds(until)], |row| {
+        let from = seconds(from(&signal));
+        let rows = read.query_map(params![id, from, seconds(until)], |row| {
             let at: i64 = row.get(0)?;
             let at = Timestamp::from_millis(at.saturating_mul(1000));
             Ok((at, row.get(1)?))

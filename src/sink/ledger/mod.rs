@@ -330,8 +330,7 @@ fn load(db: &mut Connection) -> rusqlite::Result<Loaded> {
     }
     db.pragma_update(None, "synchronous", "FULL")?;
     schema::migrate(db, version)?;
-    let all = (Timestamp::EPOCH, Timestamp::from_millis(i64::MAX));
-    let restored = rows::restore(db, all)?;
+    let restored = rows::restore(db, &|_| Timestamp::EPOCH, Timestamp::from_millis(i64::MAX))?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Loaded::Sound(Box::new(restored)))
 }

@@ -17,14 +17,18 @@ use crate::model::Timestamp;
 
 /// What the ledger at `path` remembers, at the moment of its last commit.
 pub fn read(path: &Path) -> Result<Restored, LedgerError> {
-    let all = (Timestamp::EPOCH, Timestamp::from_millis(i64::MAX));
-    read_minutes(path, all.0, all.1)
+    read_minutes(
+        path,
+        &|_| Timestamp::EPOCH,
+        Timestamp::from_millis(i64::MAX),
+    )
 }
 
-/// The same, with the minutes that end in `(from, until]` alone: all of them are a million rows.
+/// The same, with the minutes alone that end after what `from` says of their signal and up to `until`: all of them are a
+/// million rows.
 pub fn read_minutes(
     path: &Path,
-    from: Timestamp,
+    from: &dyn Fn(&str) -> Timestamp,
     until: Timestamp,
 ) -> Result<Restored, LedgerError> {
     if !path.exists() {
@@ -39,7 +43,7 @@ pub fn read_minutes(
         Some(_) if beside(path, "-wal").exists() => How::LeftBehind,
         Some(_) => How::Still,
     };
-    restore(path, how, (from, until)).map_err(|error| match error {
+    restore(path, how, from, until).map_err(|error| match error {
         Unread::Refused(found) => refused(path, &found),
         Unread::Damaged(reason) => LedgerError::Corrupt {
             path: path.to_owned(),
@@ -83,7 +87,12 @@ impl From<rusqlite::Error> for Unread {
     }
 }
 
-fn restore(path: &Path, how: How, span: (Timestamp, Timestamp)) -> Result<Restored, Unread> {
+fn restore(
+    path: &Path,
+    how: How,
+    from: &dyn Fn(&str) -> Timestamp,
+    until: Timestamp,
+) -> Result<Restored, Unread> {
     // Gone with its files when this returns.
     let mut folder = None;
     let (path, options) = match how {
@@ -119,7 +128,7 @@ fn restore(path: &Path, how: How, span: (Timestamp, Timestamp)) -> Result<Restor
     if let Some(reason) = quick_check(&db)? {
         return Err(Unread::Damaged(reason));
     }
-    Ok(rows::restore(&db, span)?)
+    Ok(rows::restore(&db, from, until)?)
 }
 
 /// The file as `SQLite`'s URI, every unusual byte escaped.

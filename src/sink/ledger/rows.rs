@@ -288,7 +288,11 @@ pub(super) fn put_phase_run(tx: &Transaction<'_>, it: &PhaseRun) -> rusqlite::Re
 }
 
 /// Everything, oldest first. A table that an older file does not have yet is empty.
-pub(super) fn restore(db: &Connection, span: (Timestamp, Timestamp)) -> rusqlite::Result<Restored> {
+pub(super) fn restore(
+    db: &Connection,
+    from: &dyn Fn(&str) -> Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Restored> {
     Ok(Restored {
         rollouts: all(db, "SELECT * FROM rollouts ORDER BY seq", rollout)?,
         decisions: all(db, "SELECT * FROM decisions ORDER BY seq", decision)?,
@@ -304,7 +308,7 @@ pub(super) fn restore(db: &Connection, span: (Timestamp, Timestamp)) -> rusqlite
         verifications: later(db, "verifications", verification)?,
         incidents: later(db, "incidents", incident::read)?,
         phase_runs: later(db, "phases", phase_run)?,
-        minutes: history::between(db, span.0, span.1)?,
+        minutes: history::between(db, from, until)?,
         observations: later(db, "observations", told::observation)?,
         attestations: later(db, "attestations", told::attestation)?,
         held: None,

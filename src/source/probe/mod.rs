@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
 
 pub use config::{
     Ask, CommandProbe, Expect, HttpProbe, HttpRequest, JsonProbe, JsonValue, JunitProbe,
@@ -24,6 +23,7 @@ pub use junit::ReportPattern;
 
 use self::watch::Watch;
 use super::scrape::resolve::Resolver;
+use super::task::{Task, end};
 use super::{Now, Tuning};
 use crate::engine::{Input, Interest};
 use crate::model::TargetId;
@@ -46,16 +46,6 @@ struct Running {
     id: TargetId,
     config: Arc<ProbeConfig>,
     task: Task,
-}
-
-/// Ends with what owns it.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl std::fmt::Debug for Prober {
@@ -96,7 +86,7 @@ impl Prober {
             .drain(..)
             .partition(|it| configs.contains(&it.config));
         *running = stay;
-        for id in end(gone).await {
+        for id in end(gone.into_iter().map(|it| (it.id, it.task))).await {
             // An error means that nobody listens to the inputs any more, and nothing is probed.
             let _ = self.inputs.send(Input::TargetGone(id)).await;
         }
@@ -109,7 +99,8 @@ impl Prober {
 
     /// Stops all probes; those under way come to nothing. The engine is told of no target's end.
     pub async fn stop(self) {
-        end(self.running.into_inner()).await;
+        let running = self.running.into_inner().into_iter();
+        end(running.map(|it| (it.id, it.task))).await;
     }
 
     fn begin(&self, config: ProbeConfig) -> Running {
@@ -119,20 +110,7 @@ impl Prober {
         let id = TargetId(next);
         let config = Arc::new(config);
         let watch = Watch::new(id, &config, self);
-        let task = Task(tokio::spawn(watch.run()));
+        let task = Task::new(tokio::spawn(watch.run()));
         Running { id, config, task }
     }
-}
-
-async fn end(ended: Vec<Running>) -> Vec<TargetId> {
-    for it in &ended {
-        it.task.0.abort();
-    }
-    let mut ids = Vec::with_capacity(ended.len());
-    for mut it in ended {
-        // An error says that it was aborted, as it should be.
-        let _ = (&mut it.task.0).await;
-        ids.push(it.id);
-    }
-    ids
 }

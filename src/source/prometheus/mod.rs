@@ -15,7 +15,6 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use metrics::counter;
 use tokio::sync::{Mutex, mpsc};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
@@ -26,6 +25,7 @@ use self::series::Series;
 use super::metrics as names;
 use super::scrape::fault::fault;
 use super::scrape::resolve::Resolver;
+use super::task::{Task, end};
 use super::{Now, Tuning};
 use crate::engine::{Columns, Input, Interest, Scrape, ScrapeError, ScrapeFault, TargetInfo};
 use crate::model::{Labels, TargetId, Timestamp, asked};
@@ -50,16 +50,6 @@ struct Running {
     /// Shared with all that is asked of the same server.
     asker: Arc<Asker>,
     task: Task,
-}
-
-/// Ends with what owns it.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl std::fmt::Debug for Querier {
@@ -104,7 +94,7 @@ impl Querier {
             .drain(..)
             .partition(|it| queries.contains(&it.query));
         *running = stay;
-        for id in end(gone).await {
+        for id in end(gone.into_iter().map(|it| (it.id, it.task))).await {
             // An error means that nobody listens to the inputs any more, and nothing is asked.
             let _ = self.inputs.send(Input::TargetGone(id)).await;
         }
@@ -118,7 +108,8 @@ impl Querier {
 
     /// Stops all questions; those under way come to nothing. The engine is told of no target's end.
     pub async fn stop(self) {
-        end(self.running.into_inner()).await;
+        let running = self.running.into_inner().into_iter();
+        end(running.map(|it| (it.id, it.task))).await;
     }
 
     fn begin(&self, query: SignalQuery, running: &[Running]) -> Running {
@@ -139,7 +130,7 @@ impl Querier {
             now: Arc::clone(&self.now),
             inputs: self.inputs.clone(),
         };
-        let task = Task(tokio::spawn(watch.run()));
+        let task = Task::new(tokio::spawn(watch.run()));
         Running {
             id,
             query,
@@ -147,19 +138,6 @@ impl Querier {
             task,
         }
     }
-}
-
-async fn end(ended: Vec<Running>) -> Vec<TargetId> {
-    for it in &ended {
-        it.task.0.abort();
-    }
-    let mut ids = Vec::with_capacity(ended.len());
-    for mut it in ended {
-        // An error says that it was aborted, as it should be.
-        let _ = (&mut it.task.0).await;
-        ids.push(it.id);
-    }
-    ids
 }
 
 /// One signal's task.

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use metrics::{counter, gauge};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -27,6 +26,7 @@ use crate::engine::{Input, Interest};
 use crate::model::TargetId;
 use crate::source::discovery::{Board, watch_dns, watch_files};
 use crate::source::metrics as names;
+use crate::source::task::{Task, end};
 
 /// So many targets are scraped as soon as they are known; more wait for their slots.
 const EAGER_MAX: usize = 32;
@@ -37,16 +37,6 @@ const DIED_MAX: usize = 64;
 pub(super) enum Command {
     Reload(Vec<ScrapeConfig>, oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
-}
-
-/// A task that ends with what owns it.
-#[derive(Debug)]
-struct Task(JoinHandle<()>);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// One `[[scrape]]` with its discoveries.
@@ -246,19 +236,8 @@ impl Roster {
 
     /// Stops tasks, and returns the ids of what they scraped once nothing comes from them any more.
     async fn end(&mut self, targets: Vec<Target>) -> Vec<TargetId> {
-        let ended: Vec<Running> = targets
-            .iter()
-            .filter_map(|t| self.running.remove(t))
-            .collect();
-        for running in &ended {
-            running.task.0.abort();
-        }
-        let mut ids = Vec::with_capacity(ended.len());
-        for mut running in ended {
-            // An error says that it was aborted, as it should be.
-            let _ = (&mut running.task.0).await;
-            ids.push(running.id);
-        }
+        let ended = targets.iter().filter_map(|it| self.running.remove(it));
+        let mut ids = end(ended.map(|it| (it.id, it.task))).await;
         ids.sort();
         ids
     }
@@ -300,7 +279,7 @@ impl Roster {
                 let _ = died.send(id).await;
             }
         });
-        let task = Task(task);
+        let task = Task::new(task);
         self.running.insert(target, Running { id, how, task });
         true
     }
@@ -336,7 +315,7 @@ fn discover(of: Where, tuning: &Tuning, resolver: &Resolver, found: &Arc<Notify>
     Discovery {
         of,
         board,
-        _task: Task(task),
+        _task: Task::new(task),
     }
 }
 
