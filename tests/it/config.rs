@@ -792,6 +792,10 @@ const WRONG: &[(&str, &str)] = &[
         "[announcement]\nproject = \"Atlas\"\n[alertmanager]",
     ),
     ("[alertmanager]", "[alertmanger]"),
+    (
+        "[alertmanager]",
+        "[[report]]\nkind = \"dya\"\nat = \"25:00\"\nhooks = [\"deployr\"]\n[[report]]\nkind = \"day\"\nfolder = \"a\"\n[[report]]\nkind = \"day\"\non = []\nfolder = \"b\"\n[[report]]\nat = \"1\"\n[alertmanager]",
+    ),
     ("[alertmanager]", "[alertmanager]\ncritical = \"critical\""),
     (
         "[alertmanager]",

@@ -128,6 +128,74 @@ fn the_shipped_rules_load_together_and_alone_without_a_warning() {
     }
 }
 
+/// What is wrong in uptime, checklists, activities, criteria and the clock of incidents: all of it, each in its place.
+#[test]
+fn faults_of_the_day_are_shown_at_once() {
+    let text = r#"[uptime]
+down = "no_such > 1%"
+objective = "100%"
+over = "90d"
+[signals.uptime]
+expr = "up"
+[signals.tickets]
+expr = "tickets"
+unit = "count"
+[[response]]
+severity = "P9"
+title = "t"
+from = "5m"
+until = "1m"
+[[phase]]
+name = "p"
+checklist = ["Same words", "same: WORDS", "***", { item = "x", when = "tickets > 1", stable = "tickets" }]
+[phase.targets]
+tickets = "between 5 and 1"
+[phase.expected]
+tickets = "within 10 of it"
+[[phase.activity]]
+title = "a"
+at = "9 am"
+on = ["mon"]
+[[phase.activity]]
+title = "b"
+at = "09:00"
+on = []
+[[phase.activity]]
+title = "b"
+at = "10:00"
+[[phase.criterion]]
+title = "nothing"
+[[phase.criterion]]
+title = "both"
+attested = true
+uptime = "> 99"
+over = "14d"
+[[phase.criterion]]
+title = "no span"
+no_incidents = "P1"
+"#;
+    expect![[r#"
+        2: there is no signal `no_such` | define it: [signals.no_such]
+        3: an objective is above 0% and below 100% | write objective = "99.9%"
+        4: uptime is counted over one hour at least and 40 days at most | write over = "30d"
+        5: `uptime` is the signal that gated makes itself, once a minute | give this one another name; what counts as down stands in [uptime]
+        11: `P9` is not known as `severity` | write "P1" or "P2" or "P3" or "P4"
+        13: this ends before it begins | write a `from` that is shorter than `until`
+        17: `p/same-words` stands twice | give one of them other words: people attest an item by them
+        17: `***` has no words to be called by | write what is to be done: "On-call team confirmed"
+        17: a machine sees it in one way | write one of uptime = "> 99.9%", no_incidents = "P1", when = "user_satisfaction > 4", stable = "support_tickets_open"
+        19: nothing lies between these: the first is above the second | write "between 10 and 50" or "within 10% of baseline"
+        21: `10 of it` is no distance from a baseline | write "between 10 and 50" or "within 10% of baseline"
+        24: `9 am` is no time of day | write at = "09:00", in the time zone of [service]
+        25: `mon` is no day of the week | write on = ["monday", "friday"]
+        29: this never comes: `on` names no day | write on = ["monday", "friday"], or leave it out for every day
+        31: activity `b` stands twice in this phase | give one another title
+        33: a criterion is either attested or seen by a machine | write attested = true, or one of uptime = "> 99.9%", no_incidents = "P1", when = "user_satisfaction > 4", stable = "support_tickets_open"
+        35: a criterion is either attested or seen by a machine | write attested = true, or one of uptime = "> 99.9%", no_incidents = "P1", when = "user_satisfaction > 4", stable = "support_tickets_open"
+        38: `99` as a share is 9900% | write "99%" or "9900%"
+        40: `over` is missing: how far back this looks | write over = "14d""#]].assert_eq(&messages(&[source("r.toml", text)]).join("\n"));
+}
+
 #[test]
 fn hours_one_and_two_are_the_runbooks() {
     let rules = loaded(shared("rules/day1.toml"));

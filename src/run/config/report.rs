@@ -80,7 +80,9 @@ fn report(
     }
     let folder = section.told("folder").map(|it| PathBuf::from(it.value));
     let mut hooks = Vec::new();
-    for text in section.texts("hooks") {
+    let texts = section.texts("hooks");
+    let names_hooks = !texts.is_empty();
+    for text in texts {
         let known = receivers.iter().map(|it| it.name.as_str());
         if Some(text.value.as_str()) == rollback {
             let message = format!(
@@ -99,7 +101,7 @@ fn report(
             reader.missing(&text.place, message, help);
         }
     }
-    if folder.is_none() && hooks.is_empty() {
+    if folder.is_none() && !names_hooks {
         let message = "nobody would see this report";
         let help = "write folder = \"reports\", or hooks = [\"…\"]";
         reader.missing(&place, message, help);
