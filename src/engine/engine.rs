@@ -154,8 +154,7 @@ impl Engine {
             restored.rollouts,
             rolled_back,
         );
-        let newest = restored.minutes.iter().filter_map(|it| it.values.last());
-        let last_seen = newest.map(|(at, _)| *at).max();
+        let last_seen = restored.minutes.iter().map(|it| it.until).max();
         let reports = ReportBook::new(&restored.decisions, last_seen, at);
         let decisions: Vec<Arc<Decision>> = restored.decisions.into_iter().map(Arc::new).collect();
         let mut engine = Self {
@@ -289,6 +288,10 @@ impl Engine {
             Input::Reported(reported) => self.reported(reported, at, out),
             Input::ClockSet(wall) => self.clock_set(wall, at, out),
             Input::Reload(settings) => self.reload(settings, at, out),
+            Input::Recalled(minutes) => {
+                self.remember(&minutes, at);
+                self.judge(at, None, out);
+            }
         }
         self.renew_times();
         self.put_first(from, at, out);

@@ -2,6 +2,7 @@
 //! well. And uptime, which is made of minutes. A minute in which nobody looked is unknown, never up.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use super::Effect;
 use super::Interest;
 use super::Record;
+use super::Settings;
 use super::engine::Engine;
 use super::signals::SignalWatch;
 use crate::model::Labels;
@@ -23,6 +25,7 @@ use crate::promql::Expr;
 use crate::rules::Truth;
 use crate::rules::judge;
 use crate::rules::signals_of;
+use crate::runbook::Rules;
 use crate::runbook::SightKind;
 use crate::runbook::UPTIME;
 use crate::runbook::Uptime;
@@ -120,8 +123,7 @@ impl HistoryBook {
             shown: None,
         };
         for it in minutes {
-            let first = it.values.first().map(|(at, _)| *at);
-            book.place(&it.signal).1 = first;
+            book.place(&it.signal).1 = Some(it.since);
             if it.signal == UPTIME {
                 for (at, value) in &it.values {
                     book.push(*at, *value > 0.0);
@@ -211,16 +213,17 @@ impl HistoryBook {
     }
 
     /// Keeps the minutes of these signals; `before` is what the ledger has of them.
-    fn keep(&mut self, names: &[&str], before: &[Minutes]) {
-        self.kept.retain(|name, _| names.contains(&name.as_str()));
+    fn keep(&mut self, names: &BTreeSet<&str>, before: &[Minutes]) {
+        self.kept.retain(|name, _| names.contains(name.as_str()));
         for name in names {
             let kept = self.kept.entry((*name).to_owned()).or_default();
-            // A name may be looked back on for several reasons.
-            if !kept.is_empty() {
-                continue;
-            }
+            let since = kept.front().map(|(at, _)| *at);
+            let older = |at: Timestamp| since.is_none_or(|since| at < since);
             let minutes = before.iter().find(|it| it.signal == **name);
-            kept.extend(minutes.into_iter().flat_map(|it| &it.values).copied());
+            let values = minutes.map_or(&[][..], |it| &it.values);
+            for minute in values.iter().rev().filter(|(at, _)| older(*at)) {
+                kept.push_front(*minute);
+            }
         }
     }
 
@@ -241,7 +244,7 @@ impl HistoryBook {
         }
     }
 
-    /// Gives the signals that rules look back on a series each. `before`: what is put into a new one.
+    /// Gives the signals that rules look back on a series each. `before`: what the ledger has of them.
     fn bear(
         &mut self,
         names: &[&str],
@@ -251,7 +254,7 @@ impl HistoryBook {
         at: Timestamp,
     ) {
         for name in names {
-            let labels = Labels::new([(NAME, HISTORY), ("signal", *name)]);
+            let labels = series(name);
             let Some(span) = interest.span(&labels) else {
                 continue;
             };
@@ -259,13 +262,50 @@ impl HistoryBook {
             window.add_target(target, MINUTE);
             window.born(target, Slot(0), labels, span);
             let minutes = before.iter().find(|it| it.signal == **name);
-            for (minute, value) in minutes.map_or(&[][..], |it| &it.values) {
-                if at.since(*minute) <= span {
-                    window.append(target, *minute, &[*value], &[]);
-                }
-            }
+            let values = minutes.map_or(&[][..], |it| &it.values);
+            let within = values.partition_point(|(minute, _)| at.since(*minute) > span);
+            window.precede(target, Slot(0), &values[within..]);
         }
     }
+}
+
+/// Names of all signals, gated's own among them.
+fn names(rules: &Rules) -> impl Iterator<Item = &str> {
+    let signals = rules.signals.iter().map(|signal| signal.name.as_str());
+    signals.chain([UPTIME])
+}
+
+fn series(signal: &str) -> Labels {
+    Labels::new([(NAME, HISTORY), ("signal", signal)])
+}
+
+/// The signals whose minutes checklists and criteria count.
+fn counted(rules: &Rules) -> BTreeSet<&str> {
+    let sights = rules.phases.iter().flat_map(|phase| {
+        let items = phase.checklist.iter().filter_map(|it| it.seen.as_ref());
+        items.chain(phase.criteria.iter().filter_map(|it| it.seen.as_ref()))
+    });
+    let signals = sights.flat_map(|it| match &it.kind {
+        SightKind::Held(condition) if !it.over.is_zero() => signals_of(condition),
+        SightKind::Stable(signal) => vec![*signal],
+        SightKind::Held(_) | SightKind::Uptime(_) | SightKind::NoIncidents(_) => Vec::new(),
+    });
+    let names = signals.map(|signal| rules.signals[signal].name.as_str());
+    names.collect()
+}
+
+/// How far back an engine with these settings looks at `at` on the minutes of a signal; `None`: not at all.
+pub fn look_back(settings: &Settings, at: Timestamp) -> impl Fn(&str) -> Option<Timestamp> + use<> {
+    let interest = Interest::of(settings);
+    let counted = counted(&settings.rules);
+    let spans = names(&settings.rules).filter_map(|name| {
+        let whole = name == UPTIME || counted.contains(name);
+        let span = interest.span(&series(name));
+        let span = span.max(whole.then_some(HISTORY_KEPT))?;
+        Some((name.to_owned(), at - span))
+    });
+    let spans: BTreeMap<String, Timestamp> = spans.collect();
+    move |signal| spans.get(signal).copied()
 }
 
 /// The end of the minute that `at` lies in, after `at` itself.
@@ -280,32 +320,12 @@ impl Engine {
         self.history.minute
     }
 
-    /// Names of all signals, gated's own among them.
-    fn remembered(&self) -> Vec<String> {
-        let signals = self.settings.rules.signals.iter();
-        let names = signals.map(|signal| signal.name.clone());
-        names.chain([UPTIME.to_owned()]).collect()
-    }
-
-    /// Makes the series that rules look back on. `before`: minutes of the ledger, at a start.
+    /// Makes the series that rules look back on. `before`: minutes of the ledger.
     pub(super) fn remember(&mut self, before: &[Minutes], at: Timestamp) {
-        let names = self.remembered();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let interest = self.interest();
         let rules = Arc::clone(&self.settings.rules);
-        let sights = rules.phases.iter().flat_map(|phase| {
-            let items = phase.checklist.iter().filter_map(|it| it.seen.as_ref());
-            items.chain(phase.criteria.iter().filter_map(|it| it.seen.as_ref()))
-        });
-        let looked_back_on = sights.flat_map(|it| match &it.kind {
-            SightKind::Held(condition) if !it.over.is_zero() => signals_of(condition),
-            SightKind::Stable(signal) => vec![*signal],
-            SightKind::Held(_) | SightKind::Uptime(_) | SightKind::NoIncidents(_) => Vec::new(),
-        });
-        let looked_back_on: Vec<&str> = looked_back_on
-            .map(|signal| rules.signals[signal].name.as_str())
-            .collect();
-        self.history.keep(&looked_back_on, before);
+        self.history.keep(&counted(&rules), before);
+        let names: Vec<&str> = names(&rules).collect();
         self.history
             .bear(&names, &interest, &mut self.window, before, at);
         self.count_uptime();

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::Settings;
 use crate::model::{
-    DecisionId, DeliveryKey, IncidentId, Labels, Metadata, RolloutId, Slot, TargetId, Timestamp,
-    WallClock,
+    DecisionId, DeliveryKey, IncidentId, Labels, Metadata, Minutes, RolloutId, Slot, TargetId,
+    Timestamp, WallClock,
 };
 
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub enum Input {
     ClockSet(WallClock),
     /// New configuration, already checked. States of triggers that stayed alike are carried over.
     Reload(Arc<Settings>),
+    /// What the ledger has of the minutes that the engine [looks back on](super::look_back): after a reload.
+    Recalled(Vec<Minutes>),
 }
 
 /// A scraped target, as the configuration and discovery say.

@@ -6,11 +6,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Settings;
 use crate::model::Labels;
 use crate::model::Timestamp;
 use crate::model::WallClock;
 use crate::promql::Expr;
 use crate::promql::Matchers;
+use crate::runbook::GroupRuleKind;
+use crate::runbook::When;
 
 /// Labels of one query that are left out of its selectors in turn: each doubles the work.
 const LABELS_MAX: usize = 6;
@@ -47,6 +50,52 @@ struct Wanted {
 }
 
 impl Interest {
+    /// What an engine with these settings asks of its window.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        let rules = &settings.rules;
+        let version_expr = settings.rollout.version_from.as_deref();
+        let version_expr = version_expr.and_then(|text| Expr::parse(text).ok());
+        let bare = rules
+            .phases
+            .iter()
+            .flat_map(|phase| &phase.triggers)
+            .filter_map(|it| match &it.when {
+                When::Expr(expr) => Some(expr),
+                When::Condition(_) => None,
+            });
+        let signals = rules
+            .signals
+            .iter()
+            .flat_map(|signal| std::iter::once(&signal.expr).chain(&signal.enough));
+        let selectors = signals
+            .chain(bare)
+            .chain(&version_expr)
+            .flat_map(Expr::selectors);
+        let grouped = rules.groups.iter().flat_map(|group| {
+            let offset = group.query_offset.unwrap_or_default();
+            let asked = group.rules.iter().flat_map(|rule| match &rule.kind {
+                GroupRuleKind::Alert(alert) => &alert.queries[..],
+                GroupRuleKind::Record => &[],
+            });
+            let exprs = group.rules.iter().map(|rule| &rule.expr).chain(asked);
+            let selectors = exprs.flat_map(Expr::selectors);
+            selectors.map(move |(matchers, span)| match offset {
+                Duration::ZERO => (matchers, span),
+                offset => (matchers, span.max(Expr::LOOKBACK) + offset),
+            })
+        });
+        let selectors = selectors.chain(grouped);
+        // A little more than the rules look back, so that a scrape that is late does not cut a range short.
+        let margin = Duration::from_secs(1);
+        let selectors = selectors.map(|(matchers, span)| (matchers, span + margin));
+        let written = rules.groups.iter().flat_map(|group| &group.rules);
+        let written = written.filter(|rule| matches!(rule.kind, GroupRuleKind::Record));
+        let written = written.map(|rule| rule.name.clone());
+        let alerts = crate::rules::ALERT_SERIES.map(str::to_owned);
+        Self::new(selectors, settings.retain).writing(written.chain(alerts))
+    }
+
     /// From selectors with how far back each looks (range + offset, or the lookback).
     #[must_use]
     pub fn new(

@@ -56,7 +56,7 @@ pub use due::DUE;
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
-pub use history::{HISTORY, HISTORY_KEPT, UptimeState};
+pub use history::{HISTORY, HISTORY_KEPT, UptimeState, look_back};
 pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,
 };

@@ -19,8 +19,6 @@ use crate::gate::Told;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
 use crate::promql::Expr;
-use crate::runbook::GroupRuleKind;
-use crate::runbook::When;
 
 /// How far ahead of ours another host's clock may be.
 const AHEAD_MAX: Duration = Duration::from_secs(60);
@@ -189,46 +187,8 @@ impl Engine {
         let version_expr = self.settings.rollout.version_from.as_deref();
         let version_expr = version_expr.and_then(|text| Expr::parse(text).ok());
         self.versions = version_expr.as_ref().map(VersionWatch::new);
-        let bare = rules
-            .phases
-            .iter()
-            .flat_map(|phase| &phase.triggers)
-            .filter_map(|it| match &it.when {
-                When::Expr(expr) => Some(expr),
-                When::Condition(_) => None,
-            });
-        let signals = rules
-            .signals
-            .iter()
-            .flat_map(|signal| std::iter::once(&signal.expr).chain(&signal.enough));
-        let selectors = signals
-            .chain(bare)
-            .chain(&version_expr)
-            .flat_map(Expr::selectors);
-        let grouped = rules.groups.iter().flat_map(|group| {
-            let offset = group.query_offset.unwrap_or_default();
-            let asked = group.rules.iter().flat_map(|rule| match &rule.kind {
-                GroupRuleKind::Alert(alert) => &alert.queries[..],
-                GroupRuleKind::Record => &[],
-            });
-            let exprs = group.rules.iter().map(|rule| &rule.expr).chain(asked);
-            let selectors = exprs.flat_map(Expr::selectors);
-            selectors.map(move |(matchers, span)| match offset {
-                Duration::ZERO => (matchers, span),
-                offset => (matchers, span.max(Expr::LOOKBACK) + offset),
-            })
-        });
-        let selectors = selectors.chain(grouped);
-        // A little more than the rules look back, so that a scrape that is late does not cut a range short.
-        let margin = Duration::from_secs(1);
-        let selectors = selectors.map(|(matchers, span)| (matchers, span + margin));
-        let written = rules.groups.iter().flat_map(|group| &group.rules);
-        let written = written.filter(|rule| matches!(rule.kind, GroupRuleKind::Record));
-        let written = written.map(|rule| rule.name.clone());
-        let alerts = crate::rules::ALERT_SERIES.map(str::to_owned);
-        let interest = Interest::new(selectors, self.settings.retain);
         self.choose_histories();
-        let interest = interest.writing(written.chain(alerts));
+        let interest = Interest::of(&self.settings);
         self.interest = Arc::new(interest.at(self.interest.times()));
         self.compile_groups(at);
     }

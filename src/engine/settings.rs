@@ -235,7 +235,7 @@ pub struct Restored {
     pub attestations: Vec<Attestation>,
     /// By series, whether they still stand or not.
     pub observations: Vec<Observation>,
-    /// Every signal's minutes, as far back as they are kept.
+    /// Of every signal that has minutes; their values as far back as they are [looked back on](super::look_back).
     pub minutes: Vec<Minutes>,
     /// Why rollbacks are held until a person has looked: what was decided before is not known.
     pub held: Option<String>,

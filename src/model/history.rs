@@ -11,8 +11,11 @@ pub struct Minute {
 }
 
 /// One signal's minutes, oldest first, those without a value left out.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Minutes {
     pub signal: String,
+    /// The first minute that is known, and the last; `values` may hold a part of them alone.
+    pub since: Timestamp,
+    pub until: Timestamp,
     pub values: Vec<(Timestamp, f64)>,
 }

@@ -43,6 +43,7 @@ use crate::engine::Snapshot;
 use crate::engine::Stop;
 use crate::engine::View;
 use crate::model::DeliveryKey;
+use crate::model::Minutes;
 use crate::model::Notice;
 use crate::model::Timestamp;
 use crate::serve::ActError;
@@ -247,6 +248,13 @@ impl Core {
             .messages
             .send(Message::Input(Input::Reload(settings)))
             .await;
+    }
+
+    /// Gives the engine minutes of the ledger.
+    pub async fn recall(&self, minutes: Vec<Minutes>) {
+        let recalled = Message::Input(Input::Recalled(minutes));
+        // As of a reload.
+        let _ = self.messages.send(recalled).await;
     }
 
     /// Lets attempts under way end for at most `grace`, then stops both threads and closes the ledger.

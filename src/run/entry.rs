@@ -33,6 +33,8 @@ use super::rule_test;
 use super::show;
 use super::watch::Watch;
 use crate::engine::Input;
+use crate::engine::look_back;
+use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::model::WallClock;
 use crate::sink::ledger;
@@ -251,7 +253,13 @@ async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
     }
     // Never written: what was decided before is read where there is a ledger.
     let storage = &loaded.config.storage;
-    let read = storage.exists().then(|| ledger::read(storage)).transpose();
+    let read = storage
+        .exists()
+        .then(|| {
+            let from = look_back(&loaded.settings(), clock.now());
+            ledger::read_minutes(storage, &from, Timestamp::from_millis(i64::MAX))
+        })
+        .transpose();
     let restored = read.unwrap_or_else(|error| {
         let reason = super::chain(&error);
         let _ = writeln!(std::io::stderr(), "warning: {reason}; judged without it");

@@ -37,6 +37,8 @@ use crate::engine::Call;
 use crate::engine::Observed;
 use crate::engine::Question;
 use crate::engine::Settings;
+use crate::engine::look_back;
+use crate::model::Timestamp;
 use crate::report::Kind;
 use crate::report::Report;
 use crate::runbook::Rules;
@@ -57,6 +59,7 @@ use crate::sink::Mail;
 use crate::sink::Own;
 use crate::sink::Secret;
 use crate::sink::Webhook;
+use crate::sink::ledger;
 use crate::source::AlertInbox;
 use crate::source::Prober;
 use crate::source::Querier;
@@ -144,7 +147,7 @@ impl Loaded {
         }
     }
 
-    fn settings(&self) -> Arc<Settings> {
+    pub(super) fn settings(&self) -> Arc<Settings> {
         Arc::new(self.config.settings(Arc::clone(&self.rules)))
     }
 
@@ -240,12 +243,14 @@ impl Live {
             .await
             .with_context(|| format!("cannot listen on {address}; is another gated running?"))?;
         let store = |error: &dyn std::error::Error| StartError::Store(super::chain(error));
-        let (ledger, restored) =
+        let (ledger, mut restored) =
             Ledger::open(&config.storage, clock.now()).map_err(|error| store(&error))?;
+        let settings = loaded.settings();
+        let from = look_back(&settings, clock.now());
+        restored.minutes = ledger.minutes(&from).map_err(|error| store(&error))?;
         let token = token::keep(config.server.token_file.as_deref(), &config.storage)
             .map_err(|error| store(&error))?;
         let token = Token::new(&token).context("the token cannot be used")?;
-        let settings = loaded.settings();
         if let Some(quarantine) = ledger.quarantine() {
             error!(
                 moved_to = %quarantine.moved_to.display(),
@@ -390,7 +395,9 @@ impl Front {
         self.receivers.store(Arc::new(receivers));
         let rules = Arc::clone(&loaded.rules);
         self.reporter.reload(loaded.config.clone(), rules);
-        self.core.reload(loaded.settings()).await;
+        let settings = loaded.settings();
+        self.core.reload(Arc::clone(&settings)).await;
+        self.recall(&settings, loaded.config.storage.clone()).await;
         let named = names_targets(&loaded);
         self.names_targets.store(named, Ordering::Relaxed);
         self.inbox.reload(loaded.config.alerts_repeat).await;
@@ -399,6 +406,23 @@ impl Front {
         self.querier.reload(asking).await;
         self.scraper.reload(loaded.config.scrapes).await;
         Ok(())
+    }
+}
+
+impl Front {
+    /// What new rules look back on may be in the ledger, and not in the window.
+    async fn recall(&self, settings: &Settings, storage: PathBuf) {
+        let from = look_back(settings, self.clock.now());
+        let until = Timestamp::from_millis(i64::MAX);
+        let read = move || ledger::read_minutes(&storage, &from, until);
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(restored)) => self.core.recall(restored.minutes).await,
+            Ok(Err(error)) => warn!(
+                error = super::chain(&error),
+                "the ledger cannot be read: new rules look back on what comes from now on"
+            ),
+            Err(error) => warn!(%error, "reading the ledger broke off"),
+        }
     }
 }
 

@@ -153,6 +153,22 @@ impl Window {
         }
     }
 
+    /// Samples that the series at `slot` of `target` had besides those in the window, in any order. Meant for what is older;
+    /// a series without values in between stays without.
+    pub fn precede(&mut self, target: TargetId, slot: Slot, samples: &[(Timestamp, f64)]) {
+        let Some(owner) = change(&mut self.targets, target) else {
+            return;
+        };
+        let place = owner.places.get(slot.0 as usize).copied().flatten();
+        let Some(place) = place else {
+            return;
+        };
+        let samples = samples.iter().map(|(at, value)| (at.millis(), *value));
+        let samples: Vec<(i64, f64)> = samples.collect();
+        owner.own(place.block).adopt(place.column, &samples, None);
+        self.touch_families(target);
+    }
+
     /// One page's values by slot (STALE where a slot is free), all at `at` except those `stamped`.
     /// A series without a value is stale at `at`. A page that is not newer than the last one is ignored.
     pub fn append(

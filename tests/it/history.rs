@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gated::engine::{HISTORY, Input, Restored, Settings};
+use gated::engine::{HISTORY, HISTORY_KEPT, Input, Restored, Settings, look_back};
 use gated::model::{Minutes, Reading, Timestamp};
 
 use crate::world::{RULES, START, World, settings};
@@ -142,12 +142,73 @@ fn what_has_no_value_is_neither_up_nor_down() {
     assert_eq!(silent.snapshot().uptime, None);
 }
 
-/// A reload that begins to look back sees what comes from there on, and says that it is too little until then.
+fn errors_over(range: &str) -> Settings {
+    settings(&format!(
+        "{RULES}\n[signals.errors_then]\nexpr = 'avg_over_time({HISTORY}{{signal=\"error_rate\"}}[{range}])'\n\
+         unit = \"ratio\"\n"
+    ))
+}
+
+/// A reload that begins to look back sees what comes from there on, and says that it is too little until the ledger's
+/// minutes are there. One that looks back further gets those from before what it has.
 #[test]
-fn a_reload_that_looks_back_waits_for_its_range() {
+fn a_reload_looks_back_on_what_the_ledger_has() {
     let mut world = World::new(settings(RULES));
-    world.rounds(900);
+    break_it(&mut world, 0.5);
+    world.rounds(300);
+    break_it(&mut world, 0.0);
+    world.rounds(360);
     world.input(Input::Reload(Arc::new(looking_back())));
     world.rounds(60);
     assert!(!matches!(reading(&world, "uptime_10m"), Reading::Value(_)));
+    let mean = |world: &World, minutes: usize| {
+        let ledger = world.ledger();
+        let known = kept(&ledger, "error_rate");
+        let last = known[known.len() - minutes..].iter();
+        last.map(|(_, value)| value).sum::<f64>() / minutes as f64
+    };
+    for (range, minutes) in [("4m", 4), ("8m", 8), ("14m", 14)] {
+        world.input(Input::Reload(Arc::new(errors_over(range))));
+        world.rounds(60);
+        if minutes != 4 {
+            let so_far = reading(&world, "errors_then").value();
+            assert!(so_far.is_none_or(|it| it == 0.0), "{range}: {so_far:?}");
+        }
+        let until = Timestamp::from_millis(world.now);
+        let from = look_back(&errors_over(range), until);
+        let mut minutes_read = world.ledger().minutes;
+        for it in &mut minutes_read {
+            let from = from(&it.signal);
+            it.values
+                .retain(|(at, _)| from.is_some_and(|from| *at > from));
+        }
+        world.input(Input::Recalled(minutes_read));
+        world.rounds(5);
+        let Reading::Value(shown) = reading(&world, "errors_then") else {
+            panic!("{range}: {:?}", reading(&world, "errors_then"));
+        };
+        let expected = mean(&world, minutes);
+        assert!(
+            (shown - expected).abs() < 1e-9,
+            "{range}: {shown} and not {expected}"
+        );
+        assert_eq!(expected > 0.0, minutes == 14, "{range}");
+    }
+}
+
+/// What nobody looks back on stays in the ledger.
+#[test]
+fn what_is_looked_back_on_is_read_and_nothing_else() {
+    let at = Timestamp::from_millis(START);
+    let since = |settings: &Settings, signal: &str| {
+        look_back(settings, at)(signal).map(|from| at.since(from))
+    };
+    let seconds = Duration::from_secs;
+    assert_eq!(since(&settings(RULES), "error_rate"), None);
+    assert_eq!(
+        since(&errors_over("14m"), "error_rate"),
+        Some(seconds(14 * 60 + 1))
+    );
+    assert_eq!(since(&errors_over("14m"), "throughput"), None);
+    assert_eq!(since(&settings(RULES), "uptime"), Some(HISTORY_KEPT));
 }

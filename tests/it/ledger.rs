@@ -21,7 +21,7 @@ use gated::model::{
     Minute, Notice, NoticeKind, Observation, Past, PhaseOutcome, PhaseRun, Rollout, RolloutEnd,
     RolloutId, Said, Seen, Severity, Sight, Timestamp, Unit, Verification,
 };
-use gated::sink::ledger::read;
+use gated::sink::ledger::{read, read_minutes};
 use gated::sink::{CommitError, Ledger, LedgerError};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -104,7 +104,14 @@ fn body(_: &str, notice: &Notice) -> Vec<u8> {
 }
 
 fn open(path: &Path) -> (Ledger, Restored) {
-    Ledger::open(path, NOW).unwrap()
+    let (ledger, mut restored) = Ledger::open(path, NOW).unwrap();
+    restored.minutes = ledger.minutes(&|_| Some(Timestamp::EPOCH)).unwrap();
+    (ledger, restored)
+}
+
+fn read_all(path: &Path) -> Restored {
+    let (from, until) = (Some(Timestamp::EPOCH), Timestamp::from_millis(i64::MAX));
+    read_minutes(path, &|_| from, until).unwrap()
 }
 
 fn file(folder: &tempfile::TempDir) -> PathBuf {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gated::engine::{
     Call, CriterionOutcome, Effect, Engine, Event, Input, ItemState, Observed, Record, ReportPlan,
-    Reported, Scrape, Settings, TargetInfo, Word,
+    Reported, Scrape, Settings, TargetInfo, Word, look_back,
 };
 use gated::model::calendar::TimeOfDay;
 use gated::model::{Labels, NoticeReport, Status, TargetId, Timestamp, Verdict};
@@ -178,7 +178,8 @@ impl World {
 
     fn start(&mut self, at: i64) {
         let at = Timestamp::from_millis(at);
-        let (ledger, restored) = Ledger::open(&self.path, at).unwrap();
+        let (ledger, mut restored) = Ledger::open(&self.path, at).unwrap();
+        restored.minutes = ledger.minutes(&look_back(&configured(), at)).unwrap();
         self.ledger = Some(ledger);
         let mut out = Vec::new();
         self.engine = Some(Engine::new(Arc::new(configured()), restored, at, &mut out));

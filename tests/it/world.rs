@@ -466,11 +466,15 @@ pub fn remember_minute(all: &mut Vec<Minutes>, it: Minute) {
                 place,
                 Minutes {
                     signal: signal.clone(),
+                    since: it.at,
+                    until: it.at,
                     values,
                 },
             );
         }
-        let values = &mut all[place].values;
+        let known = &mut all[place];
+        (known.since, known.until) = (known.since.min(it.at), known.until.max(it.at));
+        let values = &mut known.values;
         let place = values.partition_point(|(at, _)| *at < it.at);
         match values.get_mut(place) {
             Some(known) if known.0 == it.at => known.1 = value,

@@ -170,8 +170,8 @@ impl Context {
         // The error budget looks back further than the report does.
         let budget = until.min(made_at) - self.rules.uptime.over;
         let since = |signal: &str| match signal {
-            UPTIME => budget.min(earlier),
-            _ => earlier,
+            UPTIME => Some(budget.min(earlier)),
+            _ => Some(earlier),
         };
         let known = ledger::read_minutes(&self.config.storage, &since, until)?;
         let facts = facts(self, kind, (from, until), made_at, known, snapshot);

@@ -18,11 +18,11 @@ pub(super) fn put(tx: &Transaction<'_>, it: &Minute) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The minutes that end after what `from` says of their signal and up to `until`, by signal; a signal without any is left
-/// out. None in a file that was made before they were kept.
+/// The minutes that end after what `from` says of their signal (none without) and up to `until`, by signal, of every signal that has
+/// any. None in a file that was made before they were kept.
 pub(super) fn between(
     db: &Connection,
-    from: &dyn Fn(&str) -> Timestamp,
+    from: &dyn Fn(&str) -> Option<Timestamp>,
     until: Timestamp,
 ) -> rusqlite::Result<Vec<Minutes>> {
     if !db.table_exists(None, "minutes")? {
@@ -32,21 +32,30 @@ pub(super) fn between(
     let signals: Vec<(i64, String)> = signals
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
+    let mut ends = db.prepare(
+        "SELECT (SELECT min(at) FROM minutes WHERE signal = ?1),
+                (SELECT max(at) FROM minutes WHERE signal = ?1)",
+    )?;
     let mut read = db.prepare(
         "SELECT at, value FROM minutes WHERE signal = ?1 AND at > ?2 AND at <= ?3 ORDER BY at",
     )?;
     let mut all = Vec::new();
     for (id, signal) in signals {
-        let from = seconds(from(&signal));
+        let ends: (Option<i64>, Option<i64>) =
+            ends.query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let (Some(since), Some(last)) = ends else {
+            continue;
+        };
+        let from = from(&signal).map_or(i64::MAX, seconds);
         let rows = read.query_map(params![id, from, seconds(until)], |row| {
-            let at: i64 = row.get(0)?;
-            let at = Timestamp::from_millis(at.saturating_mul(1000));
-            Ok((at, row.get(1)?))
+            Ok((timestamp(row.get(0)?), row.get(1)?))
         })?;
-        let values: Vec<(Timestamp, f64)> = rows.collect::<rusqlite::Result<_>>()?;
-        if !values.is_empty() {
-            all.push(Minutes { signal, values });
-        }
+        all.push(Minutes {
+            signal,
+            since: timestamp(since),
+            until: timestamp(last),
+            values: rows.collect::<rusqlite::Result<_>>()?,
+        });
     }
     Ok(all)
 }
@@ -59,6 +68,10 @@ pub(super) fn sweep(tx: &Transaction<'_>, before: Timestamp) -> rusqlite::Result
         [],
     )
     .map(drop)
+}
+
+fn timestamp(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(seconds.saturating_mul(1000))
 }
 
 fn seconds(at: Timestamp) -> i64 {

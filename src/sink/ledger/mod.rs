@@ -29,7 +29,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transac
 use self::lock::{Lock, LockFault};
 use self::schema::Found;
 use crate::engine::{Record, Restored};
-use crate::model::{DecisionId, DeliveryKey, Notice, Timestamp};
+use crate::model::{DecisionId, DeliveryKey, Minutes, Notice, Timestamp};
 
 pub use self::error::{CommitError, LedgerError};
 pub use self::reader::{read, read_minutes};
@@ -71,7 +71,7 @@ pub struct StoredBody {
 
 impl Ledger {
     /// Opens the ledger, making its folder and file (for this user only) where they are missing, and gives what it
-    /// remembers. `now` names the file that a damaged ledger is moved to.
+    /// remembers; of signals' minutes the first and the last. `now` names the file that a damaged ledger is moved to.
     pub fn open(path: &Path, now: Timestamp) -> Result<(Self, Restored), LedgerError> {
         let denied = |source| denied(path, source);
         if let Some(folder) = path.parent() {
@@ -131,6 +131,15 @@ impl Ledger {
             _lock: lock,
         };
         Ok((ledger, *restored))
+    }
+
+    /// The minutes that end after what `from` says of their signal; none of it without.
+    pub fn minutes(
+        &self,
+        from: &dyn Fn(&str) -> Option<Timestamp>,
+    ) -> Result<Vec<Minutes>, LedgerError> {
+        history::between(&self.db, from, Timestamp::from_millis(i64::MAX))
+            .map_err(|source| sqlite(&self.path, source))
     }
 
     /// All records of one input, or none. `render` makes the bytes that are owed to a receiver; they are stored in
@@ -330,7 +339,7 @@ fn load(db: &mut Connection) -> rusqlite::Result<Loaded> {
     }
     db.pragma_update(None, "synchronous", "FULL")?;
     schema::migrate(db, version)?;
-    let restored = rows::restore(db, &|_| Timestamp::EPOCH, Timestamp::from_millis(i64::MAX))?;
+    let restored = rows::restore(db)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Loaded::Sound(Box::new(restored)))
 }

@@ -11,24 +11,20 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::lock::Lock;
 use super::schema::{self, Found};
-use super::{LedgerError, beside, denied, is_damage, quick_check, refused, rows, sqlite};
+use super::{LedgerError, beside, denied, history, is_damage, quick_check, refused, rows, sqlite};
 use crate::engine::Restored;
 use crate::model::Timestamp;
 
-/// What the ledger at `path` remembers, at the moment of its last commit.
+/// What the ledger at `path` remembers, at the moment of its last commit; of signals' minutes the first and the last.
 pub fn read(path: &Path) -> Result<Restored, LedgerError> {
-    read_minutes(
-        path,
-        &|_| Timestamp::EPOCH,
-        Timestamp::from_millis(i64::MAX),
-    )
+    read_minutes(path, &|_| None, Timestamp::EPOCH)
 }
 
-/// The same, with the minutes alone that end after what `from` says of their signal and up to `until`: all of them are a
+/// The same, with the minutes that end after what `from` says of their signal (none without) and up to `until`: all of them are a
 /// million rows.
 pub fn read_minutes(
     path: &Path,
-    from: &dyn Fn(&str) -> Timestamp,
+    from: &dyn Fn(&str) -> Option<Timestamp>,
     until: Timestamp,
 ) -> Result<Restored, LedgerError> {
     if !path.exists() {
@@ -90,7 +86,7 @@ impl From<rusqlite::Error> for Unread {
 fn restore(
     path: &Path,
     how: How,
-    from: &dyn Fn(&str) -> Timestamp,
+    from: &dyn Fn(&str) -> Option<Timestamp>,
     until: Timestamp,
 ) -> Result<Restored, Unread> {
     // Gone with its files when this returns.
@@ -128,7 +124,11 @@ fn restore(
     if let Some(reason) = quick_check(&db)? {
         return Err(Unread::Damaged(reason));
     }
-    Ok(rows::restore(&db, from, until)?)
+    let minutes = history::between(&db, from, until)?;
+    Ok(Restored {
+        minutes,
+        ..rows::restore(&db)?
+    })
 }
 
 /// The file as `SQLite`'s URI, every unusual byte escaped.

@@ -285,9 +285,9 @@ proptest! {
                 prop_assert!(matches!(outcome, Err(CommitError::NoSuchDelivery(_))), "{outcome:?}");
             }
         }
-        assert_same(&read(&path).unwrap(), &memory);
+        assert_same(&read_all(&path), &memory);
         ledger.close().unwrap();
-        assert_same(&read(&path).unwrap(), &memory);
+        assert_same(&read_all(&path), &memory);
         assert_same(&open(&path).1, &memory);
     }
 }
