@@ -9,12 +9,10 @@ use std::time::Duration;
 use super::engine::Engine;
 use crate::model::TargetId;
 use crate::model::Timestamp;
+use crate::model::labels::HEARD_ALERTS;
 use crate::promql::Expr;
 use crate::promql::Matchers;
 use crate::store::SeriesAt;
-
-/// A series for each alert that fires, with the alert's labels.
-pub const HEARD_ALERTS: &str = "alertmanager_alerts";
 
 /// One post: a group of alerts as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use super::Settings;
 use crate::model::Labels;
 use crate::model::Timestamp;
 use crate::model::WallClock;
+use crate::model::labels::ALERT_SERIES;
 use crate::promql::Expr;
 use crate::promql::Matchers;
 use crate::runbook::GroupRuleKind;
@@ -92,7 +93,7 @@ impl Interest {
         let written = rules.groups.iter().flat_map(|group| &group.rules);
         let written = written.filter(|rule| matches!(rule.kind, GroupRuleKind::Record));
         let written = written.map(|rule| rule.name.clone());
-        let alerts = crate::rules::ALERT_SERIES.map(str::to_owned);
+        let alerts = ALERT_SERIES.map(str::to_owned);
         Self::new(selectors, settings.retain).writing(written.chain(alerts))
     }
 

@@ -55,7 +55,7 @@ pub use criteria::{CriterionOutcome, CriterionState};
 pub use due::DUE;
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
-pub use heard::{AlertPost, HEARD_ALERTS, PostedAlert, heard_for};
+pub use heard::{AlertPost, PostedAlert, heard_for};
 pub use history::{HISTORY, HISTORY_KEPT, UptimeState, look_back};
 pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Answer;
 use super::Effect;
 use super::Event;
-use super::HEARD_ALERTS;
 use super::Record;
 use super::Refusal;
 use super::engine::Engine;
@@ -19,7 +19,7 @@ use crate::model::Observation;
 use crate::model::Slot;
 use crate::model::TargetId;
 use crate::model::Timestamp;
-use crate::rules::ALERT_SERIES;
+use crate::model::labels::is_own;
 
 /// Samples of what stands are repeated this often: an instant selector looks back five minutes.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -95,11 +95,12 @@ impl ObservedBook {
     }
 }
 
-/// Whether gated makes series of this name: what it sees itself nobody tells it.
-fn is_own(name: &str) -> bool {
-    let begins = ["gated_", "probe_", "scrape_"];
-    let named = ["up", HEARD_ALERTS].contains(&name) || ALERT_SERIES.contains(&name);
-    named || begins.iter().any(|it| name.starts_with(it))
+fn of_a_job(it: Observed) -> Observed {
+    let labels = match it.labels.get("job") {
+        Some(_) => it.labels,
+        None => it.labels.with("job", OBSERVED_JOB),
+    };
+    Observed { labels, ..it }
 }
 
 impl Engine {
@@ -112,14 +113,11 @@ impl Engine {
         at: Timestamp,
         out: &mut Vec<Effect>,
     ) -> Result<Answer, Refusal> {
+        let values: Vec<Observed> = values.into_iter().map(of_a_job).collect();
         self.may_observe(&values, lifetime)?;
         let mut taken = Vec::with_capacity(values.len());
         let mut unread = BTreeSet::new();
         for Observed { labels, value } in values {
-            let labels = match labels.get("job") {
-                Some(_) => labels,
-                None => labels.with("job", OBSERVED_JOB),
-            };
             if self.interest.span(&labels).is_none() {
                 unread.insert(labels.name().to_owned());
             }
@@ -163,6 +161,10 @@ impl Engine {
         if let Some(wrong) = values.iter().find(|it| !it.value.is_finite()) {
             let name = wrong.labels.name();
             return invalid(format!("{name} is {}: observe a number", wrong.value));
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = values.iter().find(|it| !seen.insert(&it.labels)) {
+            return invalid(format!("{} is observed twice: give it once", twice.labels));
         }
         let known = |it: &&Observed| self.observed.series.contains_key(&it.labels);
         let fresh = values.len() - values.iter().filter(known).count();

@@ -13,6 +13,19 @@ pub struct Labels(Arc<str>);
 /// The label that holds the metric's name.
 pub const NAME: &str = "__name__";
 
+/// A series for each alert that another Alertmanager says fires, with the alert's labels.
+pub const HEARD_ALERTS: &str = "alertmanager_alerts";
+/// What every alerting rule writes beside its alerts: its state, and since when it is active.
+pub const ALERT_SERIES: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
+
+/// Whether gated makes series of this name itself: no page of a target has them, and nobody observes them.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    let begins = ["gated_", "probe_", "scrape_"];
+    let named = ["up", HEARD_ALERTS].contains(&name) || ALERT_SERIES.contains(&name);
+    named || begins.iter().any(|it| name.starts_with(it))
+}
+
 /// `char` has a gap between D800 and DFFF; lengths past it are shifted.
 const GAP: u32 = 0xD800;
 /// The longest piece a length `char` can announce, in bytes. Scrape limits keep labels far below.

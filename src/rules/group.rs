@@ -13,6 +13,7 @@ use crate::model::STALE;
 use crate::model::Slot;
 use crate::model::TargetId;
 use crate::model::Timestamp;
+use crate::model::labels::ALERT_SERIES;
 use crate::model::labels::NAME;
 use crate::promql::Expr;
 use crate::promql::Output;
@@ -21,9 +22,6 @@ use crate::store::Window;
 use crate::template::Context;
 use crate::template::Template;
 use crate::template::TemplateError;
-
-/// What every alerting rule writes beside its alerts: its state, and since when it is active.
-pub const ALERT_SERIES: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
 
 /// A group of rules that are evaluated one after the other at the same moment.
 #[derive(Debug)]

@@ -12,6 +12,6 @@ pub use alert::{AlertSample, AlertState, AlertTiming, RuleAlert, RuleAlerts};
 pub use condition::{
     Judged, TrueLeaf, Truth, bound, judge, signals_of, thresholds_of, true_leaves,
 };
-pub use group::{ALERT_SERIES, Group, GroupRule, Health, RuleKind, World};
+pub use group::{Group, GroupRule, Health, RuleKind, World};
 pub use reading::{Behind, Bounds, Read, SignalPlan};
 pub use state::{Observation, State, Timing, observe};

@@ -14,7 +14,7 @@ const LIMITS: Limits = Limits {
     label_value_bytes: 1024,
 };
 
-/// The samples of a page that somebody posts. Times on it do not count: it is observed when it is posted.
+/// The samples of a page that somebody posts. One is observed when it is posted: none has a time of its own.
 pub(super) fn observed(page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, String> {
     let format = if openmetrics {
         Format::OpenMetrics
@@ -23,11 +23,19 @@ pub(super) fn observed(page: &[u8], openmetrics: bool) -> Result<Vec<Observed>, 
     };
     let mut all = Vec::new();
     let mut reader = Reader::new(LIMITS);
-    let read = reader.read(page, format, Timestamp::EPOCH, false, &mut |labels| {
+    let read = reader.read(page, format, Timestamp::EPOCH, true, &mut |labels| {
         all.push(labels.clone());
         Fate::Wanted(labels)
     });
-    let (columns, _) = read.map_err(|error| error.to_string())?;
+    let (columns, stats) = read.map_err(|error| error.to_string())?;
+    if stats.out_of_bounds > 0 || !columns.stamped.is_empty() {
+        return Err("a sample on the page has a time of its own: leave the times out, since a value is observed when it \
+                    is posted"
+            .to_owned());
+    }
+    if stats.duplicates > 0 {
+        return Err("a series stands on the page twice: give it once".to_owned());
+    }
     let values = all.into_iter().zip(columns.values);
     let observed = values.map(|(labels, value)| Observed { labels, value });
     Ok(observed.collect())

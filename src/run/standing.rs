@@ -113,11 +113,10 @@ fn uptime(out: &mut String, uptime: &Value, colour: bool) {
     if uptime.is_null() {
         return;
     }
-    let share = uptime["ratio"].as_f64();
-    let share = share.map_or_else(
-        || "not known yet".to_owned(),
-        |it| format!("{:.3}%", it * 100.0),
-    );
+    let Some(share) = uptime["ratio"].as_f64() else {
+        return line(out, "uptime", "no minute is known yet");
+    };
+    let share = format!("{:.3}%", share * 100.0);
     let left = uptime["error_budget_left_seconds"].as_f64().unwrap_or(0.0);
     let left = if left < 0.0 {
         let over = Unit::Seconds.show(-left);

@@ -1,19 +1,18 @@
 //! Rules against a page of a target at hand: selectors that match nothing on it, rates of what it calls a gauge,
 //! thresholds above its highest bucket.
 //!
-//! What the page cannot show is taken as given: the labels of the target itself, `up` and its like, what rules record.
+//! What the page cannot show is taken as given: the labels of the target itself, what gated makes itself, what rules record.
 
 use std::collections::BTreeSet;
 
 use super::lint::Written;
 use super::reader::Reader;
+use crate::model::labels::is_own;
 use crate::model::{Labels, Metadata, MetricKind};
 use crate::promql::{Comparison, Matchers, Outcome, Sight, Survey, Value};
 
 /// Labels that a scrape adds.
 const OF_THE_TARGET: [&str; 2] = ["job", "instance"];
-/// Metrics that a scrape or a rule adds.
-const ADDED: [&str; 3] = ["up", "ALERTS", "ALERTS_FOR_STATE"];
 /// Names less alike than this are no help.
 const LIKENESS_MIN: f64 = 0.6;
 
@@ -60,9 +59,7 @@ impl Page {
     /// What to say of a selector that matches nothing here.
     fn lacks(&self, sight: &Sight, recorded: &BTreeSet<&str>) -> Option<(String, String)> {
         let name = sight.matchers.name();
-        let given = |name: &str| {
-            ADDED.contains(&name) || name.starts_with("scrape_") || recorded.contains(name)
-        };
+        let given = |name: &str| is_own(name) || recorded.contains(name);
         if sight.absence || name.is_some_and(given) {
             return None;
         }

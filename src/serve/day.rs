@@ -41,11 +41,10 @@ fn uptime(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
     let Some(uptime) = &snapshot.uptime else {
         return Ok(());
     };
-    let share = uptime.share();
-    let share = share.map_or_else(
-        || "not known yet".to_owned(),
-        |it| format!("{:.3}%", it * 100.0),
-    );
+    let Some(share) = uptime.share() else {
+        return page.write_str("<h2>Uptime</h2><p>No minute is known yet.</p>");
+    };
+    let share = format!("{:.3}%", share * 100.0);
     let left = uptime.budget_left();
     let budget = if left < 0.0 {
         format!("{} over the error budget", Unit::Seconds.show(-left))

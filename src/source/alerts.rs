@@ -15,9 +15,9 @@ use tracing::{info, warn};
 use super::Now;
 use super::metrics as names;
 use crate::engine::{
-    AlertPost, Columns, HEARD_ALERTS, Input, Interest, PostedAlert, Scrape, TargetInfo, heard_for,
+    AlertPost, Columns, Input, Interest, PostedAlert, Scrape, TargetInfo, heard_for,
 };
-use crate::model::labels::NAME;
+use crate::model::labels::{HEARD_ALERTS, NAME};
 use crate::model::{Labels, STALE, Slot, TargetId, Timestamp};
 
 /// The job of the target.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gated::engine::{HISTORY, HISTORY_KEPT, Input, Restored, Settings, look_back};
-use gated::model::{Minutes, Reading, Timestamp};
+use gated::engine::{HISTORY, HISTORY_KEPT, Input, Record, Restored, Settings, look_back};
+use gated::model::{Minute, Minutes, Reading, Timestamp};
+use gated::sink::Ledger;
 
+use crate::binary::RULES as BROKEN;
+use crate::binary::{Exporter, House, Receiver, Said, config, eventually, told};
 use crate::world::{RULES, START, World, settings};
 
 /// Uptime of the last ten minutes, beside the rules that every world has.
@@ -211,4 +214,34 @@ fn what_is_looked_back_on_is_read_and_nothing_else() {
     );
     assert_eq!(since(&errors_over("14m"), "throughput"), None);
     assert_eq!(since(&settings(RULES), "uptime"), Some(HISTORY_KEPT));
+}
+
+/// A rules file that is changed beside a running gated, whose ledger has the last half hour.
+#[test]
+fn the_binary_looks_back_after_a_reload() {
+    let exporter = Exporter::start(false);
+    let hook = Receiver::start(|_, _| Said::Status(200));
+    let house = House::new(&config(&[&exporter.url()], &hook.url(), &told("2")), BROKEN);
+    std::fs::create_dir_all(house.data()).unwrap();
+    let minute = i64::try_from(jiff::Timestamp::now().as_second().div_euclid(60)).unwrap();
+    let at = |ago: i64| Timestamp::from_millis((minute - ago) * 60_000);
+    let (mut ledger, _) = Ledger::open(&house.database(), at(0)).unwrap();
+    let minutes = (1..=30).rev().map(|ago| {
+        Record::Minute(Minute {
+            at: at(ago),
+            values: vec![("broken".to_owned(), if ago > 20 { 4.0 } else { 0.0 })],
+        })
+    });
+    let minutes: Vec<Record> = minutes.collect();
+    ledger.commit(&minutes, |_, _| Vec::new()).unwrap();
+    ledger.close().unwrap();
+    let daemon = house.start();
+    daemon.wait_for("green");
+    let worst = "[signals.worst]\nexpr = 'max_over_time(gated_signal{signal=\"broken\"}[25m])'\nunit = \"count\"\n";
+    house.rule(&format!("{BROKEN}\n{worst}"));
+    let head = format!("Authorization: Bearer {}\r\n", house.token());
+    let reply = daemon.ask("POST", "/-/reload", &head, "");
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let reading = || daemon.metric("gated_signal{signal=\"worst\",unit=\"count\"}");
+    eventually("what was before", || reading() == Some(4.0));
 }

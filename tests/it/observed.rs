@@ -230,6 +230,23 @@ fn a_person_and_a_machine_observe() {
     assert!(code == 400 && body.contains("line 1"), "{body}");
     let (code, body) = post(&daemon, "", "application/json", "{\"name\": \"x\"}");
     assert!(code == 400 && body.contains("observations"), "{body}");
+    for (page, told) in [
+        ("x 1 1700000000000\n", "time of its own"),
+        ("x 1 1\n", "time of its own"),
+        ("x 1\nx 2\n", "twice"),
+    ] {
+        let (code, body) = post(&daemon, "", "text/plain", page);
+        assert!(code == 400 && body.contains(told), "{page:?}: {body}");
+    }
+    let twice =
+        "{\"observations\": [{\"name\": \"x\", \"value\": 1}, {\"name\": \"x\", \"value\": 2}]}";
+    let (code, body) = post(&daemon, "", "application/json", twice);
+    assert!(code == 400 && body.contains("twice"), "{body}");
+    for word in ["nan", "inf", "twelve"] {
+        let out = house.run(&["observe", "x", word]);
+        let errors = String::from_utf8(out.stderr).unwrap();
+        assert!(errors.contains("a finite number"), "{word}: {errors}");
+    }
     let unsaid = daemon.ask(
         "POST",
         "/api/v1/observations",

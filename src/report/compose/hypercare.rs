@@ -40,7 +40,7 @@ const UPTIME_ACHIEVED: f64 = 0.999;
 /// Whether the exit's criteria are met.
 enum Exit {
     Ready,
-    NotReady(usize),
+    NotReady { unmet: usize, unknown: usize },
     Unknown,
 }
 
@@ -96,9 +96,10 @@ impl Sheet<'_> {
     fn exit(&self) -> Exit {
         let criteria = &self.facts.criteria;
         let unmet = criteria.iter().filter(|it| it.met == Some(false)).count();
+        let unknown = criteria.iter().filter(|it| it.met.is_none()).count();
         if unmet > 0 {
-            Exit::NotReady(unmet)
-        } else if criteria.is_empty() || criteria.iter().any(|it| it.met.is_none()) {
+            Exit::NotReady { unmet, unknown }
+        } else if criteria.is_empty() || unknown > 0 {
             Exit::Unknown
         } else {
             Exit::Ready
@@ -116,11 +117,11 @@ impl Sheet<'_> {
                      satisfied, and we are ready to transition to standard operations.",
                 ),
             ],
-            Exit::NotReady(unmet) => vec![
+            Exit::NotReady { unmet, unknown } => vec![
                 project,
                 own(format!(
-                    " is not ready to transition to standard operations: {unmet} of {all} success criteria are not \
-                     met. They are listed below."
+                    " is not ready to transition to standard operations: {}. They are listed below.",
+                    unfulfilled(*unmet, *unknown, all)
                 )),
             ],
             Exit::Unknown => vec![
@@ -140,13 +141,18 @@ impl Sheet<'_> {
         let resolution = match self.resolution_time() {
             Some((mean, count)) => {
                 let hours = mean.as_secs_f64() / 3600.0;
+                let shown = if hours < 0.1 {
+                    when::length(mean)
+                } else {
+                    format!("{hours:.1} hours")
+                };
                 let of = if count == 1 { "incident" } else { "incidents" };
                 vec![
                     Span::Figure {
                         key: "resolution_seconds",
                         value: Some(mean.as_secs_f64()),
                         unit: Unit::Seconds,
-                        shown: format!("{hours:.1} hours"),
+                        shown,
                     },
                     own(format!(" ({count} {of} resolved)")),
                 ]
@@ -372,15 +378,24 @@ impl Sheet<'_> {
         let all = self.facts.criteria.len();
         let text = match exit {
             Exit::Ready => "✅ Ready for BAU Operations".to_owned(),
-            Exit::NotReady(unmet) => {
-                format!(
-                    "❌ Not ready for BAU Operations: {unmet} of {all} success criteria are not met"
-                )
+            Exit::NotReady { unmet, unknown } => {
+                let why = unfulfilled(*unmet, *unknown, all);
+                format!("❌ Not ready for BAU Operations: {why}")
             }
             Exit::Unknown => "❔ Not known whether ready for BAU Operations".to_owned(),
         };
         Item::strong("Status", vec![own(text)])
     }
+}
+
+/// `3 of 8 success criteria are not met, and 2 are not known`.
+fn unfulfilled(unmet: usize, unknown: usize, all: usize) -> String {
+    let are = |count: usize| if count == 1 { "is" } else { "are" };
+    let mut text = format!("{unmet} of {all} success criteria {} not met", are(unmet));
+    if unknown > 0 {
+        text += &format!(", and {unknown} {} not known", are(unknown));
+    }
+    text
 }
 
 fn told_challenge(note: &Note) -> Item {

@@ -18,6 +18,9 @@ use crate::report::note::Note;
 use crate::report::overall::is_open;
 use crate::report::when;
 
+/// Items of a list that are named in one line.
+const NAMED_MAX: usize = 5;
+
 impl Sheet<'_> {
     /// Resolved in the period, oldest end first: when, after how long, and how.
     pub(super) fn resolved(&self) -> impl Iterator<Item = (&IncidentFact, Duration, &str)> {
@@ -83,18 +86,6 @@ impl Sheet<'_> {
             spans.extend(self.owner_and_eta(it));
             items.push(Item::line(spans));
         }
-        for it in self.facts.checklist.iter().filter(|it| it.done.is_none()) {
-            let kind = if it.required {
-                " (required item)"
-            } else {
-                " (item)"
-            };
-            let (owner, eta) = (blank("owner"), blank("ETA"));
-            let tail = [own(kind), own(" - Owner: "), owner, own(", ETA: "), eta];
-            let mut spans = vec![told(&it.text)];
-            spans.extend(tail);
-            items.push(Item::line(spans));
-        }
         for note in self.notes(Field::Item) {
             let part = |name: &str, what: &str| match note.part(name) {
                 Some(text) => told(text),
@@ -107,6 +98,35 @@ impl Sheet<'_> {
                 own(", ETA: "),
                 part("eta", "ETA"),
             ]));
+        }
+        let open = self.facts.checklist.iter().filter(|it| it.done.is_none());
+        let (required, others): (Vec<_>, Vec<_>) = open.partition(|it| it.required);
+        for it in required {
+            let (owner, eta) = (blank("owner"), blank("ETA"));
+            let tail = [
+                own(" (required item) - Owner: "),
+                owner,
+                own(", ETA: "),
+                eta,
+            ];
+            let mut spans = vec![told(&it.text)];
+            spans.extend(tail);
+            items.push(Item::line(spans));
+        }
+        // Those hold nothing up, and would hide what does.
+        if !others.is_empty() {
+            let s = if others.len() == 1 { "" } else { "s" };
+            let text = format!(
+                "{} other item{s} of the checklist not ticked: ",
+                others.len()
+            );
+            let mut spans = vec![own(text)];
+            for (place, it) in others.iter().take(NAMED_MAX).enumerate() {
+                spans.extend((place > 0).then(|| own("; ")));
+                spans.push(told(&it.text));
+            }
+            spans.extend((others.len() > NAMED_MAX).then(|| own("; …")));
+            items.push(Item::line(spans));
         }
         none_or(items, "nothing is outstanding that gated knows of")
     }

@@ -274,12 +274,33 @@ fn the_template_congratulates_only_where_the_facts_do() {
         assert!(text.contains(line), "`{line}` is not in\n{text}");
     }
     assert!(!text.contains("successfully completed"));
+    bad.criteria[2].met = None;
+    let text = report(&bad).markdown();
+    let both = "1 of 3 success criteria is not met, and 1 is not known";
+    assert!(text.contains(both), "{text}");
     bad.criteria[1].met = None;
     let text = report(&bad).markdown();
     assert!(
         text.contains("**Status:** ❔ Not known whether ready"),
         "{text}"
     );
+}
+
+#[test]
+fn optional_items_hide_nothing_that_is_outstanding() {
+    let mut facts = facts(Kind::Day);
+    let item = facts.checklist[0].clone();
+    let optional = (1..=12).map(|n| ChecklistItem {
+        text: format!("optional {n}"),
+        required: false,
+        done: None,
+        ..item.clone()
+    });
+    facts.checklist = optional.collect();
+    let text = report(&facts).markdown();
+    let line = "12 other items of the checklist not ticked: optional 1; optional 2; optional 3; optional 4; optional 5; …";
+    assert!(text.contains(line), "{text}");
+    assert!(!text.contains(". optional"), "{text}");
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub struct Observe {
     pub name: String,
 
     /// A number
-    #[arg(value_name = "VALUE", allow_negative_numbers = true)]
+    #[arg(value_name = "VALUE", allow_negative_numbers = true, value_parser = finite)]
     pub value: f64,
 
     /// How long it is good for
@@ -90,6 +90,11 @@ pub struct Checklist {
     /// How it is printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
     pub format: ListFormat,
+}
+
+fn finite(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|it: &f64| it.is_finite());
+    number.ok_or_else(|| "write a finite number, such as 12 or 4.3".to_owned())
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

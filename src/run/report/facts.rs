@@ -197,16 +197,33 @@ fn targets(
             if target.expected && !is_known(minutes, signal, from, until) {
                 continue;
             }
-            targets.push(Target {
+            let target = Target {
                 signal: signal.to_owned(),
                 text: target.text.clone(),
                 bound,
                 comparison,
                 during: Some(during),
-            });
+            };
+            join(&mut targets, target);
         }
     }
     targets
+}
+
+/// One that another phase has as well, before or meanwhile, is one target.
+fn join(targets: &mut Vec<Target>, it: Target) {
+    for known in targets.iter_mut() {
+        let alike = (&known.signal, known.comparison) == (&it.signal, it.comparison);
+        let alike = alike && known.bound.to_bits() == it.bound.to_bits();
+        if let (true, Some((from, until)), Some((begins, ends))) = (alike, known.during, it.during)
+            && begins <= until
+            && from <= ends
+        {
+            known.during = Some((from.min(begins), until.max(ends)));
+            return;
+        }
+    }
+    targets.push(it);
 }
 
 fn owner(snapshot: Option<&Snapshot>, incident: &str) -> Option<String> {
@@ -309,5 +326,36 @@ fn budget(rules: &Rules, minutes: &Minutes, until: Timestamp) -> UptimeBudget {
         allowed: uptime.over.mul_f64(1.0 - uptime.objective),
         used: minute * down,
         unknown: seen.saturating_sub(minute * known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_of_two_phases_is_one() {
+        let at = Timestamp::from_millis;
+        let target = |bound, from, until| Target {
+            signal: "errors".into(),
+            text: format!("< {bound}%"),
+            bound,
+            comparison: Comparison::Below,
+            during: Some((at(from), at(until))),
+        };
+        let mut all = Vec::new();
+        for it in [
+            target(1.0, 0, 10),
+            target(2.0, 10, 20),
+            target(1.0, 10, 30),
+            target(1.0, 5, 8),
+            target(1.0, 40, 50),
+        ] {
+            join(&mut all, it);
+        }
+        let spans: Vec<_> = all.iter().map(|it| (it.bound, it.during)).collect();
+        let span = |from, until| Some((at(from), at(until)));
+        let expected = [(1.0, span(0, 30)), (2.0, span(10, 20)), (1.0, span(40, 50))];
+        assert_eq!(spans, expected);
     }
 }
