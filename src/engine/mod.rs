@@ -63,7 +63,7 @@ pub use input::{
 pub use interest::{Interest, Times};
 pub use observed::{OBSERVED_JOB, Observed};
 pub use question::{Answered, AskError, Question, Told, View};
-pub use reports::{REPORTED, ReportDue, Reported};
+pub use reports::{REPORTED, ReportDue, ReportState, Reported};
 pub use selector::Selector;
 pub use settings::{
     Alerting, Contact, Judging, OnDoubt, People, Receiver, ReportPlan, Restored, RestoredAlert,

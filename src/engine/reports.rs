@@ -2,6 +2,7 @@
 //! was made. One that fell due while gated was away is made after the start.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,19 @@ pub struct Reported {
     pub kind: Kind,
     pub date: Date,
     pub outcome: Result<NoticeReport, String>,
+    /// Why a report that was made does not lie in every folder it belongs into.
+    pub unkept: Option<String>,
+}
+
+/// One kind of report that is asked for, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportState {
+    pub kind: Kind,
+    /// By the wall.
+    pub next: Option<Timestamp>,
+    pub made_at: Option<Timestamp>,
+    /// The day of the newest that could not be made or kept, and why. It is tried again.
+    pub trouble: Option<(Date, String)>,
 }
 
 #[derive(Debug)]
@@ -61,6 +75,9 @@ pub(super) struct ReportBook {
     /// that they are told in their order.
     open: BTreeMap<(Kind, Date), Option<Timestamp>>,
     pub next: Option<Timestamp>,
+    troubles: BTreeMap<(Kind, Date), String>,
+    /// Of each kind that is asked for.
+    pub shown: Arc<[ReportState]>,
 }
 
 impl ReportBook {
@@ -79,6 +96,8 @@ impl ReportBook {
             away_since: last_seen.unwrap_or(at),
             open: BTreeMap::new(),
             next: None,
+            troubles: BTreeMap::new(),
+            shown: Arc::new([]),
         }
     }
 
@@ -100,6 +119,25 @@ impl Engine {
         let awaited = open.values().any(Option::is_none);
         let again = open.values().filter_map(|it| *it).filter(|_| !awaited);
         self.reports.next = due.chain(again).min();
+        self.reports.shown = self.reports_shown();
+    }
+
+    fn reports_shown(&self) -> Arc<[ReportState]> {
+        let book = &self.reports;
+        let state = |kind: Kind| {
+            let plans = self.settings.reports.iter().filter(|it| it.kind == kind);
+            let next = plans.filter_map(|plan| self.next_report(plan, book.asked_until));
+            let mut troubles = book.troubles.range(..).rev();
+            let trouble = troubles.find(|((troubled, _), _)| *troubled == kind);
+            ReportState {
+                kind,
+                next: next.min().map(|at| self.wall.shows(at)),
+                made_at: book.made.get(&kind).copied(),
+                trouble: trouble.map(|((_, date), reason)| (*date, reason.clone())),
+            }
+        };
+        let kinds: BTreeSet<Kind> = self.settings.reports.iter().map(|it| it.kind).collect();
+        kinds.into_iter().map(state).collect()
     }
 
     /// The stamp of the first time after `after` at which a plan wants a report of days that gated has seen.
@@ -173,20 +211,29 @@ impl Engine {
             kind,
             date,
             outcome,
+            unkept,
         } = reported;
-        match outcome {
+        self.reports.open.remove(&(kind, date));
+        self.reports.troubles.remove(&(kind, date));
+        let trouble = match outcome {
             Ok(report) => {
-                self.reports.open.remove(&(kind, date));
                 self.tell_report(kind, date, report, at, out);
+                unkept
             }
-            Err(reason) => {
-                if let Some(again) = self.reports.open.get_mut(&(kind, date)) {
-                    *again = Some(at + AGAIN);
-                }
-                let kind = kind.word().to_owned();
-                let date = date.to_string();
-                out.push(Effect::Tell(Event::ReportFailed { kind, date, reason }));
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = trouble {
+            // By then somebody has seen it, and `gated report` makes it as well.
+            let today = local_date(self.wall.shows(at), &self.settings.zone);
+            let age = today.map_or(0, |today| date.until(today).map_or(0, |it| it.get_days()));
+            if i64::from(age) <= CATCH_UP.as_secs().cast_signed() / 86_400 {
+                self.reports.open.insert((kind, date), Some(at + AGAIN));
+                let troubles = &mut self.reports.troubles;
+                troubles.insert((kind, date), reason.clone());
             }
+            let kind = kind.word().to_owned();
+            let date = date.to_string();
+            out.push(Effect::Tell(Event::ReportFailed { kind, date, reason }));
         }
         self.plan_reports();
     }
@@ -221,6 +268,7 @@ impl Engine {
         if self.decided.contains(&decision.id) {
             return;
         }
+        self.reports.made.insert(kind, at);
         self.record(decision.clone(), false, at, out);
         let report = Arc::new(report);
         let hook = self.settings.rollback.hook.clone();

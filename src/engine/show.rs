@@ -463,6 +463,7 @@ impl Engine {
             contacts: self.settings.people.contacts.clone(),
             observations: Arc::clone(&self.observed.shown),
             uptime: self.history.shown,
+            reports: Arc::clone(&self.reports.shown),
             phase_runs: self.phases.runs.as_slice().into(),
             verifications: self
                 .watched

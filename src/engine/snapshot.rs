@@ -58,6 +58,8 @@ pub struct Snapshot {
     pub observations: Arc<[Observation]>,
     /// `None` where nothing says what counts as down.
     pub uptime: Option<super::UptimeState>,
+    /// Each kind of report that is asked for.
+    pub reports: Arc<[super::ReportState]>,
     /// The newest, in the order in which they were entered or missed.
     pub phase_runs: Arc<[PhaseRun]>,
 }

@@ -68,6 +68,7 @@ pub(super) fn draw(status: &Value, colour: bool) -> String {
     }
     phases(&mut out, &status["phases"], colour);
     uptime(&mut out, &status["uptime"], colour);
+    reports(&mut out, &status["reports"], colour);
     let open = status["open_items"].as_array().into_iter().flatten();
     for (i, item) in open.enumerate() {
         let key = if i == 0 { "open" } else { "" };
@@ -131,6 +132,23 @@ fn uptime(out: &mut String, uptime: &Value, colour: bool) {
         "uptime",
         &format!("{share}; {left}; {unknown} not known"),
     );
+}
+
+fn reports(out: &mut String, reports: &Value, colour: bool) {
+    for it in reports.as_array().into_iter().flatten() {
+        let trouble = &it["trouble"];
+        let next = match it["next_at"].as_str() {
+            Some(at) => format!("next {}", visible(at)),
+            None => "none is due".to_owned(),
+        };
+        let text = format!("{}: {next}", shown(&it["kind"]));
+        line(out, "report", &text);
+        if !trouble.is_null() {
+            let (date, reason) = (shown(&trouble["date"]), shown(&trouble["reason"]));
+            let text = format!("that of {date} is tried again: {reason}");
+            line(out, "", &paint(&text, RED, colour));
+        }
+    }
 }
 
 /// How the phases before ended; the one that goes on stands above.

@@ -15,6 +15,7 @@ use super::api::Shared;
 use super::api::current;
 use super::wire;
 use crate::engine::Outcome;
+use crate::engine::ReportState;
 use crate::engine::Role;
 use crate::engine::TriggerState;
 use crate::engine::UptimeState;
@@ -45,6 +46,8 @@ struct Standing<'a> {
     phases: Vec<Run<'a>>,
     /// Null where nothing says what counts as down.
     uptime: Option<Uptime>,
+    /// Each kind of report that is asked for.
+    reports: Vec<Report<'a>>,
     /// Required lines of the checklist that hold the gate: their names.
     open_items: Vec<&'a str>,
     firing: Vec<Firing<'a>>,
@@ -76,6 +79,35 @@ impl Uptime {
             down_seconds: it.down.as_secs(),
             unknown_seconds: it.unknown.as_secs(),
             error_budget_left_seconds: it.budget_left(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    kind: &'static str,
+    next_at: Option<String>,
+    made_at: Option<String>,
+    /// The newest that could not be made or kept. It is tried again.
+    trouble: Option<Trouble<'a>>,
+}
+
+#[derive(Serialize)]
+struct Trouble<'a> {
+    date: String,
+    reason: &'a str,
+}
+
+impl<'a> Report<'a> {
+    fn new(it: &'a ReportState) -> Self {
+        Self {
+            kind: it.kind.word(),
+            next_at: it.next.map(|at| at.to_string()),
+            made_at: it.made_at.map(|at| at.to_string()),
+            trouble: it.trouble.as_ref().map(|(date, reason)| Trouble {
+                date: date.to_string(),
+                reason,
+            }),
         }
     }
 }
@@ -171,6 +203,7 @@ async fn status(State(service): Shared) -> Response {
         rollout: rollout.map(|it| wire::RolloutLine::new(it)),
         phases: snapshot.phase_runs[newest..].iter().map(Run::new).collect(),
         uptime: snapshot.uptime.as_ref().map(Uptime::new),
+        reports: snapshot.reports.iter().map(Report::new).collect(),
         open_items: state
             .checks
             .iter()

@@ -46,6 +46,7 @@ fn answer(world: &mut World, date: &str, outcome: Result<NoticeReport, String>) 
         kind: Kind::Day,
         date: date.parse().unwrap(),
         outcome,
+        unkept: None,
     }));
     world.advance_to(world.now + 1000);
 }
@@ -59,6 +60,48 @@ fn made(date: &str) -> NoticeReport {
         markdown: "# Day".into(),
         html: "<p>Day</p>".into(),
     }
+}
+
+/// It is told once, and asked for until its folder takes it; people see which one is troubled.
+#[test]
+fn a_report_that_is_told_and_not_kept_is_tried_again() {
+    let mut world = World::new(evenings());
+    hours(&mut world, 21);
+    let unkept = |world: &mut World, reason: Option<&str>| {
+        world.input(Input::Reported(Reported {
+            kind: Kind::Day,
+            date: "2026-01-01".parse().unwrap(),
+            outcome: Ok(made("2026-01-01")),
+            unkept: reason.map(str::to_owned),
+        }));
+    };
+    let trouble = |world: &World| world.snapshot().reports[0].trouble.clone();
+    assert_eq!(asked(&world), ["2026-01-01"]);
+    unkept(&mut world, Some("the disk is full"));
+    assert_eq!(trouble(&world).unwrap().1, "the disk is full");
+    world.rounds(320);
+    assert_eq!(asked(&world), ["2026-01-01", "2026-01-01"]);
+    unkept(&mut world, None);
+    world.rounds(640);
+    assert_eq!(asked(&world).len(), 2);
+    assert_eq!(trouble(&world), None);
+    let decisions = world.ledger().decisions;
+    let told = decisions.iter().filter(|it| it.trigger == "report:day");
+    assert_eq!(told.count(), 1);
+    let state = &world.snapshot().reports[0];
+    assert!(state.made_at.is_some());
+    assert_eq!(state.next.unwrap().to_string(), "2026-01-02T20:00:00.000Z");
+    // Nobody waits for it for ever.
+    hours(&mut world, 24);
+    assert_eq!(asked(&world).last().unwrap(), "2026-01-02");
+    hours(&mut world, 24 * 8);
+    world.input(Input::Reported(Reported {
+        kind: Kind::Day,
+        date: "2026-01-02".parse().unwrap(),
+        outcome: Err("the disk is full".into()),
+        unkept: None,
+    }));
+    assert_eq!(trouble(&world), None);
 }
 
 /// Whoever asks for reports later does not get those of the days before.
@@ -271,10 +314,7 @@ fn a_folder_that_cannot_be_written_keeps_nobody_from_being_told() {
         Receiver::start(|_, _| Said::Status(200)),
         Receiver::start(|_, _| Said::Status(200)),
     );
-    for (hooks, says) in [
-        ("hooks = [\"chat\"]", "a report is told and not kept"),
-        ("", "a report could not be made"),
-    ] {
+    for hooks in ["hooks = [\"chat\"]", ""] {
         let house = House::new("", &format!("{RULES}\n[uptime]\ndown = \"broken > 0\"\n"));
         yesterday(&house);
         std::fs::write(house.path("file"), "in the way").unwrap();
@@ -288,7 +328,17 @@ fn a_folder_that_cannot_be_written_keeps_nobody_from_being_told() {
         house.configure(&text.replace("hooks = [\"chat\"]", hooks));
         let daemon = house.start();
         daemon.wait_for("green");
+        let says = "a report could not be made or kept";
         eventually(says, || daemon.log().contains(says));
+        let failing = || daemon.metric("gated_report_failing{kind=\"day\"}");
+        eventually("its metric", || failing() == Some(1.0));
+        let listen = daemon.address().to_string();
+        let out = house.run(&["status", "--listen", &listen]);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert!(
+            text.contains("is tried again: the report cannot be kept in"),
+            "{text}"
+        );
         eventually("the report", || !people.posted().is_empty());
     }
     let posted = people.posted();

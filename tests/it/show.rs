@@ -219,6 +219,7 @@ pub fn sample() -> Snapshot {
         held: None,
         verifications: Vec::new(),
         uptime: None,
+        reports: Arc::new([]),
         checklist: Vec::new(),
         criteria: Arc::new([]),
         contacts: BTreeMap::new(),

@@ -243,6 +243,7 @@ impl World {
                         kind: due.kind,
                         date: due.date,
                         outcome: Ok(report),
+                        unkept: None,
                     };
                     self.input(at.millis() + 1, Input::Reported(reported));
                 }

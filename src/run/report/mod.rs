@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::civil::Date;
-use tracing::warn;
 
 use self::facts::facts;
 use super::config::Config;
@@ -80,11 +79,15 @@ impl Reporter {
             date,
             made_at,
         } = due;
-        let outcome = self.made(due, made_at, snapshot);
+        let (outcome, unkept) = match self.made(due, made_at, snapshot) {
+            Ok((report, unkept)) => (Ok(report), unkept),
+            Err(error) => (Err(super::chain(&error)), None),
+        };
         Reported {
             kind,
             date,
-            outcome: outcome.map_err(|error| super::chain(&error)),
+            outcome,
+            unkept,
         }
     }
 
@@ -93,36 +96,33 @@ impl Reporter {
         due: ReportDue,
         made_at: Timestamp,
         snapshot: &Snapshot,
-    ) -> Result<NoticeReport, ReportError> {
+    ) -> Result<(NoticeReport, Option<String>), ReportError> {
         let context = self.context.load();
         let report = context.report(due.kind, due.date, made_at, Some(snapshot))?;
         let plans = context.config.reports.iter();
         let plans = plans.filter(|it| it.plan.kind == due.kind);
-        // A folder that takes nothing keeps nobody from being told.
         let told = plans.clone().any(|it| !it.plan.hooks.is_empty());
+        let mut unkept = None;
         for folder in plans.filter_map(|it| it.folder.as_ref()) {
             let kept = keep(&report, folder, due).map_err(|source| ReportError::Kept {
                 folder: folder.clone(),
                 source,
             });
             match kept {
-                Err(error) if told => {
-                    warn!(
-                        error = super::chain(&error),
-                        "a report is told and not kept"
-                    );
-                }
+                // A folder that takes nothing keeps nobody from being told.
+                Err(error) if told => unkept = Some(super::chain(&error)),
                 kept => kept?,
             }
         }
-        Ok(NoticeReport {
+        let notice = NoticeReport {
             kind: due.kind.word().to_owned(),
             date: due.date.to_string(),
             status: report.status(),
             title: report.title(),
             markdown: report.markdown(),
             html: report.html(),
-        })
+        };
+        Ok((notice, unkept))
     }
 
     /// For who asks, at `made_at`. `date` is today unless somebody says.

@@ -7,6 +7,7 @@ use super::text::Kind::Gauge;
 use super::text::Page;
 use crate::engine::CriterionOutcome;
 use crate::engine::Snapshot;
+use crate::model::Timestamp;
 
 pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
     uptime(page, snapshot);
@@ -19,6 +20,16 @@ pub(super) fn write(page: &mut Page, snapshot: &Snapshot) {
         .map(|((phase, state), count)| ([("phase", phase), ("state", state)], f64::from(count)));
     let help = "Lines of the checklist: done, open, unknown, or later.";
     page.family(Gauge, "gated_checklist_items", help, samples);
+    let made = snapshot.reports.iter().filter_map(|it| {
+        let since_epoch = it.made_at?.since(Timestamp::EPOCH);
+        Some(([("kind", it.kind.word())], since_epoch.as_secs_f64()))
+    });
+    let help = "When a report of the kind was last made.";
+    page.family(Gauge, "gated_report_made_timestamp_seconds", help, made);
+    let reports = snapshot.reports.iter();
+    let failing = reports.map(|it| ([("kind", it.kind.word())], flag(it.trouble.is_some())));
+    let help = "Reports: 1 while one of the kind could not be made or kept.";
+    page.family(Gauge, "gated_report_failing", help, failing);
     let criteria = snapshot.criteria.iter();
     let samples = criteria.map(|it| {
         let met = flag(it.outcome == CriterionOutcome::Met);
