@@ -46,6 +46,9 @@ const USAGE: u8 = 2;
 const UNKNOWN: u8 = 3;
 const STORE: u8 = 5;
 pub(super) const BUG: u8 = 70;
+/// As a shell tells of what a signal has ended.
+const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
 
 /// How often the wall clock is compared with gated's own.
 const DRIFT_EVERY: Duration = Duration::from_secs(30);
@@ -266,7 +269,14 @@ async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         None
     });
     let restored = restored.unwrap_or_default();
-    let mut snapshot = match dry_run::look(&loaded, &cli.look, restored, clock).await {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let looked = tokio::select! {
+        looked = dry_run::look(&loaded, &cli.look, restored, clock) => looked,
+        // What probes have started ends with them, and they end with the runtime.
+        _ = tokio::signal::ctrl_c() => return Ok(INTERRUPTED),
+        _ = terminate.recv() => return Ok(TERMINATED),
+    };
+    let mut snapshot = match looked {
         Ok(snapshot) => snapshot,
         Err(fault) => {
             let _ = writeln!(std::io::stderr(), "error: {fault}");

@@ -311,6 +311,7 @@ pub fn send_signal(process: u32, name: &str) {
     let signal = match name {
         "HUP" => rustix::process::Signal::HUP,
         "TERM" => rustix::process::Signal::TERM,
+        "INT" => rustix::process::Signal::INT,
         "STOP" => rustix::process::Signal::STOP,
         "CONT" => rustix::process::Signal::CONT,
         "KILL" => rustix::process::Signal::KILL,

@@ -13,7 +13,7 @@ use gated::source::{Ask, CommandProbe, JunitProbe, ProbeConfig, ReportPattern, S
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::binary::{Exporter, House, Receiver, Said, config, eventually, told};
+use crate::binary::{Exporter, House, Receiver, Said, config, eventually, send_signal, told};
 use crate::probe::{Rig, Told, asked, probe};
 
 const FAILING: &str = include_str!("../data/junit/pytest_failing.xml");
@@ -563,6 +563,33 @@ fn a_dry_run_waits_for_a_command_that_takes_longer_than_it_looks() {
         page["would_fire"][0]["because"][0], "component:tests",
         "{page}"
     );
+}
+
+/// Whoever ends a dry run ends what its probes have started.
+#[test]
+fn a_dry_run_that_is_interrupted_leaves_nothing_running() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let folder = tempfile::tempdir().unwrap();
+        let number = folder.path().join("number");
+        let script = format!("sleep 300 & echo $! > {}; wait", number.display());
+        let shop = Shop::new(
+            "",
+            &format!(
+                "command = [\"sh\", \"-c\", {script:?}]\ntimeout = \"5m\"\ninterval = \"10m\""
+            ),
+        );
+        let mut child = shop.house.command(&["--dry-run"]).spawn().unwrap();
+        let begun = || fs::read_to_string(&number).is_ok_and(|text| text.ends_with('\n'));
+        eventually("the command", begun);
+        let process = fs::read_to_string(&number).unwrap();
+        let state = format!("/proc/{}/stat", process.trim());
+        // Where nobody collects it, it stays as a zombie.
+        let runs = || fs::read_to_string(&state).is_ok_and(|it| !it.contains(") Z "));
+        assert!(runs());
+        send_signal(child.id(), name);
+        assert_eq!(child.wait().unwrap().code(), Some(code));
+        eventually("its end", || !runs());
+    }
 }
 
 #[test]
