@@ -1,6 +1,7 @@
 //! Why incidents are open, and when they are over: causes come with decisions and go with what gated sees.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Effect;
 use super::Event;
@@ -14,6 +15,9 @@ use crate::model::DecisionId;
 use crate::model::NoticeKind;
 use crate::model::Timestamp;
 
+/// Targets that are asked more seldom than this are not waited for.
+const ROUND_MAX: Duration = Duration::from_secs(60);
+
 impl Engine {
     /// Resolves what is over, and tells whoever was told of it.
     pub(super) fn resolve_incidents(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
@@ -26,7 +30,7 @@ impl Engine {
             }
             let causes = it.causes.iter();
             let over: BTreeSet<Cause> = causes
-                .filter(|cause| self.is_over(cause, &active))
+                .filter(|cause| self.is_over(cause, &active, at))
                 .cloned()
                 .collect();
             let it = &mut self.incidents.all[place].incident;
@@ -77,7 +81,7 @@ impl Engine {
     }
 
     /// Whether what a machine sees is no longer so.
-    fn is_over(&self, cause: &Cause, active: &[usize]) -> bool {
+    fn is_over(&self, cause: &Cause, active: &[usize], at: Timestamp) -> bool {
         match cause {
             Cause::Trigger { name, series } => !self.triggers.iter().any(|watch| {
                 let it = watch.series.get(series);
@@ -93,10 +97,19 @@ impl Engine {
                 let mut triggers = self.triggers.iter().enumerate();
                 let is_read =
                     triggers.any(|(t, it)| it.signals.contains(&s) && self.place(t, active).1);
-                self.signals[s].reading().value().is_some() || !is_read
+                let seen = self.signals[s].reading().value().is_some();
+                seen && self.has_looked_round(at) || !is_read
             }
             Cause::Verification | Cause::Unseen { .. } => false,
         }
+    }
+
+    /// Whether every target was heard since the start. What answers first says little of what nobody saw.
+    fn has_looked_round(&self, at: Timestamp) -> bool {
+        let intervals = self.targets.values().map(|it| it.info.interval);
+        let longest = intervals.max().unwrap_or_default().min(ROUND_MAX);
+        let heard = self.targets.values().all(|it| it.last.is_some());
+        heard && at.since(self.made_at) >= longest
     }
 
     /// Whether it is still to be seen if a rollback helped: until that is known its incident stays open.

@@ -489,6 +489,15 @@ fn a_blind_signal_is_a_p2_that_ends_with_its_value_even_over_a_restart() {
     for it in &mut world.instances {
         it.down = false;
     }
+    // What answers first after a start says little of what nobody saw.
+    let mut world = restart(&world, settings(RULES), 0);
+    for _ in 0..5 {
+        world.scrape(0);
+        world.advance_to(world.now + 5000);
+    }
+    let value = |world: &World| world.snapshot().signals[0].reading.value();
+    assert!(value(&world).is_some(), "{:?}", world.snapshot().signals[0]);
+    assert!(incident(&world).is_open());
     world.rounds(60);
     assert!(!incident(&world).is_open(), "{:?}", incident(&world));
 }
