@@ -142,6 +142,10 @@ impl Engine {
             ),
             Some(_) | None => {}
         }
+        if let Some(until) = self.armed_until().filter(|until| at < *until) {
+            let text = format!("the new version may still be rolled back until {until}");
+            against.push(text);
+        }
         if self.decided.contains(&self.announcement_id(of, None)) {
             against.push("this go-live was announced already".to_owned());
         }
@@ -157,6 +161,12 @@ impl Engine {
             against.push(format!("still blank: {}", written.blanks.join(", ")));
         }
         against
+    }
+
+    /// When the last phase ends in which a rollback may be fired, of those that end.
+    fn armed_until(&self) -> Option<Timestamp> {
+        let armed = self.settings.rules.phases.iter().filter(|it| it.armed);
+        armed.filter_map(|phase| self.band(phase)?.until).max()
     }
 
     /// What tells this go-live from others: its time, else the rollout.

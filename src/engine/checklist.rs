@@ -29,6 +29,7 @@ use crate::report::Field;
 use crate::rules::Truth;
 use crate::rules::judge;
 use crate::runbook::After;
+use crate::runbook::Back;
 use crate::runbook::ChecklistItem;
 use crate::runbook::Clock;
 use crate::runbook::Condition;
@@ -203,8 +204,8 @@ impl Engine {
                     },
                     Some(_) => self.timed(item, band, at),
                 };
-                let back = item.seen.as_ref().filter(|it| !it.over.is_zero());
-                tick.seen = back.map(|sight| self.see(sight, at));
+                let back = item.seen.as_ref().filter(|it| it.back != Back::Now);
+                tick.seen = back.map(|sight| self.see(phase, sight, at));
                 ticks.insert(item.id.clone(), tick);
             }
         }
@@ -227,6 +228,7 @@ impl Engine {
         let last = last.filter(|it| *it >= begins && ends.is_none_or(|ends| *it <= ends));
         let Some(last) = last else {
             let next = due.next(shown.max(begins - Duration::from_millis(1)), zone);
+            let next = next.filter(|next| ends.is_none_or(|ends| *next <= ends));
             return Tick {
                 due: next.map(|next| wall.when_it_shows(next)),
                 ..Tick::default()
@@ -270,7 +272,7 @@ impl Engine {
         let tick = self.checklist.ticks.get(&item.id);
         let looked = tick.and_then(|it| it.seen.clone());
         let seen = item.seen.as_ref();
-        let seen = looked.or_else(|| seen.map(|sight| self.see(sight, self.settled)));
+        let seen = looked.or_else(|| seen.map(|sight| self.see(phase, sight, self.settled)));
         // What no machine sees somebody may have seen.
         let attested = |it: &Tick| it.said.as_ref().is_some_and(|said| said.done);
         let unseen =

@@ -8,6 +8,7 @@ use super::Check;
 use super::Outcome;
 use super::Role;
 use super::engine::Engine;
+use crate::model::Incident;
 use crate::model::Reading;
 use crate::model::Severity;
 use crate::model::Timestamp;
@@ -22,6 +23,7 @@ use crate::rules::Truth;
 use crate::rules::bound;
 use crate::rules::judge;
 use crate::rules::signals_of;
+use crate::runbook::Back;
 use crate::runbook::Condition;
 use crate::runbook::Criterion;
 use crate::runbook::Phase;
@@ -59,6 +61,15 @@ impl CriterionOutcome {
             Self::Met => "met",
             Self::NotMet(_) => "not_met",
             Self::Blocked(_) => "blocked",
+        }
+    }
+
+    /// The same where no time makes it better.
+    const fn for_good(self) -> Self {
+        match self {
+            Self::Met => Self::Met,
+            Self::NotMet(_) => Self::NotMet(None),
+            Self::Blocked(_) => Self::Blocked(None),
         }
     }
 
@@ -124,7 +135,7 @@ impl Engine {
         at: Timestamp,
     ) -> (CriterionOutcome, String) {
         if let Some(sight) = &criterion.seen {
-            return self.see(sight, at);
+            return self.see(phase, sight, at);
         }
         let since = self.ticks_since(phase, at);
         if self.checklist.is_done(&criterion.id, since) {
@@ -135,12 +146,31 @@ impl Engine {
         (CriterionOutcome::NotMet(None), why)
     }
 
-    /// What a machine sees.
-    pub(super) fn see(&self, sight: &Sight, at: Timestamp) -> (CriterionOutcome, String) {
-        let over = sight.over;
-        match &sight.kind {
-            SightKind::Uptime(threshold) => self.uptime_criterion(threshold, over, at),
-            SightKind::NoIncidents(severity) => self.calm_criterion(*severity, over, at),
+    /// What a machine sees. What looks back ends with its phase.
+    pub(super) fn see(
+        &self,
+        phase: &Phase,
+        sight: &Sight,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let band = self.band(phase);
+        let end = band.and_then(|it| it.until).map_or(at, |it| it.min(at));
+        let over = match sight.back {
+            Back::Now => Duration::ZERO,
+            Back::Over(over) => over,
+            Back::GoLive => match self.clock_began(phase).filter(|it| *it < end) {
+                Some(began) => end.since(began),
+                None => {
+                    return (
+                        CriterionOutcome::Blocked(None),
+                        "it has not begun".to_owned(),
+                    );
+                }
+            },
+        };
+        let (outcome, why) = match &sight.kind {
+            SightKind::Uptime(threshold) => self.uptime_criterion(threshold, over, end),
+            SightKind::NoIncidents(severity) => self.calm_criterion(*severity, over, end),
             SightKind::Held(condition) if over.is_zero() => {
                 let (truth, why) = self.truth(condition);
                 match truth {
@@ -149,9 +179,12 @@ impl Engine {
                     Truth::Unknown => (CriterionOutcome::Blocked(None), why),
                 }
             }
-            SightKind::Held(condition) => self.held_criterion(condition, over, at),
-            SightKind::Stable(signal) => self.stable_criterion(*signal, over, at),
-        }
+            SightKind::Held(condition) => self.held_criterion(condition, over, end),
+            SightKind::Stable(signal) => self.stable_criterion(*signal, over, end),
+        };
+        // A time that only grows, or is over, leaves nothing bad behind.
+        let passes = matches!(sight.back, Back::Over(_)) && end == at;
+        (if passes { outcome } else { outcome.for_good() }, why)
     }
 
     fn uptime_criterion(
@@ -247,30 +280,46 @@ impl Engine {
         at: Timestamp,
     ) -> (CriterionOutcome, String) {
         let grave = self.incidents.all().filter(|it| it.severity <= severity);
-        let open = grave.clone().find(|it| it.resolved.is_none());
+        let grave = grave.filter(|it| it.opened_at <= at);
+        let ended = |it: &Incident| it.resolved.as_ref().map(|(ended, _)| *ended);
+        let open = grave
+            .clone()
+            .find(|it| ended(it).is_none_or(|ended| ended > at));
         if let Some(open) = open {
             let why = format!("{} is open: {}", open.id, open.reason);
             return (CriterionOutcome::NotMet(Some(at + over)), why);
         }
-        let ended = grave.filter_map(|it| Some((it.resolved.as_ref()?.0, it)));
-        let last = ended.max_by_key(|(at, _)| *at);
+        let last = grave.filter_map(|it| Some((ended(it)?, it)));
+        let last = last.max_by_key(|(at, _)| *at);
         if let Some((ended, incident)) = last.filter(|(ended, _)| at.since(*ended) < over) {
             let why = format!("{} ended {ended}: {}", incident.id, incident.reason);
             return (CriterionOutcome::NotMet(Some(ended + over)), why);
         }
-        // Who has watched for too short a time has not seen that there was none.
-        let since = self.history.began();
-        match since {
-            Some(since) if at.since(since) >= over => (CriterionOutcome::Met, String::new()),
-            Some(since) => {
-                let why = format!("watched since {since}");
-                (CriterionOutcome::Blocked(Some(since + over)), why)
-            }
-            None => {
-                let why = "not watched yet".to_owned();
-                (CriterionOutcome::Blocked(Some(at + over)), why)
-            }
+        // Who has not watched has not seen that there was none.
+        let watched = self.watched(at - over, at);
+        let counted = count(&watched, over);
+        let why = format!(
+            "none was seen; {} of {} unknown",
+            minutes(counted.unknown()),
+            minutes(counted.all),
+        );
+        if counted.is_known() {
+            return (CriterionOutcome::Met, why);
         }
+        let earliest = earliest(&watched, over, at, &Counted::is_known);
+        (CriterionOutcome::Blocked(earliest), why)
+    }
+
+    /// Minutes in which it is known how the service was; where nothing says what down is, all since the first reading.
+    fn watched(&self, from: Timestamp, until: Timestamp) -> Known {
+        if self.settings.rules.uptime.down.is_empty() {
+            let began = self.history.began().unwrap_or(until).max(from);
+            let minutes = (1..).map(|n| began + MINUTE * n);
+            let minutes = minutes.take_while(|at| *at <= until);
+            return minutes.map(|at| (at, true)).collect();
+        }
+        let known = self.history.known(from, until);
+        known.map(|(at, _)| (at, true)).collect()
     }
 
     fn stable_criterion(

@@ -25,6 +25,7 @@ use crate::promql::Expr;
 use crate::rules::Truth;
 use crate::rules::judge;
 use crate::rules::signals_of;
+use crate::runbook::Back;
 use crate::runbook::Rules;
 use crate::runbook::SightKind;
 use crate::runbook::UPTIME;
@@ -59,6 +60,8 @@ pub(super) struct HistoryBook {
     up: VecDeque<(Timestamp, bool, u64)>,
     /// What was seen in the minute that goes on.
     moments: Moments,
+    /// The minute that goes on had begun when gated started: what was before in it nobody knows.
+    is_partial: bool,
     /// As of the last minute.
     pub shown: Option<UptimeState>,
 }
@@ -72,12 +75,12 @@ struct Moments {
 }
 
 impl Moments {
-    /// Down when it was seen down at all; up when most of the minute was known.
+    /// Down when it was seen down at all; up when more of the minute was known than not.
     fn verdict(&self) -> Option<bool> {
         if self.down > 0 {
             return Some(false);
         }
-        (self.up > 0 && self.up >= self.unknown).then_some(true)
+        (self.up > self.unknown).then_some(true)
     }
 }
 
@@ -120,6 +123,7 @@ impl HistoryBook {
             kept: BTreeMap::new(),
             up: VecDeque::new(),
             moments: Moments::default(),
+            is_partial: at + MINUTE > end_of_minute(at),
             shown: None,
         };
         for it in minutes {
@@ -286,7 +290,7 @@ fn counted(rules: &Rules) -> BTreeSet<&str> {
         items.chain(phase.criteria.iter().filter_map(|it| it.seen.as_ref()))
     });
     let signals = sights.flat_map(|it| match &it.kind {
-        SightKind::Held(condition) if !it.over.is_zero() => signals_of(condition),
+        SightKind::Held(condition) if it.back != Back::Now => signals_of(condition),
         SightKind::Stable(signal) => vec![*signal],
         SightKind::Held(_) | SightKind::Uptime(_) | SightKind::NoIncidents(_) => Vec::new(),
     });
@@ -365,6 +369,7 @@ impl Engine {
         self.history.minute = end_of_minute(at);
         self.repeat_observations(at, out);
         let moments = std::mem::take(&mut self.history.moments);
+        let is_partial = std::mem::take(&mut self.history.is_partial);
         // Nobody looked while gated slept, and what was seen before it is not what was then.
         let slept = self.slept.is_some_and(|until| ended < until) || at.since(ended) >= MINUTE;
         let mut values = Vec::new();
@@ -374,7 +379,7 @@ impl Engine {
                 Some((signal.name.clone(), watch.reading().value()?))
             });
             values.extend(known);
-            if let Some(up) = moments.verdict() {
+            if let Some(up) = moments.verdict().filter(|up| !(is_partial && *up)) {
                 self.history.push(ended, up);
                 values.push((UPTIME.to_owned(), f64::from(u8::from(up))));
             }

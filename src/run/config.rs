@@ -14,6 +14,7 @@ mod prometheus;
 mod report;
 mod scrape;
 mod service;
+mod times;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -279,6 +280,7 @@ impl Config {
                 "a {severity} would call nobody: [severity.{severity}] has no levels, and there is no Alertmanager and no webhook for people that takes gated.escalation.raised"
             ));
         }
+        lacks.extend(self.never_due(rules));
         lacks
     }
 }

@@ -26,6 +26,7 @@ use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::runbook::Rules;
 use crate::runbook::When;
+use crate::source::AlertInbox;
 use crate::source::Prober;
 use crate::source::Querier;
 use crate::source::Scraper;
@@ -37,6 +38,8 @@ const LOOK_MAX: Duration = Duration::from_secs(120);
 const ANSWER_MARGIN: Duration = Duration::from_secs(3);
 /// A `[[prometheus]]` is asked at least this often.
 const ASKED_EVERY: Duration = Duration::from_secs(5);
+/// Alerts that an Alertmanager listed stand as long as any look takes.
+const ALERTS_KEPT: Duration = Duration::from_secs(86_400);
 /// A condition must have held in this many readings to count as firing.
 const READINGS_MIN: u32 = 3;
 
@@ -54,6 +57,7 @@ pub(super) async fn look(
     let span = span(loaded, &phase, look.look_for);
     let mut unheard = Unheard::new(loaded);
     settings.retain = Some(span.max(unheard.longest) + Duration::from_secs(10));
+    settings.alerts_repeat = ready::ASKED_REPEAT;
     let mut effects = Vec::new();
     let mut engine = Engine::new(Arc::new(settings), restored, clock.now(), &mut effects);
     let interest = Arc::new(ArcSwap::new(engine.interest()));
@@ -78,11 +82,14 @@ pub(super) async fn look(
         asking,
         &Tuning::default(),
         Arc::clone(&interest),
-        now,
-        inputs,
+        Arc::clone(&now),
+        inputs.clone(),
     );
-    let ways_out =
-        (!look.skip_hooks).then(|| tokio::spawn(ready::look(loaded.config.clone(), clock)));
+    // Longer than any look, so that nothing it heard lapses.
+    let inbox = AlertInbox::start(ALERTS_KEPT, Arc::clone(&interest), now, inputs);
+    let inbox = Arc::new(inbox);
+    let looking = ready::look(loaded.config.clone(), clock, Arc::clone(&inbox));
+    let ways_out = (!look.skip_hooks).then(|| tokio::spawn(looking));
     let begun = tokio::time::Instant::now();
     let end = begun + span;
     let mut progress = Progress::new(span);
@@ -110,16 +117,25 @@ pub(super) async fn look(
     scraper.stop().await;
     prober.stop().await;
     querier.stop().await;
+    let seen = match ways_out {
+        None => None,
+        Some(looking) => Some(
+            looking
+                .await
+                .map_err(|died| format!("a look at the hooks broke off: {died}"))?,
+        ),
+    };
+    // What the last look has told rules.
+    while let Ok(input) = received.try_recv() {
+        floor = clock.now().max(floor);
+        engine.apply(floor, input, &mut effects);
+    }
+    drop(inbox);
     let mut snapshot = engine.snapshot(clock.now());
     let state = Arc::make_mut(&mut snapshot.verdict);
-    match ways_out {
+    match seen {
         None => state.reasons.push(ready::SKIPPED.to_owned()),
-        Some(looking) => {
-            let seen = looking
-                .await
-                .map_err(|died| format!("a look at the hooks broke off: {died}"))?;
-            ready::add(state, seen, gate(&loaded.rules, &phase));
-        }
+        Some(seen) => ready::add(state, seen, gate(&loaded.rules, &phase)),
     }
     Ok(snapshot)
 }

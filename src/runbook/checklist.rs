@@ -60,8 +60,17 @@ pub struct Criterion {
 #[derive(Clone, Debug)]
 pub struct Sight {
     pub kind: SightKind,
-    /// How far back it looks; zero: it looks at what is now.
-    pub over: Duration,
+    pub back: Back,
+}
+
+/// How far back something looks, from now or from the end of its phase, whichever is earlier.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// It looks at what is now.
+    Now,
+    Over(Duration),
+    /// To when the phase's clock began: the go-live, or the rollout.
+    GoLive,
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +79,7 @@ pub enum SightKind {
     Uptime(Threshold),
     /// No incident of this severity, nor a graver one, was opened or was open.
     NoIncidents(Severity),
-    /// The condition held in every known minute; over nothing: it holds now.
+    /// The condition held in every known minute, or holds [now](Back::Now).
     Held(Condition),
     /// The signal (its index) shows no trend for the worse.
     Stable(usize),
@@ -226,8 +235,15 @@ impl<'r> Loading<'r> {
     fn sight(&mut self, section: &mut Section<'r>) -> (Option<Sight>, u32) {
         let place = section.place.clone();
         let over_place = section.key_place("over");
-        let over = section.duration("over").unwrap_or_default();
-        if over > OVER_MAX {
+        let back = if section.has("over") {
+            match section.duration_unless("over", "go_live") {
+                Some(over) => Back::Over(over),
+                None => Back::GoLive,
+            }
+        } else {
+            Back::Now
+        };
+        if matches!(back, Back::Over(over) if over > OVER_MAX) {
             let message = "the history of signals goes back 40 days";
             (self.reader).fault(&over_place, message, "write over = \"14d\"");
         }
@@ -259,11 +275,12 @@ impl<'r> Loading<'r> {
         let Some(kind) = kinds.pop().filter(|_| said == 1) else {
             return (None, said);
         };
-        if over.is_zero() && !matches!(kind, SightKind::Held(_)) {
+        if back == Back::Now && !matches!(kind, SightKind::Held(_)) {
             let message = "`over` is missing: how far back this looks";
-            self.reader.missing(&place, message, "write over = \"14d\"");
+            let help = "write over = \"14d\", or over = \"go_live\"";
+            self.reader.missing(&place, message, help);
         }
-        (Some(Sight { kind, over }), said)
+        (Some(Sight { kind, back }), said)
     }
 
     /// A threshold on a share.

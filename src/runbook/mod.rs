@@ -24,7 +24,7 @@ mod uptime;
 pub(crate) mod yaml;
 
 pub(crate) use checklist::weekdays;
-pub use checklist::{Activity, ChecklistItem, Criterion, Sight, SightKind, words};
+pub use checklist::{Activity, Back, ChecklistItem, Criterion, Sight, SightKind, words};
 pub use component::{Component, component_of};
 pub(crate) use condition::nearest;
 pub use fault::{Fault, Faults, Grade, Place, Source};

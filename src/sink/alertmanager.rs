@@ -24,7 +24,7 @@ use super::metrics::{ALERTMANAGER_FAILURES, ALERTMANAGER_POSTS, ALERTMANAGER_QUA
 use super::secret::Secret;
 use crate::engine::Alert;
 
-pub use look::{CriticalAlert, PeerSeen};
+pub use look::{ActiveAlert, PeerSeen};
 
 /// Alerts in one request.
 const CHUNK: usize = 64;

@@ -18,8 +18,7 @@ pub mod template;
 pub mod webhook;
 
 pub use alertmanager::{
-    AlertmanagerError, Alertmanagers, Credentials, CriticalAlert, PeerFault, PeerSeen, Posted,
-    Taken,
+    ActiveAlert, AlertmanagerError, Alertmanagers, Credentials, PeerFault, PeerSeen, Posted, Taken,
 };
 pub use body::render;
 pub use command::{Command, CommandConfig, CommandError};

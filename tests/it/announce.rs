@@ -71,6 +71,25 @@ fn told(users: &Receiver) -> Vec<Value> {
         .collect()
 }
 
+/// While the new version may still be rolled back nobody is told that it is there.
+#[test]
+fn an_armed_phase_holds_it_back_until_it_ends() {
+    let exporter = Exporter::start(false);
+    let users = Receiver::start(|_, _| Said::Status(200));
+    let house = house(&exporter, &users, -60, &section(FILLED));
+    let armed = "rollback = \"armed\"\n";
+    assert!(RULES.contains(armed));
+    house.rule(&RULES.replace(armed, "rollback = \"armed\"\nuntil = \"1h\"\n"));
+    let daemon = house.start();
+    daemon.wait_for("green");
+    let (code, said) = run(&house, &daemon, &[]);
+    assert!(
+        code == 1 && said.contains("may still be rolled back until"),
+        "{said}"
+    );
+    assert!(told(&users).is_empty());
+}
+
 #[test]
 fn users_are_told_once_for_a_go_live_while_the_gate_says_go() {
     let exporter = Exporter::start(true);

@@ -355,10 +355,7 @@ fn a_post_mortem_is_due_after_a_grave_incident() {
     assert_eq!(item(&world, &id).why, "overdue");
 }
 
-fn exit() -> Settings {
-    let head = &RULES[..RULES.find("[[phase]]").unwrap()];
-    let rules = head.to_owned()
-        + r#"
+const EXIT: &str = r#"
 [uptime]
 down = "error_rate > 1%"
 
@@ -415,6 +412,10 @@ over = "2h"
 title = "Team trained"
 attested = true
 "#;
+
+fn exit() -> Settings {
+    let head = &RULES[..RULES.find("[[phase]]").unwrap()];
+    let rules = head.to_owned() + EXIT;
     let mut settings = settings(&rules.replace("clock = \"rollout\"", "clock = \"go_live\""));
     settings.rollout.go_live = Some(Timestamp::from_millis(START));
     settings
@@ -553,4 +554,56 @@ fn unknown_minutes_block_a_criterion() {
         "{it:?}"
     );
     assert!(it.why.contains("unknown"), "{it:?}");
+    // Who did not look has not seen that there was no incident.
+    let calm = criterion(&world, "zero-p1-incidents");
+    let CriterionOutcome::Blocked(Some(until)) = calm.outcome else {
+        panic!("{calm:?}");
+    };
+    assert!(minute(Some(until)) > 125, "{calm:?}");
+}
+
+/// Totals of the day count from the go-live to the end of their phase, whatever comes after.
+#[test]
+fn totals_since_the_go_live_end_with_their_phase() {
+    let since = r#"until = "1h"
+checklist = [
+  { item = "No P1 so far", no_incidents = "P1", over = "go_live" },
+  { item = "Up so far", uptime = "> 90%", over = "go_live" },
+]"#;
+    let totals = || {
+        let mut settings = exit();
+        let text = EXIT.replacen("until = \"1h\"", since, 1);
+        let head = &RULES[..RULES.find("[[phase]]").unwrap()];
+        let text = (head.to_owned() + &text).replace("clock = \"rollout\"", "clock = \"go_live\"");
+        settings.rules = crate::world::settings(&text).rules;
+        settings
+    };
+    let states = |world: &World| {
+        let state = |id: &str| item(world, &format!("watch/{id}")).state;
+        (state("no-p1-so-far"), state("up-so-far"))
+    };
+    let bad = |world: &mut World, minutes: i64| {
+        for instance in &mut world.instances {
+            instance.errors = 0.2;
+        }
+        world.rounds(minutes * 60);
+        for instance in &mut world.instances {
+            instance.errors = 0.0;
+        }
+    };
+    // A bad start is not forgotten.
+    let mut world = World::new(totals());
+    world.rounds(5 * 60);
+    bad(&mut world, 3);
+    world.rounds(51 * 60);
+    assert_eq!(states(&world), (ItemState::Open, ItemState::Done));
+    world.rounds(90 * 60);
+    assert_eq!(states(&world), (ItemState::Open, ItemState::Done));
+    // What comes after the hour is none of its.
+    let mut world = World::new(totals());
+    world.rounds(61 * 60);
+    assert_eq!(states(&world), (ItemState::Done, ItemState::Done));
+    bad(&mut world, 20);
+    world.rounds(20 * 60);
+    assert_eq!(states(&world), (ItemState::Done, ItemState::Done));
 }

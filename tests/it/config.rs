@@ -69,6 +69,35 @@ fn the_shipped_configuration_loads_without_any_environment_and_without_a_warning
     assert_eq!(report.code, 0, "{}", report.text);
 }
 
+/// That of a go-live: whole but for the people's names, which it says, and for a go-live at another time than midnight.
+#[test]
+fn the_shipped_configuration_of_a_go_live_says_what_is_left_to_fill_in() {
+    let checked = |go_live: &'static str| {
+        let environment = move |name: &str| (name == "GO_LIVE").then(|| go_live.to_owned());
+        check::config(
+            &at("config/day1.toml"),
+            &[at("rules/day1.toml")],
+            &environment,
+            false,
+        )
+    };
+    let report = checked("2026-12-01T00:00:00Z");
+    assert_eq!(report.code, 0, "{}", report.text);
+    let of_people = report.text.matches("stands there still").count();
+    assert!(
+        of_people == 6 && report.text.contains("6 warnings"),
+        "{}",
+        report.text
+    );
+    let report = checked("2026-12-01T07:00:00Z");
+    for words in [
+        "phase `sustained` goes from 2026-12-01 20:00 to 2026-12-02 07:00",
+        "a go-live at midnight",
+    ] {
+        assert!(report.text.contains(words), "{words}: {}", report.text);
+    }
+}
+
 #[test]
 fn the_scenarios_configuration_loads() {
     let config = loaded(&fs::read_to_string(at("tests/data/scenarios/gated.toml")).unwrap());

@@ -86,11 +86,12 @@ fn what_nobody_saw_is_unknown_and_a_restart_goes_on_from_the_ledger() {
     again.rounds(125);
     let uptime = again.snapshot().uptime.unwrap();
     let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    // Six minutes were seen before (the first three with errors), two or three after; twenty by nobody.
+    // Six minutes were seen before (the first three with errors), one after: of the first minute after a start the rates
+    // do not know enough. Twenty were seen by nobody.
     let known = kept(&before, "uptime");
     let down = known.iter().filter(|(_, up)| *up == 0.0).count() as u64;
     assert_eq!(uptime.down, minutes(down));
-    assert_eq!(uptime.up + uptime.down, minutes(known.len() as u64 + 2));
+    assert_eq!(uptime.up + uptime.down, minutes(known.len() as u64 + 1));
     assert!(uptime.unknown >= minutes(19), "{uptime:?}");
     assert_eq!(uptime.seen, uptime.up + uptime.down + uptime.unknown);
     let left = 3600.0 * 0.01 - 60.0 * down as f64;
@@ -143,6 +144,24 @@ fn what_has_no_value_is_neither_up_nor_down() {
     assert!(uptime.unknown >= Duration::from_secs(240), "{uptime:?}");
     let silent = World::new(settings(RULES));
     assert_eq!(silent.snapshot().uptime, None);
+}
+
+/// What was seen of a minute before a restart is lost, so the minute is not up; down it is if that is seen again.
+#[test]
+fn a_minute_that_a_restart_cut_is_not_up() {
+    for (errors, expected) in [(0.0, None), (0.5, Some(0.0))] {
+        let mut world = World::new(looking_back());
+        world.rounds(135);
+        let mut again = World::restored(looking_back(), world.ledger(), world.now);
+        break_it(&mut again, errors);
+        again.rounds(110);
+        let ledger = again.ledger();
+        let cut = Timestamp::from_millis(START + 180_000);
+        let uptime = kept(&ledger, "uptime").iter();
+        let found = uptime.clone().find(|(at, _)| *at == cut);
+        assert_eq!(found.map(|(_, up)| *up), expected, "{errors}");
+        assert!(uptime.clone().any(|(at, _)| *at > cut), "{errors}");
+    }
 }
 
 fn errors_over(range: &str) -> Settings {

@@ -64,7 +64,7 @@ fn whatever_is_said_what_it_writes_passes_its_own_checks() {
         ["--hook", "https://deploy.example.com/r?a=\"b\"&c=${D}"],
         ["--alertmanager", "http://user:pa%22ss@am.example.com/x/"],
         ["--timezone", "Europe/Berlin"],
-        ["--go-live", "2026-12-01T06:00:00+01:00"],
+        ["--go-live", "2026-12-01T00:00:00+01:00"],
     ];
     let rules: [&[&str]; 3] = [&[], &["--rules", "rollout"], &["--rules", "day1"]];
     thread::scope(|scope| {
@@ -187,7 +187,7 @@ fn a_bad_value_is_refused_with_its_flag_and_an_example() {
         ("--hook", "ftp://x", "https://deploy.example.com/rollback"),
         ("--alertmanager", "", "http://127.0.0.1:9093"),
         ("--timezone", "Mars/Olympus", "Europe/Berlin"),
-        ("--go-live", "2026-12-01", "2026-12-01T06:00:00Z"),
+        ("--go-live", "2026-12-01", "2026-12-01T00:00:00+01:00"),
         ("--rules", "week", "day1"),
     ] {
         let dir = tempfile::tempdir().unwrap();

@@ -193,7 +193,7 @@ no_incidents = "P1"
         33: a criterion is either attested or seen by a machine | write attested = true, or one of uptime = "> 99.9%", no_incidents = "P1", when = "user_satisfaction > 4", stable = "support_tickets_open"
         35: a criterion is either attested or seen by a machine | write attested = true, or one of uptime = "> 99.9%", no_incidents = "P1", when = "user_satisfaction > 4", stable = "support_tickets_open"
         38: `99` as a share is 9900% | write "99%" or "9900%"
-        40: `over` is missing: how far back this looks | write over = "14d""#]].assert_eq(&messages(&[source("r.toml", text)]).join("\n"));
+        40: `over` is missing: how far back this looks | write over = "14d", or over = "go_live""#]].assert_eq(&messages(&[source("r.toml", text)]).join("\n"));
 }
 
 #[test]

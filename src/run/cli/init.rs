@@ -9,7 +9,7 @@ Examples:
   gated init                             asks what it has to know
   gated init --service shop --metrics http://127.0.0.1:8080/metrics \\
              --hook https://deploy.example.com/rollback
-  gated init --rules day1 --go-live 2026-12-01T06:00:00Z \\
+  gated init --rules day1 --go-live 2026-12-01T00:00:00+01:00 \\
              --timezone Europe/Berlin    the runbook of a go-live
   gated init --dir /etc/gated </dev/null defaults, no questions
 

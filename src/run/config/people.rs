@@ -32,6 +32,27 @@ pub(super) fn people(root: &mut Section, hooks: &Hooks<'_>) -> People {
             email: told("email"),
             backup: told("backup"),
         };
+        let said = [
+            &contact.name,
+            &contact.phone,
+            &contact.email,
+            &contact.backup,
+        ];
+        let blank = |it: &&&Option<String>| it.as_ref().is_some_and(|it| it.starts_with('['));
+        let blanks: Vec<&str> = said
+            .iter()
+            .filter(blank)
+            .filter_map(|it| it.as_deref())
+            .collect();
+        if !blanks.is_empty() {
+            let message = format!(
+                "who is `{}`? {} stands there still",
+                role.shown(),
+                blanks.join(", ")
+            );
+            let help = "write the person's own, or take the line out";
+            section.reader.warn(&role.place, message, help);
+        }
         people.contacts.insert(role.value, contact);
     }
     for (name, mut section) in root.named("severity") {

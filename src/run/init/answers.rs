@@ -90,7 +90,7 @@ const RULES: Question = Question {
 const GO_LIVE: Question = Question {
     flag: "--go-live",
     asked: "when it goes live",
-    example: "2026-12-01T06:00:00Z",
+    example: "2026-12-01T00:00:00+01:00",
     unsaid: "$GO_LIVE when gated starts",
     check: |text| go_live(text).map(drop),
 };

@@ -4,6 +4,7 @@ use super::answers::Answers;
 use super::answers::Start;
 
 const CONFIG: &str = include_str!("../../../config/gated.toml");
+const CONFIG_DAY1: &str = include_str!("../../../config/day1.toml");
 const ROLLOUT: &str = include_str!("../../../rules/rollout.toml");
 const DAY1: &str = include_str!("../../../rules/day1.toml");
 
@@ -12,7 +13,11 @@ const JOB: &str = "job=\"api\"";
 
 /// `gated.toml`.
 pub fn config(answers: &Answers) -> String {
-    let mut text = CONFIG.to_owned();
+    let shipped = match answers.rules {
+        Start::Rollout => CONFIG,
+        Start::Day1 => CONFIG_DAY1,
+    };
+    let mut text = shipped.to_owned();
     put(&mut text, "[service]", "name", &string(&answers.service));
     put(
         &mut text,

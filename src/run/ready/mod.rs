@@ -4,6 +4,8 @@
 mod weigh;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,8 +18,10 @@ use super::config::Config;
 use super::config::Held;
 use super::config::Mail;
 use super::config::Webhook;
+use crate::engine::AlertPost;
 use crate::engine::Check;
 use crate::engine::Outcome;
+use crate::engine::PostedAlert;
 use crate::engine::Role;
 use crate::engine::VerdictState;
 use crate::model::NoticeKind;
@@ -26,14 +30,15 @@ use crate::model::Severity;
 use crate::model::Status;
 use crate::model::Timestamp;
 use crate::model::Unit;
+use crate::sink::ActiveAlert;
 use crate::sink::Alertmanagers;
 use crate::sink::Command;
-use crate::sink::CriticalAlert;
 use crate::sink::Found;
 use crate::sink::MailLook;
 use crate::sink::Own;
 use crate::sink::PeerSeen;
 use crate::sink::WebhookLook;
+use crate::source::AlertInbox;
 use weigh::Condition;
 use weigh::Part;
 use weigh::Piece;
@@ -41,6 +46,10 @@ use weigh::Weight;
 
 /// One request to an Alertmanager takes this long at most.
 const ALERTMANAGER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than [`ASKED_REPEAT`] and what is added to it.
+const HEARD_AFTER: Duration = Duration::from_millis(10);
+/// Who is asked tells everything at once.
+pub(super) const ASKED_REPEAT: Duration = Duration::from_millis(1);
 /// More critical alerts than these are counted.
 const ALERTS_NAMED_MAX: usize = 20;
 /// Longest name of an alert that is shown.
@@ -62,7 +71,8 @@ pub(super) struct Seen {
 }
 
 /// Looks at everything side by side. Ends within seconds, whatever receivers do.
-pub(super) async fn look(config: Config, clock: Clock) -> Vec<Seen> {
+/// `inbox` takes the alerts that are active, so that rules see them too.
+pub(super) async fn look(config: Config, clock: Clock, inbox: Arc<AlertInbox>) -> Vec<Seen> {
     // Those that load only; the daemon and `check` say what is wrong with the others.
     let mut templates = config.templates(false).unwrap_or_default();
     let now = clock.now();
@@ -102,7 +112,7 @@ pub(super) async fn look(config: Config, clock: Clock) -> Vec<Seen> {
     }
     if let Some(configured) = &config.alertmanager {
         let called = through_alertmanager(&config);
-        looks.push(Box::pin(alertmanagers(configured, called, now)));
+        looks.push(Box::pin(alertmanagers(configured, called, now, &inbox)));
     }
     join_all(looks).await.into_iter().flatten().collect()
 }
@@ -172,7 +182,12 @@ fn through_alertmanager(config: &Config) -> bool {
     config.alertmanager.is_some() && levels.is_empty()
 }
 
-async fn alertmanagers(configured: &Alertmanager, called: bool, now: Timestamp) -> Vec<Seen> {
+async fn alertmanagers(
+    configured: &Alertmanager,
+    called: bool,
+    now: Timestamp,
+    inbox: &AlertInbox,
+) -> Vec<Seen> {
     let urls = configured.urls.iter().map(|it| it.expose().to_owned());
     let urls: Vec<String> = urls.collect();
     let subject = |name: String| Subject {
@@ -193,6 +208,7 @@ async fn alertmanagers(configured: &Alertmanager, called: bool, now: Timestamp) 
         }
     };
     let peers = peers.look(&configured.critical, now).await;
+    hear(&peers, inbox).await;
     let alerts = alerts(&peers);
     let peers = peers.into_iter().map(|it| {
         let subject = subject(format!("alertmanager:{}", it.place));
@@ -201,11 +217,39 @@ async fn alertmanagers(configured: &Alertmanager, called: bool, now: Timestamp) 
     peers.chain([alerts]).collect()
 }
 
+/// Tells rules of the alerts that are active, as a post of Alertmanager would.
+async fn hear(peers: &[PeerSeen], inbox: &AlertInbox) {
+    let told: Vec<&Vec<ActiveAlert>> = peers.iter().filter_map(|it| it.active.as_ref()).collect();
+    if told.is_empty() {
+        return;
+    }
+    let labels: BTreeSet<&BTreeMap<String, String>> =
+        told.into_iter().flatten().map(|it| &it.labels).collect();
+    let alerts = labels
+        .into_iter()
+        .enumerate()
+        .map(|(n, labels)| PostedAlert {
+            fingerprint: n.to_string(),
+            firing: true,
+            labels: labels.clone(),
+            ends_at: None,
+        });
+    let post = AlertPost {
+        group: "asked".to_owned(),
+        whole: true,
+        alerts: alerts.collect(),
+    };
+    // Once more when it has been heard for long enough.
+    inbox.take(post.clone()).await;
+    tokio::time::sleep(HEARD_AFTER).await;
+    inbox.take(post).await;
+}
+
 /// What the Alertmanagers that answer list, each alert once.
 fn alerts(peers: &[PeerSeen]) -> Seen {
     let answers = peers.iter().filter_map(|it| it.critical.as_ref());
     let mut told = false;
-    let mut by_labels: BTreeMap<&BTreeMap<String, String>, &CriticalAlert> = BTreeMap::new();
+    let mut by_labels: BTreeMap<&BTreeMap<String, String>, &ActiveAlert> = BTreeMap::new();
     for listed in answers {
         told = true;
         by_labels.extend(listed.iter().map(|it| (&it.labels, it)));
@@ -250,7 +294,7 @@ fn alerts(peers: &[PeerSeen]) -> Seen {
     }
 }
 
-fn sentence(alert: &CriticalAlert) -> String {
+fn sentence(alert: &ActiveAlert) -> String {
     let label = |name: &str| alert.labels.get(name).map_or("", String::as_str);
     let name: String = label("alertname").chars().take(NAME_CHARS_MAX).collect();
     let since = match alert.since.as_str() {

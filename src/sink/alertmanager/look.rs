@@ -27,12 +27,14 @@ pub struct PeerSeen {
     pub place: String,
     pub found: Found,
     /// `None`: it did not say.
-    pub critical: Option<Vec<CriticalAlert>>,
+    pub critical: Option<Vec<ActiveAlert>>,
+    /// All of them, critical or not.
+    pub active: Option<Vec<ActiveAlert>>,
 }
 
 /// An alert that is active, neither silenced nor inhibited, and none of gated's own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CriticalAlert {
+pub struct ActiveAlert {
     pub labels: BTreeMap<String, String>,
     /// As Alertmanager writes it, RFC 3339.
     pub since: String,
@@ -69,6 +71,7 @@ impl Alertmanagers {
                 place: place(&peer.alerts),
                 found: Found::default(),
                 critical: None,
+                active: None,
             };
             match &shown {
                 Ok(shown) => {
@@ -114,8 +117,15 @@ impl Peer {
                 return;
             }
         }
-        match steps.step("its alerts", self.critical(ask, critical)).await {
+        match steps.step("its alerts", self.active(ask, critical)).await {
             Ok(Ok(alerts)) => seen.critical = Some(alerts),
+            Ok(Err(why)) | Err(why) => {
+                found.broken.push(why);
+                return;
+            }
+        }
+        match steps.step("its alerts", self.active(ask, &[])).await {
+            Ok(Ok(alerts)) => seen.active = Some(alerts),
             Ok(Err(why)) | Err(why) => found.broken.push(why),
         }
     }
@@ -139,17 +149,18 @@ impl Peer {
         ))
     }
 
-    async fn critical(
+    /// Those that match.
+    async fn active(
         &self,
         ask: &Ask<'_>,
-        critical: &[Matcher],
-    ) -> Result<Vec<CriticalAlert>, String> {
+        matchers: &[Matcher],
+    ) -> Result<Vec<ActiveAlert>, String> {
         let mut url = self.alerts.clone();
         {
             let mut query = url.query_pairs_mut();
             query.extend_pairs([("active", "true"), ("silenced", "false")]);
             query.append_pair("inhibited", "false");
-            query.extend_pairs(critical.iter().map(|it| ("filter", it.text())));
+            query.extend_pairs(matchers.iter().map(|it| ("filter", it.text())));
         }
         let answer = ask.get(url).await?;
         let status = answer.status().as_u16();
@@ -164,7 +175,7 @@ impl Peer {
         let others = listed
             .into_iter()
             .filter(|it| it.labels.get("source").is_none_or(|it| it != "gated"));
-        let alerts = others.map(|it| CriticalAlert {
+        let alerts = others.map(|it| ActiveAlert {
             labels: it.labels,
             since: cut(&it.starts_at, 40),
         });
