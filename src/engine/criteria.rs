@@ -182,9 +182,38 @@ impl Engine {
             SightKind::Held(condition) => self.held_criterion(condition, over, end),
             SightKind::Stable(signal) => self.stable_criterion(*signal, over, end),
         };
-        // A time that only grows, or is over, leaves nothing bad behind.
-        let passes = matches!(sight.back, Back::Over(_)) && end == at;
-        (if passes { outcome } else { outcome.for_good() }, why)
+        match sight.back {
+            Back::Over(over) if end == at => self.watched_for(over, outcome, why, at),
+            // A time that only grows, or is over, leaves nothing bad behind.
+            Back::Now | Back::Over(_) | Back::GoLive => (outcome.for_good(), why),
+        }
+    }
+
+    /// Who has not watched for two weeks does not know two weeks, however good the days were.
+    fn watched_for(
+        &self,
+        over: Duration,
+        outcome: CriterionOutcome,
+        why: String,
+        at: Timestamp,
+    ) -> (CriterionOutcome, String) {
+        let began = self.history.began().unwrap_or(at);
+        let whole = whole_minute(began + over);
+        if whole <= at {
+            return (outcome, why);
+        }
+        match outcome {
+            CriterionOutcome::Met => {
+                let why = format!("so far it is so, watched since {began}: {why}");
+                (CriterionOutcome::Blocked(Some(whole)), why)
+            }
+            CriterionOutcome::NotMet(earliest) => {
+                (CriterionOutcome::NotMet(earliest.max(Some(whole))), why)
+            }
+            CriterionOutcome::Blocked(earliest) => {
+                (CriterionOutcome::Blocked(earliest.max(Some(whole))), why)
+            }
+        }
     }
 
     fn uptime_criterion(

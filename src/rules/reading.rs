@@ -12,6 +12,10 @@ use crate::promql::Output;
 use crate::promql::Plan;
 use crate::store::Window;
 
+/// `enough` does not hold.
+const TOO_LITTLE: &str =
+    "too little traffic: `enough` does not hold; longer ranges in it and in `expr` see more";
+
 /// What is known of a target that an expression reads.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
@@ -235,7 +239,7 @@ fn whole(series: Vec<(Labels, Reading)>, empty: Option<f64>, matched: usize) -> 
         ([(_, reading)], _) => match reading {
             Reading::Nan => classify(f64::NAN),
             Reading::Infinite => classify(f64::INFINITY),
-            Reading::Thin => Read::none(Reading::Thin, "too little traffic"),
+            Reading::Thin => Read::none(Reading::Thin, TOO_LITTLE),
             other => Read::none(*other, ""),
         },
         (several, _) => {
@@ -263,11 +267,11 @@ impl Enough {
         match plan.eval(window, at) {
             Err(error) => Self::Nowhere(format!("`enough` failed: {error}").into()),
             Ok(Output::Scalar(value)) if value != 0.0 && !value.is_nan() => Self::Everywhere,
-            Ok(Output::Scalar(_)) => Self::Nowhere("too little traffic".into()),
+            Ok(Output::Scalar(_)) => Self::Nowhere(TOO_LITTLE.into()),
             Ok(Output::Vector(vector)) => {
                 let sets: Vec<Labels> = vector.iter().map(|(labels, _)| labels.clone()).collect();
                 match sets.as_slice() {
-                    [] => Self::Nowhere("too little traffic".into()),
+                    [] => Self::Nowhere(TOO_LITTLE.into()),
                     [one] if one.is_empty() => Self::Everywhere,
                     _ => Self::For(sets),
                 }
