@@ -155,8 +155,8 @@ impl Engine {
         let bounds = Bounds {
             coverage: self.settings.judging.coverage,
             empty,
-            // An answer that is empty is an answer.
-            must_match: self.settings.preview.is_some() && !answered,
+            // An answer that is empty is an answer, and so is a list of alerts.
+            must_match: self.settings.preview.is_some() && !answered && !asks,
             any_up: any_up || asks || answered,
         };
         let watch: &mut SignalWatch = match which {

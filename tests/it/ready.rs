@@ -434,6 +434,41 @@ fn raise(peer: &Peer, labels: &[&str]) {
     amtool(&peer.url, &arguments);
 }
 
+/// Rules that count alerts see in a dry run those that Alertmanager lists, and without one they do not know.
+#[test]
+fn rules_see_the_alerts_that_a_dry_run_asked_for() {
+    let exporter = Exporter::start(false);
+    let deploy = well();
+    let peer = Peer::alertmanager();
+    let rules = RULES.replace(
+        "[[phase]]",
+        "[signals.critical_alerts]\nexpr = 'count(alertmanager_alerts{severity=\"critical\"})'\nunit = \"count\"\nempty = 0\n\n[[phase]]",
+    );
+    let item = "checklist = [{ item = \"Zero critical alerts\", when = \"critical_alerts == 0\", required = true }]\n";
+    let rules = rules.replace("[phase.targets]", &format!("{item}[phase.targets]"));
+    let with = |more: &str| {
+        let house = house(&exporter, &(deployer(&deploy.url(), "") + more));
+        house.rule(&rules);
+        house
+    };
+    // What gated itself asks about is something else, so that the rules alone speak.
+    let url = &peer.url;
+    let asked = with(&format!(
+        "[alertmanager]\nurls = [\"{url}\"]\ncritical = 'severity=\"page\"'\n"
+    ));
+    let state = |page: &Value| check(page, "watch/zero-critical-alerts")["outcome"].clone();
+    let (code, page) = one(&asked);
+    assert_eq!((code, state(&page)), (0, "met".into()), "{page}");
+    raise(&peer, &["alertname=DiskFull", "severity=critical"]);
+    let (code, page) = one(&asked);
+    assert_eq!((code, state(&page)), (1, "missed".into()), "{page}");
+    // Nobody to ask.
+    let (code, page) = one(&with(""));
+    assert_eq!((code, state(&page)), (3, "unknown".into()), "{page}");
+    let reasons = page["reasons"].to_string();
+    assert!(reasons.contains("no Alertmanager has posted"), "{reasons}");
+}
+
 #[test]
 fn critical_alerts_of_a_real_alertmanager_are_no_go_until_they_are_silenced() {
     let exporter = Exporter::start(false);
