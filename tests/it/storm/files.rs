@@ -4,8 +4,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use gated::engine::{
-    Alerting, Judging, OnDoubt, People, PredatesPolicy, Receiver, RollbackMode, RollbackPolicy,
-    RolloutPolicy, Settings, UnknownPast,
+    Alerting, Announcement, Judging, OnDoubt, People, PredatesPolicy, Receiver, RollbackMode,
+    RollbackPolicy, RolloutPolicy, Settings, UnknownPast,
 };
 use gated::model::Severity;
 use gated::runbook::{Rules, Source, load};
@@ -32,15 +32,24 @@ title = "Latency"
 expr = 'max(latency_seconds)'
 unit = "seconds"
 
+[signals.tickets]
+title = "Tickets"
+expr = 'sum(support_tickets_open)'
+unit = "count"
+
 [[phase]]
 name = "watch"
 from = "0s"
 until = "5m"
 rollback = "armed"
 gate = "amber"
+checklist = ["The team is there"]
 
 [phase.targets]
 latency = "< 500ms"
+
+[phase.expected]
+tickets = "< 50"
 
 [[phase.trigger]]
 name = "errors"
@@ -173,7 +182,11 @@ pub fn first(dice: &mut Dice) -> Settings {
         people: people(dice),
         reports: Vec::new(),
         zone: jiff::tz::TimeZone::UTC,
-        announcement: None,
+        announcement: Some(Announcement {
+            hooks: vec![PEOPLE.into()],
+            text: "It is live\n\nTo all of you".into(),
+            blanks: Vec::new(),
+        }),
         alerts_repeat: seconds(3600),
         external_url: None,
         retain: None,

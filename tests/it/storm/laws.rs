@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gated::engine::{Effect, OnDoubt, People, Record, Restored, Role, Settings, Snapshot};
+use gated::engine::{
+    ANNOUNCED, Effect, OnDoubt, People, Record, Restored, Role, Settings, Snapshot,
+};
 use gated::model::{
     Action, Decision, DecisionId, Delivery, DeliveryKey, DeliveryState, Notice, NoticeKind,
     Reading, RolloutId, Timestamp, Verdict,
@@ -11,7 +13,7 @@ use gated::model::{
 use super::disk::Committed;
 use super::files::PEOPLE;
 use super::fleet::Fleet;
-use super::operators::Sworn;
+use super::operators::{ITEM, Sworn};
 use crate::ledger::remember;
 
 /// Ends the seed: this law does not hold.
@@ -186,6 +188,11 @@ fn a_decision_owes_what_it_calls_for(
         .receivers
         .iter()
         .filter(|it| Some(it.name.as_str()) != hook);
+    // Users are told it, and nobody else.
+    let users = settings.announcement.iter().flat_map(|it| &it.hooks);
+    let users: Vec<&String> = users.collect();
+    let announced = decision.trigger == ANNOUNCED;
+    let people = people.filter(|it| !announced || users.contains(&&it.name));
     let mut expected: Vec<_> = people.map(|it| (it.name.as_str(), kind)).collect();
     if decision.action == Action::Rollback {
         expected.extend(hook.map(|hook| (hook, NoticeKind::RollbackRequested)));
@@ -363,6 +370,17 @@ pub fn what_is_shown_is_recorded(shown: &Snapshot, memory: &Restored) {
         if recorded != Some(rollout) {
             broken(LAW, format!("{rollout:?}, and in the ledger {recorded:?}"));
         }
+    }
+    for it in shown.observations.iter() {
+        if !memory.observations.contains(it) {
+            broken(LAW, format!("not in the ledger: {it:?}"));
+        }
+    }
+    let item = shown.checklist.iter().find(|it| it.id == ITEM);
+    if let Some(said) = item.and_then(|it| it.said.as_ref())
+        && !memory.attestations.contains(said)
+    {
+        broken(LAW, format!("not in the ledger: {said:?}"));
     }
     for watched in &shown.verifications {
         let mut recorded = memory.verifications.iter();

@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gated::engine::{Answer, Call, Restored, Word};
-use gated::model::{DeliveryKey, DeliveryState, RolloutId, Timestamp};
+use gated::engine::{Announce, Answer, Call, Observed, Restored, Word};
+use gated::model::labels::NAME;
+use gated::model::{DeliveryKey, DeliveryState, Labels, RolloutId, Timestamp};
 
 use super::dice::Dice;
 use super::fleet::Fleet;
+
+/// A line of the checklist that nobody but people know of.
+pub const ITEM: &str = "watch/the-team-is-there";
 
 /// What somebody was told has been done; it holds over every crash.
 #[derive(Debug, Default)]
@@ -89,7 +93,7 @@ pub fn call(who: usize, shown: &Restored, fleet: &Fleet, now: i64, dice: &mut Di
         .iter()
         .filter(|it| waits(&it.state))
         .collect();
-    match dice.below(12) {
+    match dice.below(16) {
         0 | 1 => start(fleet, now, dice),
         2 if !shown.rollouts.is_empty() => {
             let newest = shown.rollouts.last().filter(|_| !dice.one_in(4));
@@ -121,6 +125,27 @@ pub fn call(who: usize, shown: &Restored, fleet: &Fleet, now: i64, dice: &mut Di
             by: said.by,
             note: None,
         },
+        11 | 12 => Call::Observe {
+            values: vec![Observed {
+                labels: Labels::new([
+                    (NAME, "support_tickets_open"),
+                    ("queue", *dice.pick(&["a", "b"])),
+                ]),
+                value: f64::from(u32::try_from(dice.below(100)).unwrap()),
+            }],
+            lifetime: Duration::from_secs(*dice.pick(&[60, 300])),
+            by: said.by,
+        },
+        13 => Call::Attest {
+            item: ITEM.into(),
+            said,
+            done: !dice.one_in(3),
+        },
+        14 => Call::Announce(Announce {
+            by: said.by,
+            look: dice.one_in(4),
+            forced: dice.one_in(4),
+        }),
         _ => Call::Thaw(said),
     }
 }
