@@ -1,5 +1,7 @@
 //! What one landing scrape costs the engine: 30 targets of 330 series each, rules as in a release's first minutes.
 //! `quiet`: evaluated, judged, nothing changes. `decides`: the same scrape trips a trigger and a rollback is decided.
+//! `day1`: the shipped runbook on its 20th day, with the minutes that it looks back on: a scrape, the end of a minute, and
+//! what is shown to people.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -9,9 +11,9 @@ use std::time::Duration;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use gated::engine::{
     Columns, Engine, Input, Judging, OnDoubt, Receiver, Restored, RollbackMode, RollbackPolicy,
-    RolloutPolicy, Scrape, Settings, TargetInfo, ToldRollout,
+    RolloutPolicy, Scrape, Settings, TargetInfo, ToldRollout, look_back,
 };
-use gated::model::{Labels, Slot, TargetId, Timestamp};
+use gated::model::{Labels, Minutes, Slot, TargetId, Timestamp};
 use gated::runbook::{Source, load};
 
 const TARGETS: u32 = 30;
@@ -176,10 +178,10 @@ fn scrape(target: u32, labels: &[Labels], round: i64, faulty: bool) -> Input {
 }
 
 /// An engine after 20 rounds, one target short of the next.
-fn ready(pages: &[Vec<Labels>]) -> Engine {
+fn ready(pages: &[Vec<Labels>], settings: Settings, restored: Restored) -> Engine {
     let mut out = Vec::new();
     let start = Timestamp::from_millis(START);
-    let mut engine = Engine::new(Arc::new(settings()), Restored::default(), start, &mut out);
+    let mut engine = Engine::new(Arc::new(settings), restored, start, &mut out);
     for target in 0..TARGETS {
         let instance = format!("10.0.0.{target}:8080");
         let info = TargetInfo {
@@ -210,7 +212,12 @@ fn steps(c: &mut Criterion) {
     for (name, faulty) in [("quiet", false), ("decides", true)] {
         group.bench_function(name, |b| {
             b.iter_batched(
-                || (ready(&pages), scrape(0, &pages[0], 20, faulty)),
+                || {
+                    (
+                        ready(&pages, settings(), Restored::default()),
+                        scrape(0, &pages[0], 20, faulty),
+                    )
+                },
                 |(mut engine, input)| {
                     let mut out = Vec::new();
                     let at = Timestamp::from_millis(START + 20 * INTERVAL);
@@ -224,5 +231,70 @@ fn steps(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, steps);
+/// The runbook 20 days after the go-live, and what its ledger has.
+fn runbook() -> (Settings, Restored) {
+    let source = Source {
+        path: "rules/day1.toml".into(),
+        text: include_str!("../rules/day1.toml").into(),
+    };
+    let start = Timestamp::from_millis(START);
+    let mut settings = settings();
+    settings.rules = Arc::new(load(&[source]).expect("the rules load"));
+    settings.rollout.go_live = Some(start - Duration::from_secs(20 * 86_400));
+    let back = look_back(&settings, start);
+    let names = settings.rules.signals.iter().map(|it| it.name.clone());
+    let minutes = names.chain(["uptime".to_owned()]).filter_map(|signal| {
+        let since = back(&signal)?.max(start - Duration::from_secs(20 * 86_400));
+        let count = start.since(since).as_secs() / 60;
+        let at = |n: u64| since + Duration::from_secs(60 * n);
+        let values: Vec<(Timestamp, f64)> = (1..=count).map(|n| (at(n), 1.0)).collect();
+        let (since, until) = (at(1), at(count));
+        Some(Minutes {
+            signal,
+            since,
+            until,
+            values,
+        })
+    });
+    let minutes = minutes.collect();
+    let restored = Restored {
+        minutes,
+        ..Restored::default()
+    };
+    (settings, restored)
+}
+
+fn day1(c: &mut Criterion) {
+    let of_job = |target| {
+        let labels = page(target).into_iter();
+        labels.map(|it| it.with("job", "api")).collect()
+    };
+    let pages: Vec<Vec<Labels>> = (0..TARGETS).map(of_job).collect();
+    let (settings, restored) = runbook();
+    let mut engine = ready(&pages, settings, restored);
+    let mut group = c.benchmark_group("day1");
+    let (mut out, mut round, mut at) = (Vec::new(), 20, START + 20 * INTERVAL);
+    group.bench_function("a scrape", |b| {
+        b.iter(|| {
+            round += 1;
+            at += INTERVAL;
+            let input = scrape(0, &pages[0], round, false);
+            engine.apply(Timestamp::from_millis(at), input, &mut out);
+            out.clear();
+        });
+    });
+    group.bench_function("a minute", |b| {
+        b.iter(|| {
+            at += 60_000;
+            engine.advance(Timestamp::from_millis(at), &mut out);
+            out.clear();
+        });
+    });
+    group.bench_function("what is shown", |b| {
+        b.iter(|| black_box(engine.snapshot(Timestamp::from_millis(at))));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, steps, day1);
 criterion_main!(benches);

@@ -1,13 +1,15 @@
 //! The runbook's checklist, the times of its day, and the criteria of the exit: what a machine sees, what people attest,
 //! what holds the gate and until when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gated::engine::{
     Answer, Call, ChecklistState, CriterionOutcome, CriterionState, Effect, Input, ItemState,
-    Refusal, Settings, Word,
+    Observed, Refusal, Settings, Word,
 };
-use gated::model::{NoticeKind, Timestamp, Verdict};
+use gated::model::labels::NAME;
+use gated::model::{Labels, NoticeKind, Timestamp, Verdict};
 use jiff::tz::TimeZone;
 
 use crate::world::{RULES, START, World, settings};
@@ -562,6 +564,65 @@ fn unknown_minutes_block_a_criterion() {
     assert!(minute(Some(until)) > 125, "{calm:?}");
 }
 
+/// A word stands for what no machine sees, and for nothing that it does see.
+#[test]
+fn a_word_counts_where_the_machine_is_blind() {
+    let item_of = r#"until = "1h"
+checklist = [{ item = "Few tickets", when = "tickets < 5" }]"#;
+    let head = &RULES[..RULES.find("[[phase]]").unwrap()];
+    let text = head.to_owned() + &EXIT.replacen("until = \"1h\"", item_of, 1);
+    let mut seeing = exit();
+    seeing.rules = settings(&text.replace("clock = \"rollout\"", "clock = \"go_live\"")).rules;
+    let mut world = World::new(seeing);
+    world.rounds(60);
+    let state = |world: &World| {
+        let it = item(world, "watch/few-tickets");
+        (it.state, it.by_machine)
+    };
+    assert_eq!(state(&world), (ItemState::Unknown, true));
+    attest(&mut world, "watch/few-tickets", true).unwrap();
+    world.rounds(10);
+    assert_eq!(state(&world), (ItemState::Done, false));
+    for (value, expected) in [(9.0, ItemState::Open), (2.0, ItemState::Done)] {
+        let labels = Labels::new([(NAME, "support_tickets_open")]);
+        let call = Call::Observe {
+            values: vec![Observed { labels, value }],
+            lifetime: Duration::from_secs(3600),
+            by: "ada".into(),
+        };
+        world.input(Input::Operator { token: 7, call });
+        world.rounds(10);
+        assert_eq!(state(&world), (expected, true), "{value}");
+    }
+}
+
+/// Criteria that a reload brings look back on the ledger's minutes.
+#[test]
+fn criteria_of_a_reload_count_what_was_before() {
+    let before = || {
+        let mut settings = exit();
+        let text = EXIT.split("[[phase.criterion]]").next().unwrap();
+        let head = &RULES[..RULES.find("[[phase]]").unwrap()];
+        let text = (head.to_owned() + text).replace("clock = \"rollout\"", "clock = \"go_live\"");
+        settings.rules = crate::world::settings(&text).rules;
+        settings
+    };
+    let mut world = World::new(before());
+    world.rounds(130 * 60);
+    world.input(Input::Reload(Arc::new(exit())));
+    world.rounds(2 * 60);
+    let few = |world: &World| criterion(world, "few-errors").outcome;
+    assert!(
+        matches!(few(&world), CriterionOutcome::Blocked(_)),
+        "{:?}",
+        few(&world)
+    );
+    let minutes = world.ledger().minutes;
+    world.input(Input::Recalled(minutes));
+    world.rounds(60);
+    assert_eq!(few(&world), CriterionOutcome::Met);
+}
+
 /// Totals of the day count from the go-live to the end of their phase, whatever comes after.
 #[test]
 fn totals_since_the_go_live_end_with_their_phase() {
@@ -572,7 +633,15 @@ checklist = [
 ]"#;
     let totals = || {
         let mut settings = exit();
-        let text = EXIT.replacen("until = \"1h\"", since, 1);
+        let text = EXIT.replacen("until = \"1h\"", since, 1)
+            + r#"
+[[phase.trigger]]
+name = "errors of the exit"
+when = "error_rate > 1%"
+for = "30s"
+do = "escalate"
+severity = "P1"
+"#;
         let head = &RULES[..RULES.find("[[phase]]").unwrap()];
         let text = (head.to_owned() + &text).replace("clock = \"rollout\"", "clock = \"go_live\"");
         settings.rules = crate::world::settings(&text).rules;
@@ -604,6 +673,7 @@ checklist = [
     world.rounds(61 * 60);
     assert_eq!(states(&world), (ItemState::Done, ItemState::Done));
     bad(&mut world, 20);
+    assert_eq!(world.snapshot().incidents.len(), 1);
     world.rounds(20 * 60);
     assert_eq!(states(&world), (ItemState::Done, ItemState::Done));
 }

@@ -164,6 +164,27 @@ fn a_minute_that_a_restart_cut_is_not_up() {
     }
 }
 
+/// A minute that was known for a third is not known.
+#[test]
+fn a_minute_is_up_when_more_of_it_was_known_than_not() {
+    for (seconds, known) in [(40, false), (10, true)] {
+        let mut world = World::new(looking_back());
+        world.rounds(180);
+        for instance in &mut world.instances {
+            instance.down = true;
+        }
+        world.rounds(seconds);
+        for instance in &mut world.instances {
+            instance.down = false;
+        }
+        world.rounds(65 - seconds);
+        let ledger = world.ledger();
+        let minute = Timestamp::from_millis(START + 240_000);
+        let mut uptime = kept(&ledger, "uptime").iter();
+        assert_eq!(uptime.any(|(at, _)| *at == minute), known, "{seconds} s");
+    }
+}
+
 fn errors_over(range: &str) -> Settings {
     settings(&format!(
         "{RULES}\n[signals.errors_then]\nexpr = 'avg_over_time({HISTORY}{{signal=\"error_rate\"}}[{range}])'\n\

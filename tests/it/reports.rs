@@ -85,8 +85,8 @@ fn a_report_that_is_told_and_not_kept_is_tried_again() {
     world.rounds(640);
     assert_eq!(asked(&world).len(), 2);
     assert_eq!(trouble(&world), None);
-    let decisions = world.ledger().decisions;
-    let told = decisions.iter().filter(|it| it.trigger == "report:day");
+    let is_told = |it: &Effect| matches!(it, Effect::Record(Record::Decision(it)) if it.trigger == "report:day");
+    let told = world.effects.iter().filter(|(_, it)| is_told(it));
     assert_eq!(told.count(), 1);
     let state = &world.snapshot().reports[0];
     assert!(state.made_at.is_some());
