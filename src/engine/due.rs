@@ -20,6 +20,8 @@ use crate::runbook::Phase;
 const CATCH_UP: Duration = Duration::from_secs(15 * 60);
 /// Before the title of what was due, in place of a trigger's name.
 pub const DUE: &str = "due:";
+/// Whoever is told of a P3 is told of what is due.
+pub const DUE_SEVERITY: Severity = Severity::P3;
 
 /// Up to when everything due was told, and what is next.
 #[derive(Debug)]
@@ -173,7 +175,7 @@ impl Engine {
             trigger: format!("{DUE}{title}"),
             rollout: None,
             phase: phase.to_owned(),
-            severity: Severity::P3,
+            severity: DUE_SEVERITY,
             signal: None,
             value: None,
             unit: Unit::None,
