@@ -142,10 +142,10 @@ impl Engine {
             any(Outcome::Missed),
             gate,
         );
-        // A line that must be done holds the gate, however much the phase lets pass.
+        // A line that must be done holds the gate, however much the phase lets pass and whatever else is not known.
         let held = |it: &Check| it.role == Role::Checklist && it.outcome == Outcome::Missed;
         let verdict = match verdict {
-            Verdict::Go if next.checks.iter().any(held) => Verdict::NoGo,
+            Verdict::Go | Verdict::Unknown if next.checks.iter().any(held) => Verdict::NoGo,
             Verdict::Go | Verdict::NoGo | Verdict::Unknown => verdict,
         };
         next.reasons = reasons(&next.checks);

@@ -7,7 +7,7 @@ use gated::engine::{
     Answer, Call, ChecklistState, CriterionOutcome, CriterionState, Effect, Input, ItemState,
     Refusal, Settings, Word,
 };
-use gated::model::{NoticeKind, Timestamp, Verdict};
+use gated::model::{NoticeKind, Status, Timestamp, Verdict};
 use jiff::tz::TimeZone;
 
 use crate::world::{RULES, START, World, settings};
@@ -160,7 +160,22 @@ fn a_required_line_holds_the_gate_until_somebody_attests_it() {
     }
     world.rounds(30);
     assert_eq!(item(&world, "first/no-errors-1").state, ItemState::Unknown);
-    assert_ne!(world.verdict().verdict, Verdict::Go);
+    assert_eq!(world.verdict().verdict, Verdict::Unknown);
+    // What is known to be open is no go whatever else is not known; both are said.
+    attest(&mut world, "first/on-call-team-confirmed", false).unwrap();
+    let verdict = world.verdict();
+    assert_eq!(
+        (verdict.verdict, verdict.status),
+        (Verdict::NoGo, Status::Unknown)
+    );
+    for says in [
+        "No errors (< 1%) is not known",
+        "On-call team confirmed is open",
+    ] {
+        let said = verdict.reasons.iter().any(|it| it.contains(says));
+        assert!(said, "{says}: {:?}", verdict.reasons);
+    }
+    attest(&mut world, "first/on-call-team-confirmed", true).unwrap();
     // Taken back, it is open again; over a restart too.
     for instance in &mut world.instances {
         (instance.down, instance.errors) = (false, 0.0);

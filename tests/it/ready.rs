@@ -612,6 +612,28 @@ fn every_format_shows_it_and_a_flag_leaves_it_out() {
     }
 }
 
+/// An open line is known; that a metric is not there does not hide it.
+#[test]
+fn an_open_line_is_no_go_whatever_else_is_not_known() {
+    let exporter = Exporter::start(false);
+    let house = house(&exporter, "");
+    let item = "checklist = [{ item = \"Rollback plan tested\", required = true }]";
+    let rules = RULES.replace("gate = \"green\"", &format!("gate = \"amber\"\n{item}"));
+    let missing = "[signals.missing]\nexpr = 'no_such_metric'\nunit = \"none\"\n[[phase]]";
+    let rules = rules.replacen("[[phase]]", missing, 1);
+    house.rule(&rules.replace("broken = \"== 0\"", "broken = \"== 0\"\nmissing = \"< 1\""));
+    let (code, page) = one(&house);
+    assert_eq!(
+        (code, &page["verdict"], &page["status"]),
+        (1, &"no_go".into(), &"unknown".into()),
+        "{page}"
+    );
+    let reasons = page["reasons"].to_string();
+    for says in ["no_such_metric", "Rollback plan tested is open"] {
+        assert!(reasons.contains(says), "{says}: {reasons}");
+    }
+}
+
 /// Before a deploy: a failing test of pytest, a critical alert at a real Alertmanager, a hook that nobody answers at, and a
 /// line of the checklist that nobody has ticked: no go, four reasons, each with the way out. All four mended: go.
 #[test]
