@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::binary::{Exporter, House, Posted, RULES, Receiver, Said};
 use crate::peers::{Peer, amtool, free_address};
+use crate::scrape_tls::{Signed, serve};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -368,6 +369,9 @@ fn a_certificate_is_judged_by_the_hooks_own_authorities_and_by_its_end() {
         tls(&authority, in_days(-1)),
     );
     let by_address = long.replace("localhost", "127.0.0.1");
+    let itself = Signed::by_itself("localhost", IsCa::Ca(BasicConstraints::Unconstrained));
+    let own = serve("localhost", &itself, None);
+    let own = own.trim_end_matches("/metrics").to_owned();
     let trusted = format!("ca_file = \"ca.pem\"\nhealth = \"{long}/healthz\"");
     let cases = [
         (
@@ -399,6 +403,13 @@ fn a_certificate_is_judged_by_the_hooks_own_authorities_and_by_its_end() {
             "red",
             "its certificate is for another name",
         ),
+        (
+            &own,
+            "ca_file = \"own.pem\"",
+            1,
+            "red",
+            "its certificate is an authority's own (CA:TRUE), as self-signed ones often are: issue one",
+        ),
         // It speaks no TLS.
         (
             &fine.url().replace("http:", "https:"),
@@ -413,6 +424,7 @@ fn a_certificate_is_judged_by_the_hooks_own_authorities_and_by_its_end() {
             deployer(&format!("{url}/rollback"), more) + &people("chat", &fine.url(), "");
         let house = house(&exporter, &ways_out);
         fs::write(house.path("ca.pem"), authority.pem()).unwrap();
+        fs::write(house.path("own.pem"), itself.pem()).unwrap();
         house
     });
     let found = look(&houses.each_ref(), &[]);
