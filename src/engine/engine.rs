@@ -189,7 +189,7 @@ impl Engine {
             observed: ObservedBook::default(),
             checklist: ChecklistBook::restore(restored.attestations),
             criteria: Arc::new([]),
-            due: DueBook::new(at),
+            due: DueBook::new(last_seen, at),
             reports,
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
