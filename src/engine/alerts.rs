@@ -168,7 +168,11 @@ impl Engine {
             let labels = [("signal", signal.name.as_str())];
             add(self.alert("SignalBlind", Severity::P2, labels, summary, since));
         }
-        for alert in self.unseen_alerts() {
+        for alert in self
+            .unseen_alerts()
+            .into_iter()
+            .chain(self.unheard_notices(at))
+        {
             firing.insert(alert.labels.clone(), alert);
         }
         for alert in self.decided_lately(at) {
@@ -293,7 +297,7 @@ impl Engine {
     }
 
     /// The page that explains a decision.
-    fn explanation(&self, decision: &DecisionId) -> String {
+    pub(super) fn explanation(&self, decision: &DecisionId) -> String {
         decision.page(self.page())
     }
 
@@ -317,7 +321,7 @@ impl Engine {
         alert
     }
 
-    fn alert<'a>(
+    pub(super) fn alert<'a>(
         &self,
         name: &str,
         severity: Severity,

@@ -1,13 +1,19 @@
-//! What sources are told of rollouts, and what they tell of components for people. Judging them is the triggers' business.
+//! What sources are told of rollouts, and what they tell of components for people. Judging a critical one is its trigger's
+//! business; that another one fails is amber.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Check;
 use super::LastScrape;
+use super::Outcome;
+use super::Role;
 use super::ScrapeError;
 use super::Times;
 use super::engine::Engine;
 use super::signals::SignalWatch;
+use crate::model::Reading;
 use crate::model::TargetId;
 use crate::model::Timestamp;
 use crate::runbook::component_of;
@@ -28,6 +34,46 @@ impl Engine {
         if times != self.interest.times() {
             self.interest = Arc::new(self.interest.at(times));
         }
+    }
+
+    /// The components of which no check says anything yet, since nothing is done when they fail: amber while they do. What
+    /// cannot be asked is shown, and nobody waits for it.
+    pub(super) fn component_checks(&self, others: &[Check]) -> Vec<Check> {
+        let signals = self.settings.rules.signals.iter().zip(&self.signals);
+        let components = signals.enumerate().filter(|(_, (signal, _))| {
+            let name = &signal.name;
+            self.probed(name).is_some() && others.iter().all(|it| it.name != *name)
+        });
+        let checks = components.map(|(s, (signal, watch))| {
+            let name = &signal.name;
+            let (outcome, reason) = match watch.reading() {
+                Reading::Value(up) if up > 0.0 => (Outcome::Met, String::new()),
+                Reading::Value(_) => {
+                    let why = self.why_failing(name);
+                    (Outcome::Missed, format!("{name}: its probe fails{why}"))
+                }
+                Reading::Empty
+                | Reading::Nan
+                | Reading::Infinite
+                | Reading::Stale
+                | Reading::Thin
+                | Reading::Ambiguous
+                | Reading::SourceError => (Outcome::Unknown, format!("{name}: {}", self.why(s))),
+            };
+            Check {
+                name: name.clone(),
+                signal: name.clone(),
+                role: Role::Component,
+                reading: watch.reading(),
+                unit: signal.unit,
+                condition: "probe_success == 1".to_owned(),
+                expected: true,
+                thresholds: BTreeMap::new(),
+                outcome,
+                reason,
+            }
+        });
+        checks.collect()
     }
 
     /// Why the component that a signal or a trigger of this name is about fails its probe, in the source's words.

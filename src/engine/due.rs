@@ -1,5 +1,5 @@
-//! What the runbook's day asks people to do at its times: told when its time has come, once, and soon after a start if that
-//! went by meanwhile. Reports are due in the same way, and however late.
+//! What the runbook's day asks people to do at its times: told when its time has come, once, and after a start if that went
+//! by meanwhile: with how late it is, where it is no news any more. Reports are due in the same way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,14 @@ use crate::model::Unit;
 use crate::runbook::Activity;
 use crate::runbook::Phase;
 
-/// What was due while gated was away is told this late; later than that it is no news.
+/// What was due while gated was away is told as if it were due now; later than that it is told as missed.
 const CATCH_UP: Duration = Duration::from_secs(15 * 60);
+/// What fell due longer ago is not told any more.
+const MISSED_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// Before the title of what was due, in place of a trigger's name.
 pub const DUE: &str = "due:";
+/// Whoever is told of a P3 is told of what is due.
+pub const DUE_SEVERITY: Severity = Severity::P3;
 
 /// Up to when everything due was told, and what is next.
 #[derive(Debug)]
@@ -29,9 +33,12 @@ pub(super) struct DueBook {
 }
 
 impl DueBook {
-    pub fn new(at: Timestamp) -> Self {
+    /// `last_seen`: the newest minute that the ledger has. Whoever has none was not there before, and missed nothing.
+    pub fn new(last_seen: Option<Timestamp>, at: Timestamp) -> Self {
+        let soon = at - CATCH_UP;
+        let away = last_seen.map_or(soon, |seen| seen.max(at - MISSED_MAX));
         Self {
-            told: at - CATCH_UP,
+            told: soon.min(away),
             next: None,
         }
     }
@@ -90,7 +97,6 @@ impl Engine {
     pub(super) fn tell_due(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         let rules = Arc::clone(&self.settings.rules);
         while let Some(due) = self.due.next.filter(|due| *due <= at) {
-            let news = at.since(due) <= CATCH_UP;
             let mut told = Vec::new();
             for phase in &rules.phases {
                 let Some(band) = self.band(phase) else {
@@ -98,14 +104,20 @@ impl Engine {
                 };
                 let notified = phase.activities.iter().filter(|it| it.notify);
                 for activity in notified {
-                    if self.next_of(activity, band, self.due.told) == Some(due) {
-                        told.push(self.due_now(phase, activity, due, at));
+                    if self.next_of(activity, band, self.due.told) != Some(due) {
+                        continue;
+                    }
+                    // Of what was missed day after day the last time is enough.
+                    let again = self.next_of(activity, band, due).filter(|it| *it > due);
+                    let late = at.since(due) > CATCH_UP;
+                    if !(late && again.is_some_and(|it| it <= at)) {
+                        told.push(self.due_now(phase, activity, (due, late), at));
                     }
                 }
             }
             told.extend(self.overdue(due, at));
             self.due.told = due;
-            for decision in told.into_iter().filter(|_| news) {
+            for decision in told {
                 self.record(decision, true, at, out);
             }
             self.tick(at);
@@ -118,14 +130,19 @@ impl Engine {
         &self,
         phase: &Phase,
         activity: &Activity,
-        due: Timestamp,
+        (due, late): (Timestamp, bool),
         at: Timestamp,
     ) -> Decision {
         let items = phase.checklist.iter();
         let items = items.filter(|it| it.activity.as_ref() == Some(&activity.title));
         let lines: Vec<String> = items.map(|it| format!("- {}", it.text)).collect();
+        let was_due = || {
+            let (due, now) = (self.local(due), self.local(at.max(self.made_at)));
+            format!(" (was due at {due}; gated was away until {now})")
+        };
+        let was_due = late.then(was_due).unwrap_or_default();
         let said = [
-            Some(activity.title.clone()),
+            Some(format!("{}{was_due}", activity.title)),
             Some(activity.text.clone()).filter(|it| !it.is_empty()),
             Some(lines.join("\n")).filter(|it| !it.is_empty()),
         ];
@@ -134,6 +151,16 @@ impl Engine {
         let parts = parts.map(String::as_str);
         let (title, name) = (&activity.title, &phase.name);
         self.reminder((title, name), &parts, said.join("\n"), at)
+    }
+
+    /// As the wall shows it to people: `2026-12-01 14:00`.
+    fn local(&self, at: Timestamp) -> String {
+        let shown = self.wall.shows(at);
+        let Ok(moment) = jiff::Timestamp::from_millisecond(shown.millis()) else {
+            return shown.to_string();
+        };
+        let local = self.settings.zone.to_datetime(moment);
+        local.strftime("%Y-%m-%d %H:%M").to_string()
     }
 
     /// What should have been attested after an incident by now, and was not.
@@ -173,7 +200,7 @@ impl Engine {
             trigger: format!("{DUE}{title}"),
             rollout: None,
             phase: phase.to_owned(),
-            severity: Severity::P3,
+            severity: DUE_SEVERITY,
             signal: None,
             value: None,
             unit: Unit::None,

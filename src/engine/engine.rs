@@ -189,7 +189,7 @@ impl Engine {
             observed: ObservedBook::default(),
             checklist: ChecklistBook::restore(restored.attestations),
             criteria: Arc::new([]),
-            due: DueBook::new(at),
+            due: DueBook::new(last_seen, at),
             reports,
             verdict: Arc::new(VerdictState::nothing_yet()),
             settled: Timestamp::from_millis(at.millis() - 1),
@@ -339,7 +339,11 @@ impl Engine {
         if let Some(alerting) = self.settings.alerting
             && self.alerts.next_resend(alerting) <= at
         {
-            self.send_alerts(at, out);
+            // What is an alert for a while ends with no input.
+            self.update_alerts(&self.active_phases(at), at, out);
+            if self.alerts.next_resend(alerting) <= at {
+                self.send_alerts(at, out);
+            }
         }
         self.put_first(from, at, out);
     }

@@ -142,10 +142,10 @@ impl Engine {
             any(Outcome::Missed),
             gate,
         );
-        // A line that must be done holds the gate, however much the phase lets pass.
+        // A line that must be done holds the gate, however much the phase lets pass and whatever else is not known.
         let held = |it: &Check| it.role == Role::Checklist && it.outcome == Outcome::Missed;
         let verdict = match verdict {
-            Verdict::Go if next.checks.iter().any(held) => Verdict::NoGo,
+            Verdict::Go | Verdict::Unknown if next.checks.iter().any(held) => Verdict::NoGo,
             Verdict::Go | Verdict::NoGo | Verdict::Unknown => verdict,
         };
         next.reasons = reasons(&next.checks);
@@ -178,6 +178,7 @@ impl Engine {
                 checks.push(self.check_trigger(t, trigger, &median));
             }
         }
+        checks.extend(self.component_checks(&checks));
         checks.extend(self.group_checks());
         checks.extend(self.checklist_checks(active));
         checks.extend(self.criteria_checks(active));
@@ -316,7 +317,7 @@ impl Engine {
     }
 
     /// `: ` and the words of the component's failing, where they are known.
-    fn why_failing(&self, name: &str) -> String {
+    pub(super) fn why_failing(&self, name: &str) -> String {
         self.failing(name)
             .map_or_else(String::new, |why| format!(": {why}"))
     }
@@ -356,7 +357,7 @@ impl Engine {
     }
 
     /// Why a signal has no value, with the nearest metric names where it matched nothing.
-    fn why(&self, signal: usize) -> String {
+    pub(super) fn why(&self, signal: usize) -> String {
         let why = &self.signals[signal].read.why;
         let probe = self.unmade(&self.settings.rules.signals[signal].name);
         if let Some(error) = probe {

@@ -2,6 +2,7 @@
 
 pub mod asked;
 pub mod calendar;
+pub mod certificate;
 mod history;
 pub mod id;
 pub mod incident;

@@ -30,6 +30,7 @@ pub use probe::Probe;
 pub use report::ReportConfig;
 pub use service::Form;
 
+use crate::engine::DUE_SEVERITY;
 use crate::engine::PROBE_INTERVAL_QUICK_MAX;
 use crate::engine::{Judging, People, Receiver, RollbackPolicy, RolloutPolicy, Settings};
 use crate::model::{Action, NoticeKind, Severity};
@@ -281,7 +282,29 @@ impl Config {
             ));
         }
         lacks.extend(self.never_due(rules));
+        lacks.extend(self.tells_nobody(rules));
         lacks
+    }
+
+    /// What the rules would have people told without any receiver to tell, in one sentence.
+    fn tells_nobody(&self, rules: &Rules) -> Option<String> {
+        let settings = self.settings(Arc::default());
+        let triggers = rules.phases.iter().flat_map(|it| &it.triggers);
+        let notifying = triggers.filter(|it| it.action == Action::Notify && !it.shadow);
+        let notifying = notifying.map(|it| (it.severity, format!("trigger `{}`", it.name)));
+        let activities = rules.phases.iter().flat_map(|it| &it.activities);
+        let activities = activities.filter(|it| it.notify);
+        let activities = activities.map(|it| (DUE_SEVERITY, format!("activity `{}`", it.title)));
+        let all = activities.chain(notifying);
+        let mut unheard = all.filter(|(severity, _)| !settings.notifies(*severity));
+        let (severity, first) = unheard.next()?;
+        let more = match unheard.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!(
+            "{first}{more} would be told to nobody: there is no Alertmanager and no webhook for people that takes gated.notification; write [alertmanager] urls = [\"http://127.0.0.1:9093\"], a [[webhook]] without `events` or with \"gated.notification\" among them, or [severity.{severity}] levels"
+        ))
     }
 }
 

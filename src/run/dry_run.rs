@@ -54,7 +54,12 @@ pub(super) async fn look(
     let mut settings = loaded.config.settings(Arc::clone(&loaded.rules));
     settings.preview = Some(phase.clone());
     // Everything on the pages is kept, so that a name that is missing can be told from one that is nearly right.
-    let span = span(loaded, &phase, look.look_for);
+    let needed = span(loaded, &phase);
+    let span = needed.max(look.look_for.unwrap_or_default());
+    if let Some(asked) = look.look_for.filter(|asked| *asked < needed) {
+        let text = too_short(asked, needed);
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
     let mut unheard = Unheard::new(loaded);
     settings.retain = Some(span.max(unheard.longest) + Duration::from_secs(10));
     settings.alerts_repeat = ready::ASKED_REPEAT;
@@ -232,9 +237,18 @@ fn hurried(mut config: Config) -> Config {
     config
 }
 
+/// What is said of a `--for` that would leave the rules without their readings.
+fn too_short(asked: Duration, needed: Duration) -> String {
+    let in_words = |it: Duration| humantime::format_duration(it).to_string();
+    let (asked, needed) = (in_words(asked), in_words(needed));
+    format!(
+        "--for {asked} is too short: looking for {needed}, which is how long the rules need to be judged"
+    )
+}
+
 /// As long as the longest range that the phase judges, and long enough for three readings of all that is asked often and
 /// for the slowest answer.
-fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
+fn span(loaded: &Loaded, phase: &str) -> Duration {
     let config = hurried(loaded.config.clone());
     let probes = config.probes.iter().map(|it| it.config.interval);
     let quick = probes.filter(|it| *it <= PROBE_INTERVAL_QUICK_MAX);
@@ -245,9 +259,6 @@ fn span(loaded: &Loaded, phase: &str, asked: Option<Duration>) -> Duration {
     let answer = config.sources.iter().map(|it| it.timeout).max();
     let answer = answer.map_or(Duration::ZERO, |it| it + ANSWER_MARGIN);
     let readings = readings.max(answer);
-    if let Some(asked) = asked {
-        return asked.max(readings);
-    }
     let rules = &loaded.rules;
     let judged = rules.phases.iter().filter(|it| it.name == phase);
     let mut signals = BTreeSet::new();

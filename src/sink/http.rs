@@ -1,12 +1,16 @@
 //! How the sinks speak HTTP: no redirects, no proxy from the environment, no retries, TLS by ring.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::Resolve;
 use reqwest::{Certificate, Client, ClientBuilder, Response, redirect, retry};
-use rustls::RootCertStore;
+use rustls::{CertificateError, RootCertStore};
 use tracing::warn;
+
+use crate::model::certificate::refused;
 
 /// A client whose requests end after `timeout`, connecting included. Half of it may go into connecting: a connection
 /// that never came about is then told from an answer that was lost.
@@ -71,13 +75,30 @@ pub(super) fn reason(error: reqwest::Error) -> String {
         return text.to_owned();
     }
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = Error::source(&error);
     while let Some(inner) = cause {
+        if let Some(certificate) = certificate_of(inner) {
+            let why = refused(certificate, "the URL");
+            return format!("{text}: its certificate {why}");
+        }
         text.push_str(": ");
         text.push_str(&inner.to_string());
         cause = inner.source();
     }
     text
+}
+
+/// What an error of a handshake wraps, where the certificate is why.
+fn certificate_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CertificateError> {
+    let mut inner = error;
+    // `source` of a wrapping `io::Error` skips what it wraps, and one may wrap another.
+    while let Some(wrapped) = inner.downcast_ref().and_then(io::Error::get_ref) {
+        inner = wrapped;
+    }
+    match inner.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(certificate)) => Some(certificate),
+        _ => None,
+    }
 }
 
 /// The beginning of a reply in one line without control characters, for the log. Only for peers that are not given

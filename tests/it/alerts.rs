@@ -200,3 +200,75 @@ fn without_levels_alertmanager_hears_of_rollbacks_that_did_not_arrive_or_did_not
     let (_, alert) = last(&world, "RollbackUnverified");
     assert!(alert.annotations["summary"].contains("cannot be seen"));
 }
+
+/// With the receivers that `gated init` writes (a rollback hook and an Alertmanager) no webhook is told of the day.
+#[test]
+fn what_no_receiver_is_told_of_is_an_alert_for_a_quarter_of_an_hour() {
+    let rules = RULES.to_owned()
+        + "[[phase.activity]]\ntitle = \"Stand-up\"\nat = \"00:30\"\ntext = \"How was the night?\"\nchecklist = [\"Check incident log\"]\n\
+           [[phase.activity]]\ntitle = \"Look\"\nat = \"00:30\"\nnotify = false\n";
+    let alone = |alerting: bool| {
+        let mut alone = settings(&rules);
+        alone.people = gated::engine::People::default();
+        alone.receivers.retain(|it| it.name == "deployer");
+        alone.alerting = alone.alerting.filter(|_| alerting);
+        assert_eq!(alone.notifies(gated::model::Severity::P3), alerting);
+        alone
+    };
+    let mut world = World::new(alone(true));
+    world.rounds(60);
+    world.deploy("2.0.0", 0.0);
+    world.rounds(30 * 60);
+    let due = world.decisions();
+    let due: Vec<_> = due
+        .iter()
+        .filter(|it| it.trigger == "due:Stand-up")
+        .collect();
+    let [due] = due[..] else { panic!("{due:?}") };
+    assert!(world.owed().is_empty(), "{:?}", world.owed());
+    let (_, alert) = last(&world, "ActivityDue");
+    for (label, value) in [
+        ("activity", "Stand-up"),
+        ("phase", "bake"),
+        ("severity", "P4"),
+        ("decision", due.id.as_str()),
+    ] {
+        assert_eq!(alert.labels[label], value, "{alert:?}");
+    }
+    assert_eq!(alert.annotations["summary"], "Stand-up");
+    let more = "How was the night?\n- Check incident log";
+    assert_eq!(alert.annotations["description"], more);
+    assert_eq!(alert.starts_at, due.at);
+    assert!(fires(&world, "ActivityDue"));
+    // A restart neither ends it nor tells it again.
+    let mut restarted = World::restored(alone(true), world.ledger(), world.now + 5000);
+    restarted.rounds(60);
+    assert!(fires(&restarted, "ActivityDue"));
+    assert_eq!(
+        last(&restarted, "ActivityDue").1,
+        Alert {
+            ends_at: last(&restarted, "ActivityDue").1.ends_at,
+            ..alert.clone()
+        }
+    );
+    // It ends by itself, whether anything is scraped or not, and is not posted for ever.
+    world.advance_to(due.at.millis() + 17 * 60_000);
+    assert!(!fires(&world, "ActivityDue"));
+    for minute in 18..40 {
+        world.advance_to(due.at.millis() + minute * 60_000);
+    }
+    let (at, _) = last(&world, "ActivityDue");
+    assert!(at.since(due.at) < Duration::from_secs(33 * 60), "{at}");
+
+    // Whoever is told needs no alert.
+    let mut world = World::new(settings(&rules));
+    world.rounds(60);
+    world.deploy("2.0.0", 0.0);
+    world.rounds(30 * 60);
+    assert_eq!(world.owed().len(), 1);
+    let mut posted = world.effects.iter().filter_map(|(_, effect)| match effect {
+        Effect::Alerts(alerts) => Some(alerts),
+        _ => None,
+    });
+    assert!(posted.all(|it| it.iter().all(|it| it.labels["alertname"] != "ActivityDue")));
+}

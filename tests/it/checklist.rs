@@ -9,7 +9,7 @@ use gated::engine::{
     Observed, Refusal, Settings, Word,
 };
 use gated::model::labels::NAME;
-use gated::model::{Labels, NoticeKind, Timestamp, Verdict};
+use gated::model::{Labels, NoticeKind, Status, Timestamp, Verdict};
 use jiff::tz::TimeZone;
 
 use crate::world::{RULES, START, World, settings};
@@ -162,7 +162,22 @@ fn a_required_line_holds_the_gate_until_somebody_attests_it() {
     }
     world.rounds(30);
     assert_eq!(item(&world, "first/no-errors-1").state, ItemState::Unknown);
-    assert_ne!(world.verdict().verdict, Verdict::Go);
+    assert_eq!(world.verdict().verdict, Verdict::Unknown);
+    // What is known to be open is no go whatever else is not known; both are said.
+    attest(&mut world, "first/on-call-team-confirmed", false).unwrap();
+    let verdict = world.verdict();
+    assert_eq!(
+        (verdict.verdict, verdict.status),
+        (Verdict::NoGo, Status::Unknown)
+    );
+    for says in [
+        "No errors (< 1%) is not known",
+        "On-call team confirmed is open",
+    ] {
+        let said = verdict.reasons.iter().any(|it| it.contains(says));
+        assert!(said, "{says}: {:?}", verdict.reasons);
+    }
+    attest(&mut world, "first/on-call-team-confirmed", true).unwrap();
     // Taken back, it is open again; over a restart too.
     for instance in &mut world.instances {
         (instance.down, instance.errors) = (false, 0.0);
@@ -265,7 +280,7 @@ fn what_was_due_while_gated_was_away_is_told_if_it_is_news() {
     slowly(&mut world, 7 * HOUR);
     let ledger = world.ledger();
     let ten_past = START + 8 * HOUR + 10 * MINUTE;
-    let mut soon = World::restored(day("go_live"), ledger.clone(), ten_past);
+    let mut soon = World::restored(day("go_live"), ledger, ten_past);
     soon.rounds(60);
     let told = reminders(&soon);
     assert_eq!(told.len(), 1, "{told:?}");
@@ -274,9 +289,56 @@ fn what_was_due_while_gated_was_away_is_told_if_it_is_news() {
     let mut again = World::restored(day("go_live"), soon.ledger(), soon.now + 1000);
     again.rounds(60);
     assert_eq!(reminders(&again), []);
-    let mut late = World::restored(day("go_live"), ledger, START + 8 * HOUR + 20 * MINUTE);
-    late.rounds(60);
-    assert_eq!(reminders(&late), []);
+    // Nobody who was not there before has missed anything.
+    let empty = gated::engine::Restored::default();
+    let mut first = World::restored(day("go_live"), empty, START + 8 * HOUR + 20 * MINUTE);
+    first.rounds(60);
+    assert_eq!(reminders(&first), []);
+}
+
+/// What is no news any more is told as what was missed: once, and of many days the last.
+#[test]
+fn what_was_missed_while_gated_was_away_is_told_with_how_late_it_is() {
+    let mut world = World::new(day("go_live"));
+    slowly(&mut world, 7 * HOUR);
+    let ledger = world.ledger();
+    let said = |world: &World| -> Vec<String> {
+        let decisions = world.decisions();
+        let due = decisions.iter().filter(|it| it.trigger.starts_with("due:"));
+        let first = due.map(|it| it.reason.lines().next().unwrap().to_owned());
+        first.collect()
+    };
+    let mut zoned = day("go_live");
+    zoned.zone = TimeZone::fixed(jiff::tz::offset(-1));
+    let late = |hours: i64, settings: Settings| {
+        let mut late = World::restored(settings, ledger.clone(), START + hours * HOUR);
+        late.advance_to(late.now + 1000);
+        late
+    };
+    let nine = late(9, day("go_live"));
+    let morning =
+        "Every morning (was due at 2026-01-01 08:00; gated was away until 2026-01-01 09:00)";
+    // What is due at nine is on time.
+    assert_eq!(said(&nine), [morning, "Retrospective"]);
+    let told = nine.owed().into_iter();
+    let told = told.filter(|(_, kind)| *kind == NoticeKind::Notification);
+    assert_eq!(told.count(), 2);
+    let mut again = World::restored(day("go_live"), nine.ledger(), nine.now + 1000);
+    again.rounds(60);
+    assert_eq!(said(&again), [""; 0]);
+    // Three mornings went by, and the weekend's note, whose day is over as well.
+    assert_eq!(
+        said(&late(3 * 24, day("go_live"))),
+        [
+            "Retrospective (was due at 2026-01-01 09:00; gated was away until 2026-01-04 00:00)",
+            "Every morning (was due at 2026-01-03 08:00; gated was away until 2026-01-04 00:00)",
+            "Weekend note (was due at 2026-01-03 17:00; gated was away until 2026-01-04 00:00)",
+        ]
+    );
+    let there = said(&late(10, zoned));
+    let morning =
+        "Every morning (was due at 2026-01-01 08:00; gated was away until 2026-01-01 09:00)";
+    assert_eq!(there[0], morning, "by the service's clock");
 }
 
 /// T4: on the day on which the clock goes forward, phases by the wall keep the hours that people read; those by elapsed

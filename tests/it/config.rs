@@ -956,6 +956,43 @@ fn a_severity_that_would_call_nobody_is_said() {
     }
 }
 
+/// What `gated init` writes without an Alertmanager: the deployer is all there is, and it is told of rollbacks alone.
+#[test]
+fn what_would_be_told_to_nobody_is_said() {
+    let base = BASE.split("[alertmanager]").next().unwrap().to_owned();
+    let hook =
+        "[rollback]\nhook = \"deployer\"\n[[webhook]]\nname = \"deployer\"\nurl = \"http://a\"\n";
+    let people = "[[webhook]]\nname = \"people\"\nurl = \"http://b\"\n";
+    let listing = |event: &str| format!("{hook}{people}events = [\"{event}\"]\n");
+    let text = crate::world::RULES.to_owned()
+        + "[[phase.activity]]\ntitle = \"Stand-up\"\nat = \"09:00\"\n\
+           [[phase.activity]]\ntitle = \"Quiet\"\nat = \"09:00\"\nnotify = false\n\
+           [[phase.trigger]]\nname = \"slow\"\nwhen = \"throughput < 1/s\"\ndo = \"notify\"\n";
+    let source = Source {
+        path: "rules.toml".into(),
+        text,
+    };
+    let rules = gated::runbook::load(&[source]).unwrap_or_else(|it| panic!("{it}"));
+    for (more, unheard) in [
+        (hook.to_owned(), true),
+        (listing("gated.escalation.raised"), true),
+        (listing("gated.notification"), false),
+        (format!("{hook}{people}"), false),
+        (
+            format!("{hook}[alertmanager]\nurls = [\"http://a\"]\n"),
+            false,
+        ),
+    ] {
+        let lacking = loaded(&(base.clone() + &more)).lacks(&rules);
+        let said = lacking
+            .iter()
+            .find(|it| it.starts_with("activity `Stand-up` (and 1 more) would be told to nobody"));
+        assert_eq!(said.is_some(), unheard, "{more}: {lacking:?}");
+        let ways_out = ["[alertmanager] urls", "[[webhook]]", "[severity.P3] levels"];
+        assert!(said.is_none_or(|it| ways_out.iter().all(|way| it.contains(way))));
+    }
+}
+
 #[test]
 fn the_guards_of_a_rollback_load() {
     let policy = |text: &str| loaded(&format!("{BASE}[rollback]\n{text}\n")).rollback;

@@ -457,3 +457,36 @@ fn an_incident_is_listed_taken_and_stays_taken_after_a_kill() {
     let (_, said) = run(&address, &["incidents", "--all"]);
     assert!(said.contains("what opened it is over"), "{said}");
 }
+
+/// The receivers that `gated init` writes: a rollback hook, which is told of no day, and an Alertmanager.
+#[test]
+fn what_is_due_and_no_receiver_is_told_of_is_at_alertmanager() {
+    let peer = Peer::alertmanager();
+    let exporter = Exporter::start(false);
+    let alerting = format!("[alertmanager]\nurls = [{:?}]\nresend = \"1s\"\n", peer.url);
+    // It was due a moment ago, which is soon enough to tell; a minute of yesterday is none.
+    let now = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC);
+    let due = now.strftime("%H:%M").to_string();
+    let began = now.timestamp() - jiff::SignedDuration::from_mins(2);
+    let rollout = format!("{}\ngo_live = \"{began:.0}\"", told("2"));
+    let config = config(&[&exporter.url()], "http://127.0.0.1:9/", &rollout);
+    let rules = format!(
+        "clock = \"go_live\"\n[[phase]]\nname = \"day\"\nfrom = \"0s\"\n[[phase.activity]]\ntitle = \"Stand-up\"\nat = \"{due}\"\ntext = \"Who is on call?\"\n"
+    );
+    let house = House::new(&(config + &alerting), &rules);
+    let checked = house.run(&["check", "config"]);
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert!(!checked.contains("nobody"), "{checked}");
+    let _daemon = house.start();
+    let seen = || {
+        let text = amtool(&peer.url, &["alert", "query", "-o", "json"]);
+        let alerts: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let mut alerts = alerts.into_iter();
+        alerts.find(|it| it["labels"]["alertname"] == "ActivityDue")
+    };
+    eventually("the stand-up", || seen().is_some());
+    let alert = seen().unwrap();
+    assert_eq!(alert["labels"]["activity"], "Stand-up");
+    assert_eq!(alert["labels"]["severity"], "P4");
+    assert_eq!(alert["annotations"]["description"], "Who is on call?");
+}

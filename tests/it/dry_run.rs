@@ -350,6 +350,7 @@ fn beside_a_running_daemon_it_changes_nothing() {
         started.elapsed() >= Duration::from_secs(1),
         "--for says how long"
     );
+    assert!(!text(&output.stderr).contains("too short"));
     assert_eq!(daemon.verdict()["verdict"], "go");
     // The index in shared memory holds the marks of its readers, which are no data.
     let data = |all: Vec<(String, Vec<u8>)>| -> Vec<_> {
@@ -367,6 +368,26 @@ fn beside_a_running_daemon_it_changes_nothing() {
         0
     );
     assert_eq!(house.contents(), before);
+}
+
+/// Less would be an answer of nothing but "less than 3s watched".
+#[test]
+fn it_looks_for_no_shorter_than_the_rules_need_and_says_so() {
+    let exporter = crate::binary::Exporter::start(false);
+    let targets = [exporter.url()];
+    let targets = targets.each_ref().map(String::as_str);
+    let config = crate::binary::config(&targets, "http://127.0.0.1:9/", "version = \"2\"");
+    let rules = crate::binary::RULES.replace("max(broken)", "max(max_over_time(broken[3s]))");
+    let house = House::new(&config, &rules);
+    let arguments = ["--dry-run", "--skip-hooks", "--for", "100ms"];
+    let output = house.run(&arguments);
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(code(&output), 0, "{shown}{said}");
+    assert!(
+        said.contains("--for 100ms is too short: looking for 3s 400ms"),
+        "{said}"
+    );
+    assert!(!shown.contains("too short"), "{shown}");
 }
 
 /// The pinned keys, all of them and no others.

@@ -461,7 +461,9 @@ fn paths<'a>(tokens: &[Token<'a>]) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
-        if tokens[at].text == "use" {
+        // `use<…>` says what an `impl` captures.
+        let captures = tokens.get(at + 1).is_some_and(|it| it.text == "<");
+        if tokens[at].text == "use" && !captures {
             at = tree(tokens, at + 1, &[], &mut found);
         } else if word_byte(tokens[at].text.as_bytes()[0]) {
             at = inline(tokens, at, &mut found);
@@ -599,7 +601,7 @@ mod checker {
         passes("main.rs", "fn main() { gated::run::main() }");
         passes(
             "store/a.rs",
-            "pub(crate) fn f() {}\npub(in crate::store) fn g() {}",
+            "pub(crate) fn f() {}\npub(in crate::store) fn g() -> impl Fn() + use<> {}",
         );
     }
 

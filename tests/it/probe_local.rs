@@ -614,3 +614,53 @@ fn a_dry_run_reads_pytests_report_of_before_the_rollout() {
     assert_eq!(code, Some(3), "{page}");
     assert!(reasons(&page).contains("holds no test"), "{page}");
 }
+
+/// Nothing is done when it fails, and that it fails is no secret.
+#[test]
+fn a_failing_report_that_is_not_critical_is_amber_with_its_reason() {
+    let reports = Reports::new(&[("a.xml", FAILING)]);
+    let probe = format!("junit = {:?}\nmax_age = \"3000d\"", reports.pattern());
+    let shop = Shop::new("version = \"2\"\nprevious_version = \"1\"", &probe);
+    let words =
+        "component:tests: its probe fails: 3 of 5 tests failed: tests.test_smoke.test_login";
+    // What the phase lets pass is go or not.
+    for (gate, code, verdict) in [("amber", 0, "go"), ("green", 1, "no_go")] {
+        let rules = RULES.replace("gate = \"green\"", &format!("gate = \"{gate}\""));
+        let rules = rules.replace("\"component:tests\" = \"== 1\"", "");
+        shop.house.rule(&rules);
+        let (found, page, table) = shop.dry_run();
+        assert_eq!(found, Some(code), "{page}");
+        assert_eq!(
+            (&page["verdict"], &page["status"]),
+            (&verdict.into(), &"amber".into()),
+            "{page}"
+        );
+        assert!(reasons(&page).contains(words), "{page}");
+        assert!(table.contains(words), "{table}");
+        assert_eq!(page["would_fire"].as_array().unwrap().len(), 0, "{page}");
+        let checks = page["checks"].as_array().unwrap();
+        let mut own = checks.iter().filter(|it| it["name"] == "component:tests");
+        let own = own.next().unwrap();
+        assert_eq!(
+            (&own["role"], &own["outcome"]),
+            (&"component".into(), &"missed".into()),
+            "{page}"
+        );
+    }
+    reports.write("a.xml", PASSING);
+    let (code, page, _) = shop.dry_run();
+    assert_eq!(
+        (code, &page["status"]),
+        (Some(0), &"green".into()),
+        "{page}"
+    );
+    // What cannot be asked is no failing.
+    reports.write("a.xml", NONE);
+    let (code, page, table) = shop.dry_run();
+    assert_eq!(
+        (code, &page["status"]),
+        (Some(0), &"green".into()),
+        "{page}"
+    );
+    assert!(table.contains("holds no test"), "{table}");
+}

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::binary::{Exporter, House, Posted, RULES, Receiver, Said};
 use crate::peers::{Peer, amtool, free_address};
+use crate::scrape_tls::{Signed, serve};
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 
@@ -368,6 +369,9 @@ fn a_certificate_is_judged_by_the_hooks_own_authorities_and_by_its_end() {
         tls(&authority, in_days(-1)),
     );
     let by_address = long.replace("localhost", "127.0.0.1");
+    let itself = Signed::by_itself("localhost", IsCa::Ca(BasicConstraints::Unconstrained));
+    let own = serve("localhost", &itself, None);
+    let own = own.trim_end_matches("/metrics").to_owned();
     let trusted = format!("ca_file = \"ca.pem\"\nhealth = \"{long}/healthz\"");
     let cases = [
         (
@@ -399,6 +403,13 @@ fn a_certificate_is_judged_by_the_hooks_own_authorities_and_by_its_end() {
             "red",
             "its certificate is for another name",
         ),
+        (
+            &own,
+            "ca_file = \"own.pem\"",
+            1,
+            "red",
+            "its certificate is an authority's own (CA:TRUE), as self-signed ones often are: issue one",
+        ),
         // It speaks no TLS.
         (
             &fine.url().replace("http:", "https:"),
@@ -413,6 +424,7 @@ fn a_certificate_is_judged_by_the_hooks_own_authorities_and_by_its_end() {
             deployer(&format!("{url}/rollback"), more) + &people("chat", &fine.url(), "");
         let house = house(&exporter, &ways_out);
         fs::write(house.path("ca.pem"), authority.pem()).unwrap();
+        fs::write(house.path("own.pem"), itself.pem()).unwrap();
         house
     });
     let found = look(&houses.each_ref(), &[]);
@@ -644,6 +656,28 @@ fn every_format_shows_it_and_a_flag_leaves_it_out() {
             "{text}"
         );
         assert!(!text.contains("hook:deployer"), "{text}");
+    }
+}
+
+/// An open line is known; that a metric is not there does not hide it.
+#[test]
+fn an_open_line_is_no_go_whatever_else_is_not_known() {
+    let exporter = Exporter::start(false);
+    let house = house(&exporter, "");
+    let item = "checklist = [{ item = \"Rollback plan tested\", required = true }]";
+    let rules = RULES.replace("gate = \"green\"", &format!("gate = \"amber\"\n{item}"));
+    let missing = "[signals.missing]\nexpr = 'no_such_metric'\nunit = \"none\"\n[[phase]]";
+    let rules = rules.replacen("[[phase]]", missing, 1);
+    house.rule(&rules.replace("broken = \"== 0\"", "broken = \"== 0\"\nmissing = \"< 1\""));
+    let (code, page) = one(&house);
+    assert_eq!(
+        (code, &page["verdict"], &page["status"]),
+        (1, &"no_go".into(), &"unknown".into()),
+        "{page}"
+    );
+    let reasons = page["reasons"].to_string();
+    for says in ["no_such_metric", "Rollback plan tested is open"] {
+        assert!(reasons.contains(says), "{says}: {reasons}");
     }
 }
 

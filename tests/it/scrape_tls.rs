@@ -30,6 +30,26 @@ pub struct Signed {
     key_pem: String,
 }
 
+impl Signed {
+    /// As `openssl req -x509` makes one, which is an authority's unless somebody says otherwise.
+    pub fn by_itself(host: &str, is_ca: IsCa) -> Self {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().unwrap();
+        let signed = params.self_signed(&key).unwrap();
+        Self {
+            certificate: signed.der().clone(),
+            key: key.serialize_der(),
+            certificate_pem: signed.pem(),
+            key_pem: key.serialize_pem(),
+        }
+    }
+
+    pub fn pem(&self) -> &str {
+        &self.certificate_pem
+    }
+}
+
 impl Authority {
     pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::default();
@@ -139,9 +159,17 @@ async fn s11_each_fault_of_a_certificate_is_named() {
     let strange = serve("localhost", &theirs.sign("localhost", false), None);
     let elsewhere = serve("localhost", &ours.sign("elsewhere.example", false), None);
     for (url, tls, words) in [
-        (&url, Tls::default(), "signed by an unknown authority"),
-        (&strange, trusting.clone(), "signed by an unknown authority"),
-        (&elsewhere, trusting.clone(), "for another host"),
+        (
+            &url,
+            Tls::default(),
+            "an authority that is not trusted here",
+        ),
+        (
+            &strange,
+            trusting.clone(),
+            "an authority that is not trusted here",
+        ),
+        (&elsewhere, trusting.clone(), "for another name"),
         (
             &serve("localhost", &ours.sign("localhost", true), None),
             trusting.clone(),
@@ -151,6 +179,23 @@ async fn s11_each_fault_of_a_certificate_is_named() {
         let text = fault(with(url, tls)).await;
         assert!(text.contains(words), "{text}");
     }
+    // One that is its own authority, and what the words advise.
+    let own = |is_ca, name: &str| {
+        let own = Signed::by_itself("localhost", is_ca);
+        let ca_file = folder.path().join(name);
+        std::fs::write(&ca_file, own.pem()).unwrap();
+        let tls = Tls {
+            ca_file: Some(ca_file),
+            ..Tls::default()
+        };
+        with(&serve("localhost", &own, None), tls)
+    };
+    let text = fault(own(IsCa::Ca(BasicConstraints::Unconstrained), "own.pem")).await;
+    assert!(
+        text.contains("is an authority's own (CA:TRUE)") && text.ends_with("with CA:FALSE"),
+        "{text}"
+    );
+    assert!(first(own(IsCa::ExplicitNoCa, "leaf.pem")).await.is_ok());
     // Only who asks for it goes without.
     let blind = Tls {
         insecure_skip_verify: true,

@@ -377,7 +377,7 @@ fn junit() {
     expect![[r#"
         <?xml version="1.0" encoding="UTF-8"?>
         <testsuites tests="11" failures="3" errors="4">
-          <testsuite name="gated: api" tests="11" failures="3" errors="4" timestamp="2027-01-15T08:00:00.000Z">
+          <testsuite name="gated: api" tests="11" failures="3" errors="4" skipped="0" timestamp="2027-01-15T08:00:00.000Z">
             <testcase classname="scrape" name="api http://10.0.0.1:8080/metrics" time="0.004">
               <system-out>812 samples in 4ms</system-out>
             </testcase>
@@ -414,6 +414,37 @@ fn junit() {
           </testsuite>
         </testsuites>
     "#]].assert_eq(&print(Format::Junit));
+}
+
+/// What nobody waits for must not stop a pipeline that is told to go; that it is not known is said all the same.
+#[test]
+fn what_is_not_waited_for_is_no_error_of_a_go() {
+    let mut sample = sample();
+    let state = Arc::make_mut(&mut sample.verdict);
+    (state.verdict, state.status) = (Verdict::Go, Status::Green);
+    state.reasons.clear();
+    state.checks.retain(|it| it.name == "cpu");
+    state.checks[0].expected = true;
+    let junit = show::render(&sample, Format::Junit, false);
+    let cpu = "<testcase classname=\"target\" name=\"cpu\" time=\"0.000\">\n      <skipped message=\"no value (stale) &lt; 40%: unknown; the targets behind cpu did not answer";
+    assert!(junit.contains(cpu), "{junit}");
+    // One target of several did not answer, and the verdict stands without it.
+    assert!(!junit.contains("<error"), "{junit}");
+    let totals = "tests=\"5\" failures=\"0\" errors=\"0\" skipped=\"3\"";
+    assert!(junit.contains(totals), "{junit}");
+    for format in [Format::Table, Format::Markdown] {
+        let text = show::render(&sample, format, false);
+        assert!(
+            text.contains("unknown") && !text.contains("error"),
+            "{text}"
+        );
+    }
+    // Where the verdict is not go, it is still not why.
+    let state = Arc::make_mut(&mut sample.verdict);
+    (state.verdict, state.status) = (Verdict::Unknown, Status::Unknown);
+    let junit = show::render(&sample, Format::Junit, false);
+    assert!(junit.contains(cpu), "{junit}");
+    assert!(junit.contains("errors=\"3\" skipped=\"1\""), "{junit}");
 }
 
 #[test]

@@ -346,7 +346,7 @@ async fn warnings_are_carried_and_a_partial_answer_counts_only_where_that_is_acc
 }
 
 #[tokio::test]
-async fn a_sample_that_is_older_than_the_lookback_is_none() {
+async fn a_sample_that_is_older_than_the_lookback_or_far_ahead_is_none() {
     let at = |seconds: i64, zone: &str| {
         format!(r#"{{"metric":{{"zone":"{zone}"}},"value":[{seconds},"1"]}}"#)
     };
@@ -359,6 +359,25 @@ async fn a_sample_that_is_older_than_the_lookback_is_none() {
     // Nothing but old ones is no empty answer.
     let error = answered(vector(&at(NOW - 301, "a"), "")).await.unwrap_err();
     assert!(error.text.contains("older than five minutes"), "{error}");
+    // Nor is what has yet to be; clocks differ by a little.
+    let both = [at(NOW + 601, "a"), at(NOW + 599, "b")].join(",");
+    let columns = answered(vector(&both, "")).await.unwrap();
+    let [only] = &series(&columns)[..] else {
+        panic!("{columns:?}")
+    };
+    assert!(only.contains(r#"zone="b""#), "{only}");
+    let tomorrow = at(NOW + 3600, "a");
+    let error = answered(vector(&tomorrow, "")).await.unwrap_err();
+    assert!(
+        error.text.contains("dated more than ten minutes ahead"),
+        "{error}"
+    );
+    let both = [at(NOW - 301, "b"), tomorrow].join(",");
+    let error = answered(vector(&both, "")).await.unwrap_err();
+    assert!(
+        error.text.contains("older than five minutes or dated more"),
+        "{error}"
+    );
     // It is the server's clock that dates them, whatever gated's says.
     let body = vector(&at(NOW - 10_000, "a"), "");
     let Answer::With(_, body) = body else {

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 
 use crate::peers::free_address;
+use crate::scrape_tls::{self, Signed};
 
 /// Keeps every request it gets and answers them in turn with what it was given.
 pub struct Recorder {
@@ -564,4 +565,20 @@ async fn w13_a_line_break_cannot_get_into_a_header() {
         );
     }
     assert!(recorder.requests().await.is_empty());
+}
+
+/// As the dry run says it, not as a library prints it.
+#[tokio::test]
+async fn why_a_certificate_is_refused_is_said_with_the_way_out() {
+    let own = Signed::by_itself("localhost", rcgen::IsCa::ExplicitNoCa);
+    let url = scrape_tls::serve("localhost", &own, None);
+    let Attempted::NoAnswer {
+        reached: false,
+        reason,
+    } = attempt(config(&url)).await
+    else {
+        panic!("somebody answered");
+    };
+    let says = ": its certificate comes from an authority that is not trusted here: name that authority in `ca_file`";
+    assert!(reason.ends_with(says), "{reason}");
 }

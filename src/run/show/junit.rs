@@ -1,4 +1,5 @@
-//! `JUnit` XML for pipelines: a test case per scrape and per check. Missed and firing fail; no answer is an error.
+//! `JUnit` XML for pipelines: a test case per scrape and per check. Missed and firing fail; no answer is an error, and is
+//! skipped where the verdict does not wait for it.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -14,7 +15,7 @@ struct Case {
     class: &'static str,
     name: String,
     seconds: f64,
-    /// `failure` or `error` with its message.
+    /// `failure`, `error` or `skipped` with its message.
     wrong: Option<(&'static str, String)>,
     output: String,
 }
@@ -32,6 +33,7 @@ pub fn render(snapshot: &Snapshot) -> String {
         count("failure"),
         count("error")
     );
+    let skipped = count("skipped");
     let suite = format!("gated: {}", snapshot.service);
     let at = snapshot
         .verdict
@@ -39,7 +41,7 @@ pub fn render(snapshot: &Snapshot) -> String {
         .map_or_else(String::new, |at| format!(" timestamp=\"{at}\""));
     let _ = writeln!(
         out,
-        "<testsuites {totals}>\n  <testsuite name=\"{}\" {totals}{at}>",
+        "<testsuites {totals}>\n  <testsuite name=\"{}\" {totals} skipped=\"{skipped}\"{at}>",
         Xml(&suite)
     );
     for case in &cases {
@@ -51,6 +53,11 @@ pub fn render(snapshot: &Snapshot) -> String {
 
 fn cases(snapshot: &Snapshot) -> Vec<Case> {
     let state = &snapshot.verdict;
+    // A reader of the page stops at an error, whatever the exit code says: go has none.
+    let unanswered = |waited_for: bool| match state.verdict {
+        Verdict::NoGo | Verdict::Unknown if waited_for => "error",
+        Verdict::Go | Verdict::NoGo | Verdict::Unknown => "skipped",
+    };
     let scrapes = snapshot.targets.iter().map(|target| {
         let result = scrape(target);
         Case {
@@ -60,7 +67,10 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
                 .last
                 .as_ref()
                 .map_or(0.0, |last| last.duration.as_secs_f64()),
-            wrong: result.as_ref().err().map(|error| ("error", error.clone())),
+            wrong: result
+                .as_ref()
+                .err()
+                .map(|error| (unanswered(true), error.clone())),
             output: result.unwrap_or_default(),
         }
     });
@@ -83,7 +93,7 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
             wrong: match check.outcome {
                 Outcome::Met | Outcome::Quiet | Outcome::Pending => None,
                 Outcome::Missed | Outcome::Firing => Some(("failure", text.clone())),
-                Outcome::Unknown => Some(("error", text.clone())),
+                Outcome::Unknown => Some((unanswered(check.is_waited_for()), text.clone())),
             },
             output: text,
         }

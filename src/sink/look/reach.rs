@@ -21,6 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{Found, place};
 use crate::model::Timestamp;
+use crate::model::certificate::refused;
 use crate::sink::deny::DenyList;
 
 /// A certificate that ends within this is to be renewed.
@@ -201,20 +202,5 @@ fn fault(error: &io::Error, named: &str) -> String {
     let Some(rustls::Error::InvalidCertificate(certificate)) = inner else {
         return format!("no TLS: {error}: mend the receiver, or {named}");
     };
-    match certificate {
-        CertificateError::ExpiredContext { not_after, .. } => {
-            let millis = i64::try_from(not_after.as_secs().saturating_mul(1000));
-            let ended = Timestamp::from_millis(millis.unwrap_or(i64::MAX));
-            format!("its certificate has expired ({ended}): renew it")
-        }
-        CertificateError::Expired => "its certificate has expired: renew it".to_owned(),
-        CertificateError::UnknownIssuer => {
-            "its certificate comes from an authority that is not trusted here: name that authority in `ca_file`"
-                .to_owned()
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            format!("its certificate is for another name: write the name that it is for in {named}")
-        }
-        other => format!("its certificate is refused: {other}: renew it"),
-    }
+    format!("its certificate {}", refused(certificate, named))
 }

@@ -24,6 +24,8 @@ const UNDER_WAY_MAX: usize = 16;
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 /// As far back as a query looks for a sample: one that is older is none.
 const LOOKBACK: Duration = Duration::from_secs(300);
+/// No sample may be dated further ahead than this: as on a page that is scraped.
+const AHEAD_MAX: Duration = Duration::from_secs(600);
 /// Of a page of text that is no answer this much is shown.
 const WORDS_BYTES_MAX: usize = 120;
 /// A shorter secret is no secret, and would make holes in every text.
@@ -277,13 +279,20 @@ fn date(headers: &HeaderMap) -> Option<Timestamp> {
     Some(Timestamp::from_millis(date.timestamp().as_millisecond()))
 }
 
-/// Leaves out what is older than a query looks back.
+/// Leaves out what is older than a query looks back, and what has yet to be.
 fn fresh(answer: &mut Answer, at: Timestamp) -> Result<(), ScrapeError> {
     let before = answer.samples.len();
+    answer.samples.retain(|it| it.at.since(at) <= AHEAD_MAX);
+    let (ahead, due) = (before - answer.samples.len(), answer.samples.len());
     answer.samples.retain(|it| at.since(it.at) <= LOOKBACK);
-    if before > 0 && answer.samples.is_empty() {
-        let text = "every sample is older than five minutes: a cache, or a clock that is wrong";
-        return Err(fault(ScrapeFault::NotAnAnswer, text));
+    if before == 0 || !answer.samples.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let what = match (ahead, due) {
+        (0, _) => "is older than five minutes",
+        (_, 0) => "is dated more than ten minutes ahead",
+        (_, _) => "is older than five minutes or dated more than ten ahead",
+    };
+    let text = format!("every sample {what}: a cache, or a clock that is wrong");
+    Err(fault(ScrapeFault::NotAnAnswer, text))
 }

@@ -3,10 +3,9 @@
 use std::error::Error;
 use std::io;
 
-use rustls::CertificateError;
-
 use super::resolve::LookupFailed;
 use crate::engine::{ScrapeError, ScrapeFault};
+use crate::model::certificate::refused;
 use crate::source::exposition::PageError;
 
 /// A text for people has this many bytes at most.
@@ -107,19 +106,8 @@ fn tls_text(error: &rustls::Error) -> String {
     let rustls::Error::InvalidCertificate(why) = error else {
         return error.to_string();
     };
-    let words = match why {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "not valid yet"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "for another host"
-        }
-        CertificateError::UnknownIssuer => "signed by an unknown authority",
-        CertificateError::Revoked => "revoked",
-        _ => return format!("certificate refused: {why}"),
-    };
-    format!("the server's certificate is {words}: {why}")
+    let named = "the URL or `server_name`";
+    format!("the server's certificate {}", refused(why, named))
 }
 
 pub(super) fn of_page(error: &PageError, body: &[u8]) -> ScrapeError {
