@@ -13,7 +13,9 @@ use super::facts::Target;
 use super::measure::Measure;
 use super::measure::Track;
 use super::measure::float;
+use super::measure::is_enough;
 use super::minutes::Minutes;
+use super::overall::MISSED_SHARE_MAX;
 use super::signals::How;
 use super::signals::Known;
 use super::signals::THROUGHPUT;
@@ -58,7 +60,11 @@ pub(super) struct Fared {
     /// minutes that were down.
     pub known: usize,
     pub missed: usize,
-    /// Whether the figure of those minutes meets it; `None` where none is known.
+    /// All minutes in which it applied.
+    pub total: usize,
+    /// The figure of the known ones.
+    pub figure: Option<f64>,
+    /// Whether that figure meets it. A miss that was seen is one; that it is met takes nearly all of the minutes known.
     pub is_met: Option<bool>,
 }
 
@@ -138,9 +144,9 @@ impl Figures {
         row.measure.value.map(|_| row)
     }
 
-    /// The figure of that signal.
-    pub fn value(&self, name: &str) -> Option<f64> {
-        self.get(name)?.measure.value
+    /// Its minutes.
+    pub fn track(&self, name: &str) -> Option<&Track> {
+        Some(&self.tracks[*self.places.get(name)?])
     }
 }
 
@@ -249,11 +255,27 @@ fn fared(target: &Target, track: &Track) -> Fared {
             !target.comparison.is_met(value, target.bound)
         }
     };
-    let figure = track.figure(&places);
-    Fared {
+    let mut fared = Fared {
         known: values.iter().flatten().count(),
         missed: values.iter().flatten().filter(|it| is_missed(**it)).count(),
-        is_met: figure.map(|it| target.comparison.is_met(it, target.bound)),
+        total: values.len(),
+        figure: track.figure(&places),
+        is_met: None,
         target: target.clone(),
-    }
+    };
+    let is_met = match how(&target.signal).0 {
+        // A sum is nothing that a bound of single minutes compares with.
+        How::Total | How::SinceMidnight => {
+            (fared.known > 0).then(|| fared.share() <= MISSED_SHARE_MAX)
+        }
+        How::Up
+        | How::Median
+        | How::Mean
+        | How::Weighted
+        | How::Last
+        | How::LastAndMost
+        | How::Ever => (fared.figure).map(|it| target.comparison.is_met(it, target.bound)),
+    };
+    fared.is_met = is_met.filter(|it| !it || is_enough(fared.known, fared.total));
+    fared
 }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use jiff::tz::TimeZone;
 
 use super::minutes::Minutes;
+use super::overall::UNKNOWN_SHARE_MAX;
 use super::signals::How;
 use super::trend::Better;
 use super::trend::median;
@@ -28,6 +29,13 @@ pub(super) struct Measure {
     pub far: Option<(f64, Timestamp)>,
     /// What a weighted mean was weighted with.
     pub basis: Basis,
+}
+
+impl Measure {
+    /// Whether so many of its minutes are known that something may be claimed of all of them.
+    pub fn is_enough(&self) -> bool {
+        is_enough(self.known, self.total)
+    }
 }
 
 /// What a weighted mean was weighted with.
@@ -250,6 +258,12 @@ fn increases(
 fn starts_again(then: Timestamp, at: Timestamp, zone: &TimeZone) -> bool {
     let gap = at.millis().saturating_sub(then.millis());
     gap > GAP && date_of(then, zone) != date_of(at, zone)
+}
+
+/// Whether so many of the minutes are known that something may be claimed of all of them.
+pub(super) fn is_enough(known: usize, total: usize) -> bool {
+    let unknown = float(total.saturating_sub(known)) / float(total.max(1));
+    known > 0 && unknown <= UNKNOWN_SHARE_MAX
 }
 
 /// Counts stay far below 2^53.

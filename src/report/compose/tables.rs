@@ -6,6 +6,7 @@ use super::says::basis;
 use super::says::figure;
 use super::says::no_readings;
 use super::says::unknown;
+use super::says::unknown_of;
 use crate::model::Unit;
 use crate::report::document::ITEMS_MAX;
 use crate::report::document::Span;
@@ -15,6 +16,7 @@ use crate::report::document::own;
 use crate::report::document::told;
 use crate::report::figures::Row;
 use crate::report::measure::float;
+use crate::report::measure::is_enough;
 use crate::report::number;
 use crate::report::overall::MISSED_SHARE_MAX;
 use crate::report::overall::UNKNOWN_SHARE_MAX;
@@ -291,22 +293,24 @@ fn metrics(heading: &'static str, rows: Vec<Cells>) -> Table {
     }
 }
 
-/// `< 150ms: met`, `< 150ms: missed in 30 of 600 min (5%)`.
+/// `< 150ms: met`, `< 150ms: missed in 30 of 600 min (5%)`, `< 150ms: not known, 90 of 600 minutes unknown`.
 fn targets(row: &Row) -> Vec<Span> {
     let mut spans = Vec::new();
     for it in row.targets.iter().take(TARGETS_SHOWN) {
         if !spans.is_empty() {
             spans.push(own("; "));
         }
+        let whole = row.name == UPTIME;
+        let unknown = unknown_of(it.known, it.total);
         let outcome = match it.is_met {
-            None => ": unknown".to_owned(),
-            Some(true) if row.name == UPTIME => ": met".to_owned(),
-            Some(false) if row.name == UPTIME => ": missed".to_owned(),
-            Some(_) if it.missed == 0 => ": met".to_owned(),
-            Some(_) => {
+            Some(false) if whole => ": missed".to_owned(),
+            _ if !whole && it.missed > 0 => {
                 let share = number::by_unit(Unit::Ratio, it.share());
                 format!(": missed in {} of {} min ({share})", it.missed, it.known)
             }
+            _ if !is_enough(it.known, it.total) => format!(": not known, {unknown}"),
+            Some(_) => ": met".to_owned(),
+            None => ": not known".to_owned(),
         };
         spans.extend([told(&it.target.text), own(outcome)]);
     }

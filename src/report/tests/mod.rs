@@ -1,5 +1,6 @@
 //! Reports as a whole: the templates' own words in their order, numbers reckoned a second time, and what is left blank.
 
+mod achievements;
 mod hostile;
 mod overall;
 

@@ -5,6 +5,7 @@
 
 mod ask;
 mod facts;
+mod targets;
 
 use std::path::Path;
 use std::path::PathBuf;
