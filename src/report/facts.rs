@@ -171,8 +171,20 @@ pub struct ChecklistItem {
     pub id: String,
     pub text: String,
     pub required: bool,
-    /// Who says that it is done, and since when; `None`: it is open.
-    pub done: Option<(Timestamp, String)>,
+    pub state: Standing,
+}
+
+/// How a line of a checklist stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Since when, and who says so.
+    Done {
+        at: Timestamp,
+        by: String,
+    },
+    Open,
+    /// A machine sees it, and nothing is known of that time.
+    Unknown,
 }
 
 /// One criterion of the exit to business as usual.

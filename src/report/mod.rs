@@ -74,7 +74,7 @@ pub use compose::{Unfit, compose};
 pub use document::Report;
 pub use facts::{
     ChecklistItem, Comparison, Criterion, Earlier, Facts, IncidentFact, Kind, PhaseFact,
-    SignalHistory, Target, UptimeBudget,
+    SignalHistory, Standing, Target, UptimeBudget,
 };
 pub use note::{Field, Note, PARTS};
 pub use overall::{MISSED_SHARE_MAX, Overall, Reason, UNKNOWN_SHARE_MAX};

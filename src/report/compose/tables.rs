@@ -14,6 +14,7 @@ use crate::report::document::Table;
 use crate::report::document::name;
 use crate::report::document::own;
 use crate::report::document::told;
+use crate::report::facts::Standing;
 use crate::report::figures::Row;
 use crate::report::measure::float;
 use crate::report::measure::is_enough;
@@ -198,14 +199,16 @@ impl Sheet<'_> {
 
     fn checklist(&self) -> Table {
         let rows = self.facts.checklist.iter().take(ITEMS_MAX).map(|it| {
-            let done = match &it.done {
-                Some((at, by)) => vec![
+            let done = match &it.state {
+                Standing::Done { at, by } => vec![
                     own("done, says "),
                     told(by),
                     own(format!(", {}", when::moment(*at, &self.facts.zone))),
                 ],
-                None if it.required => vec![own("open, and required")],
-                None => vec![own("open")],
+                Standing::Open if it.required => vec![own("open, and required")],
+                Standing::Open => vec![own("open")],
+                Standing::Unknown if it.required => vec![own("not known, and required")],
+                Standing::Unknown => vec![own("not known")],
             };
             vec![vec![told(&it.text)], done]
         });
@@ -268,7 +271,7 @@ impl Sheet<'_> {
         notes.push(vec![own(format!(
             "RED: a P1 is open, a rollback was decided, or uptime is below its target. AMBER: a P2 is open, there was \
              a P1, a target was missed in more than {} of its known minutes, more than {} of the minutes of the \
-             uptime or of a signal with a target are unknown, or a required item is open. UNKNOWN: no reading at all.",
+             uptime or of a signal with a target are unknown, or a required item is open or not known. UNKNOWN: no reading at all.",
             percent(MISSED_SHARE_MAX),
             percent(UNKNOWN_SHARE_MAX),
         ))]);

@@ -294,7 +294,7 @@ fn optional_items_hide_nothing_that_is_outstanding() {
     let optional = (1..=12).map(|n| ChecklistItem {
         text: format!("optional {n}"),
         required: false,
-        done: None,
+        state: Standing::Open,
         ..item.clone()
     });
     facts.checklist = optional.collect();

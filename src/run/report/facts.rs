@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Context;
+use super::checklist::checklist;
 use super::targets::targets;
 use crate::engine::CriterionOutcome;
-use crate::engine::ItemState;
 use crate::engine::REPORT;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
@@ -13,7 +13,6 @@ use crate::model::Attestation;
 use crate::model::Minutes;
 use crate::model::Severity;
 use crate::model::Timestamp;
-use crate::report::ChecklistItem;
 use crate::report::Criterion;
 use crate::report::Earlier;
 use crate::report::Facts;
@@ -44,6 +43,7 @@ pub(super) fn facts(
         until: from,
         signals: signals(rules, &known.minutes, earlier_from, from),
     };
+    let checklist = checklist(context, &known, (from, until), made_at, snapshot);
     let uptime = known.minutes.iter().find(|it| it.signal == UPTIME);
     let titles = titles(rules);
     let incidents = known.incidents.into_iter().map(|incident| IncidentFact {
@@ -78,7 +78,7 @@ pub(super) fn facts(
         incidents: incidents.collect(),
         decisions: known.decisions,
         phases: phases.collect(),
-        checklist: checklist(rules, &known.attestations, (from, until), made_at, snapshot),
+        checklist,
         notes: notes.filter_map(note).collect(),
         criteria: snapshot.map(criteria).unwrap_or_default(),
         acknowledge_within: Severity::ALL
@@ -151,52 +151,6 @@ fn owner(snapshot: Option<&Snapshot>, incident: &str) -> Option<String> {
     let mut incidents = snapshot?.incidents.iter();
     let found = incidents.find(|it| it.incident.id.as_str() == incident)?;
     found.owner.clone()
-}
-
-/// What was due in the period: as it stands where that is today, else what was attested in it.
-fn checklist(
-    rules: &Rules,
-    attested: &[Attestation],
-    (from, until): (Timestamp, Timestamp),
-    made_at: Timestamp,
-    snapshot: Option<&Snapshot>,
-) -> Vec<ChecklistItem> {
-    if let Some(snapshot) = snapshot.filter(|_| (from..until).contains(&made_at)) {
-        let begun = snapshot.phase_runs.iter();
-        let begun: Vec<&str> = begun
-            .filter(|run| run.from < until && run.end.is_none_or(|(at, _)| at > from))
-            .map(|run| run.phase.as_str())
-            .collect();
-        let due = snapshot.checklist.iter().filter(|it| {
-            it.state != ItemState::Later && (begun.contains(&it.phase.as_str()) || it.due.is_some())
-        });
-        return due
-            .map(|it| ChecklistItem {
-                id: it.id.clone(),
-                text: it.text.clone(),
-                required: it.required,
-                done: (it.state == ItemState::Done).then(|| {
-                    let said = it.said.as_ref().filter(|_| !it.by_machine);
-                    said.map_or_else(
-                        || (made_at, "gated".to_owned()),
-                        |said| (said.at, said.by.clone()),
-                    )
-                }),
-            })
-            .collect();
-    }
-    let items = rules.phases.iter().flat_map(|phase| &phase.checklist);
-    let done = items.filter_map(|item| {
-        let mut words = attested.iter().rev();
-        let last = words.find(|it| it.item == item.id && it.at >= from && it.at < until)?;
-        Some(ChecklistItem {
-            id: item.id.clone(),
-            text: item.text.clone(),
-            required: item.required,
-            done: last.done.then(|| (last.at, last.by.clone())),
-        })
-    });
-    done.collect()
 }
 
 /// `report/FIELD`, as somebody said it.

@@ -4,8 +4,12 @@
 //! one that runs; without it those stand as not known.
 
 mod ask;
+mod checklist;
 mod facts;
+mod sight;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::path::PathBuf;
