@@ -2,6 +2,7 @@
 //! when, what was read, and when the report is made.
 
 mod checklist;
+mod figures;
 
 use std::time::Duration;
 
