@@ -96,11 +96,12 @@ pub struct SignalHistory {
     pub minutes: Vec<(Timestamp, Option<f64>)>,
 }
 
-/// The same signals over an earlier period.
+/// The same signals over an earlier period: as long a part of it as has passed of the report's own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Earlier {
     pub from: Timestamp,
     pub until: Timestamp,
+    /// What lies between it and the report's own period may be there too: a count goes on from its last reading.
     pub signals: Vec<SignalHistory>,
 }
 

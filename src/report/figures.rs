@@ -46,7 +46,7 @@ pub(super) struct Row {
     /// `None`: no template asks for it.
     pub known: Option<&'static Known>,
     pub measure: Measure,
-    /// The figure of the period before.
+    /// The figure of the period before, where it compares.
     pub earlier: Option<f64>,
     pub trend: Trend,
     pub targets: Vec<Fared>,
@@ -116,17 +116,13 @@ impl Figures {
             }
             let minutes = lay(Some(signal), facts.from, until);
             let old = earlier.map(|it| lay(before(&signal.name), it.from, it.until));
-            let track = track(
-                signal,
-                minutes,
-                old.as_ref().and_then(last),
-                &weights,
-                &facts.zone,
-            );
+            let ago = earlier.map(|it| lay(before(&signal.name), it.from, facts.from));
+            let ago = ago.as_ref().and_then(last);
+            let track = track(signal, minutes, ago, &weights, &facts.zone);
             let earlier = old.and_then(|it| {
                 let weights = old_weights.as_ref()?;
                 let old = self::track(signal, it, None, weights, &facts.zone);
-                old.measure().value
+                comparable(signal, &old.measure(), &track.measure())
             });
             let place = figures.rows.len();
             figures.places.insert(signal.name.clone(), place);
@@ -172,6 +168,13 @@ fn track(
     let mut track = Track::new(minutes, (how, better), unit(signal), before, zone);
     track.weigh(weights);
     track
+}
+
+/// The figure of the earlier period where this one's compares with it: sums do where nearly all of both is known.
+fn comparable(signal: &SignalHistory, then: &Measure, now: &Measure) -> Option<f64> {
+    let is_sum = matches!(how(&signal.name).0, How::Total | How::SinceMidnight);
+    let compares = !is_sum || (then.is_enough() && now.is_enough());
+    then.value.filter(|_| compares)
 }
 
 /// The last reading of a period.

@@ -37,10 +37,11 @@ pub(super) fn facts(
 ) -> Facts {
     let Context { config, rules } = context;
     let zone = config.zone();
-    let earlier_from = crate::report::before(from, until, &zone).unwrap_or(from);
+    let compared = crate::report::before((from, until), made_at, &zone);
+    let (earlier_from, earlier_until) = compared.unwrap_or((from, from));
     let earlier = Earlier {
         from: earlier_from,
-        until: from,
+        until: earlier_until,
         signals: signals(rules, &known.minutes, earlier_from, from),
     };
     let checklist = checklist(context, &known, (from, until), made_at, snapshot);

@@ -171,7 +171,8 @@ impl Context {
             None if kind == Kind::Hypercare => ReportError::NoGoLive,
             _ => ReportError::NoDate(date.to_string()),
         })?;
-        let earlier = crate::report::before(from, until, &zone).unwrap_or(from);
+        let compared = crate::report::before((from, until), made_at, &zone);
+        let earlier = compared.map_or(from, |(earlier, _)| earlier);
         // The error budget looks back further than the report does.
         let budget = until.min(made_at) - self.rules.uptime.over;
         let since = |signal: &str| match signal {

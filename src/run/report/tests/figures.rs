@@ -23,3 +23,28 @@ fn tickets_that_are_told_once_a_day_count_whole() {
     let made = days.report(Kind::Week, "2026-03-08", "2026-03-09T00:00:00Z");
     made.says("| Tickets Opened | 26 |");
 }
+
+/// The mail of 17:00 on days that are all alike: quiet nights, and most people at noon and late in the evening.
+#[test]
+fn a_part_of_a_day_is_compared_with_the_same_part_of_the_day_before() {
+    let days = Days::of(GO_LIVE);
+    let until = "2026-03-05T00:00:00Z";
+    let hour =
+        |it: Timestamp| f64::from(i32::try_from(it.millis() / 3_600_000 % 24).expect("hours"));
+    days.read("throughput", GO_LIVE, until, |it| Some(1.0 + hour(it)));
+    days.read("active_users", GO_LIVE, until, |it| Some(10.0 * hour(it)));
+    // Each minute of an hour makes 60 s times its rate.
+    let calls: f64 = (0..17).map(|hour| 3600.0 * (1.0 + f64::from(hour))).sum();
+    assert!((calls - 550_800.0).abs() < 1e-9);
+    days.report(Kind::Status, "2026-03-04", "2026-03-04T17:00:00Z")
+        .says("- API Calls: 550,800 (±0.0%); 0 of 1,020 minutes unknown")
+        .says("- Active Users: 160 (±0 vs yesterday)");
+    // The whole day with the whole day before.
+    days.report(Kind::Status, "2026-03-04", "2026-03-06T17:00:00Z")
+        .says("- API Calls: 1,080,000 (±0.0%); 0 of 1,440 minutes unknown")
+        .says("- Active Users: 230 (±0 vs yesterday)");
+    // Of the day before the go-live nothing is known.
+    days.report(Kind::Status, "2026-03-02", "2026-03-02T17:00:00Z")
+        .says("- API Calls: 550,800 (too few calls known to compare with the day before)")
+        .says("- Active Users: 160 (no reading of the day before)");
+}
