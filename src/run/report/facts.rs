@@ -4,22 +4,19 @@ use std::collections::BTreeMap;
 
 use super::Context;
 use super::checklist::checklist;
+use super::notes::notes;
 use super::targets::targets;
 use crate::engine::CriterionOutcome;
-use crate::engine::REPORT;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
-use crate::model::Attestation;
 use crate::model::Minutes;
 use crate::model::Severity;
 use crate::model::Timestamp;
 use crate::report::Criterion;
 use crate::report::Earlier;
 use crate::report::Facts;
-use crate::report::Field;
 use crate::report::IncidentFact;
 use crate::report::Kind;
-use crate::report::Note;
 use crate::report::PhaseFact;
 use crate::report::SignalHistory;
 use crate::report::UptimeBudget;
@@ -45,6 +42,7 @@ pub(super) fn facts(
         signals: signals(rules, &known.minutes, earlier_from, from),
     };
     let checklist = checklist(context, &known, (from, until), made_at, snapshot);
+    let notes = notes(&known, kind, (from, until), made_at);
     let uptime = known.minutes.iter().find(|it| it.signal == UPTIME);
     let titles = titles(rules);
     let incidents = known.incidents.into_iter().map(|incident| IncidentFact {
@@ -61,8 +59,6 @@ pub(super) fn facts(
             run,
         }
     });
-    let within = |it: &&Attestation| it.at >= from && it.at < until;
-    let notes = known.attestations.iter().filter(within);
     let project = config.service.labels.get("project");
     Facts {
         kind,
@@ -80,7 +76,7 @@ pub(super) fn facts(
         decisions: known.decisions,
         phases: phases.collect(),
         checklist,
-        notes: notes.filter_map(note).collect(),
+        notes,
         criteria: snapshot.map(criteria).unwrap_or_default(),
         acknowledge_within: Severity::ALL
             .iter()
@@ -152,13 +148,6 @@ fn owner(snapshot: Option<&Snapshot>, incident: &str) -> Option<String> {
     let mut incidents = snapshot?.incidents.iter();
     let found = incidents.find(|it| it.incident.id.as_str() == incident)?;
     found.owner.clone()
-}
-
-/// `report/FIELD`, as somebody said it.
-fn note(attested: &Attestation) -> Option<Note> {
-    let field = Field::from_word(attested.item.strip_prefix(REPORT)?)?;
-    let line = attested.note.as_deref().filter(|_| attested.done)?;
-    Some(Note::read(field, line, &attested.by, attested.at))
 }
 
 fn criteria(snapshot: &Snapshot) -> Vec<Criterion> {

@@ -6,6 +6,7 @@
 mod ask;
 mod checklist;
 mod facts;
+mod notes;
 mod sight;
 mod targets;
 #[cfg(test)]

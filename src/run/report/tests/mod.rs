@@ -3,6 +3,7 @@
 
 mod checklist;
 mod figures;
+mod notes;
 
 use std::time::Duration;
 
