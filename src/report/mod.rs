@@ -79,6 +79,6 @@ pub use facts::{
 };
 pub use note::{Field, Note, PARTS};
 pub use overall::{MISSED_SHARE_MAX, Overall, Reason, UNKNOWN_SHARE_MAX};
-pub use period::{HYPERCARE_DAYS, before, hypercare_day, period};
+pub use period::{HYPERCARE_DAYS, before, from_go_live, hypercare_day, period};
 pub use signals::{Group, How, Known, SIGNALS, known};
 pub use trend::Better;

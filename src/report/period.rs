@@ -30,6 +30,17 @@ pub fn period(
     Some((midnight(first, zone)?, midnight(until, zone)?))
 }
 
+/// Where a period begins that a go-live lies in: with it, as soon as that has come. What was before is none of its days.
+#[must_use]
+pub fn from_go_live(
+    (from, until): (Timestamp, Timestamp),
+    made_at: Timestamp,
+    go_live: Option<Timestamp>,
+) -> Timestamp {
+    let within = |live: &Timestamp| from < *live && *live < until.min(made_at);
+    go_live.filter(within).unwrap_or(from)
+}
+
 /// What a period is compared with: as many days before it, by the wall. Of one that is not over at `made_at`, the part up
 /// to the same time of day.
 #[must_use]
@@ -99,6 +110,23 @@ mod tests {
             None
         );
         assert_eq!(hypercare_day(go_live, &berlin), Some(date("2026-03-31")));
+    }
+
+    #[test]
+    fn a_period_begins_with_the_go_live() {
+        let at = Timestamp::from_millis;
+        for (live, made_at, from) in [
+            (None, 99, 10),
+            (Some(5), 99, 10),
+            (Some(10), 99, 10),
+            (Some(15), 99, 15),
+            // It has not come yet: a day like any other.
+            (Some(15), 15, 10),
+            (Some(20), 99, 10),
+        ] {
+            let found = from_go_live((at(10), at(20)), at(made_at), live.map(at));
+            assert_eq!(found, at(from), "{live:?} {made_at}");
+        }
     }
 
     #[test]

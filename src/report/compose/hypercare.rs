@@ -37,7 +37,10 @@ enum Exit {
 
 impl Sheet<'_> {
     pub(super) fn hypercare_report(&self) -> Filled {
-        let days = when::period_length(self.facts.from, self.until, &self.facts.zone);
+        let days = match when::days(self.facts.from, self.until, &self.facts.zone) {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
         let exit = self.exit();
         let bullets =
             |key, heading: &str, items| Section::new(key, heading, vec![Block::Bullets(items)]);

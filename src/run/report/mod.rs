@@ -30,6 +30,7 @@ use crate::model::calendar::local_date;
 use crate::report::Kind;
 use crate::report::Report;
 use crate::report::compose;
+use crate::report::from_go_live;
 use crate::report::period;
 use crate::runbook::Rules;
 use crate::runbook::UPTIME;
@@ -172,6 +173,7 @@ impl Context {
             None if kind == Kind::Hypercare => ReportError::NoGoLive,
             _ => ReportError::NoDate(date.to_string()),
         })?;
+        let from = from_go_live((from, until), made_at, go_live);
         let compared = crate::report::before((from, until), made_at, &zone);
         let earlier = compared.map_or(from, |(earlier, _)| earlier);
         // The error budget looks back further than the report does.

@@ -48,3 +48,38 @@ fn a_part_of_a_day_is_compared_with_the_same_part_of_the_day_before() {
         .says("- API Calls: 550,800 (too few calls known to compare with the day before)")
         .says("- Active Users: 160 (no reading of the day before)");
 }
+
+/// gated watched from noon; the go-live was at three in the afternoon of a Wednesday.
+#[test]
+fn what_was_before_the_go_live_is_no_day_of_it() {
+    let days = Days::of("2026-03-04T15:00:00Z");
+    days.read(
+        "uptime",
+        "2026-03-04T12:00:00Z",
+        "2026-03-07T00:00:00Z",
+        |_| Some(1.0),
+    );
+    days.say("2026-03-04T15:10:00Z", "early/plan-accessible", "");
+    days.say("2026-03-04T15:11:00Z", "early/smoke-tests-passed", "");
+    for day in ["05", "06"] {
+        days.say(
+            &format!("2026-03-{day}T08:10:00Z"),
+            "week/check-incident-log",
+            "",
+        );
+    }
+    days.report(Kind::Day, "2026-03-04", "2026-03-07T09:00:00Z")
+        .is("green")
+        .says("2026-03-04 15:00 UTC to 2026-03-05 00:00 UTC (9 hours)")
+        .says("- Uptime: 100% (0 of 540 minutes unknown)");
+    days.report(Kind::Week, "2026-03-06", "2026-03-07T09:00:00Z")
+        .is("green")
+        .says("# Week 1 Hypercare Report")
+        .says("2026-03-04 15:00 UTC to 2026-03-07 00:00 UTC (57 hours)")
+        .says("- Total uptime: 100% (0 of 3,420 minutes unknown)");
+    days.report(Kind::Hypercare, "2026-04-03", "2026-04-03T09:00:00Z")
+        .says("- **Duration:** 2026-03-04 - 2026-04-02 (30 days)");
+    // Before it has come that day is like any other.
+    days.report(Kind::Day, "2026-03-04", "2026-03-04T14:00:00Z")
+        .says("2026-03-04 00:00 UTC to 2026-03-04 14:00 UTC (14 hours)");
+}
