@@ -22,7 +22,7 @@ pub enum Kind {
     Status,
     /// "Week 1-2 Hypercare Report", on Friday.
     Week,
-    /// "30-Day Hypercare Report", on day 30.
+    /// "30-Day Hypercare Report", in the morning after day 30.
     Hypercare,
 }
 

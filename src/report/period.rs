@@ -61,7 +61,8 @@ pub fn before(
     Some((shifted(from)?, shifted(until.min(made_at))?))
 }
 
-/// The day on which the report on hypercare is due.
+/// The day on which the report on hypercare is due: the one after day 30, when all thirty are over. The runbook's "Day 30"
+/// of the exit, `30d` after the go-live, is that morning.
 #[must_use]
 pub fn hypercare_day(go_live: Timestamp, zone: &TimeZone) -> Option<Date> {
     plus(local_date(go_live, zone)?, HYPERCARE_DAYS)
@@ -75,6 +76,7 @@ fn plus(date: Date, days: i64) -> Option<Date> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::when::day_number;
 
     #[test]
     fn days_are_those_of_the_zone() {
@@ -109,7 +111,10 @@ mod tests {
             period(Kind::Hypercare, date("2026-03-31"), None, &berlin),
             None
         );
+        // The last moment is of day 30, and the report is made in the morning after it.
         assert_eq!(hypercare_day(go_live, &berlin), Some(date("2026-03-31")));
+        let last = at("2026-03-30T23:59:59+02:00");
+        assert_eq!(day_number(last, go_live, &berlin), Some(HYPERCARE_DAYS));
     }
 
     #[test]
