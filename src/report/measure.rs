@@ -378,7 +378,6 @@ mod tests {
         assert_eq!(found.value, Some(110.0));
         // Told once a day, each time for a day: 12, 14, nothing on the third.
         let told = |place: usize| match place {
-            0..540 => None,
             540..1980 => s(12.0),
             1980..3900 => s(14.0),
             _ => None,

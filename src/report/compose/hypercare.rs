@@ -308,11 +308,11 @@ impl Sheet<'_> {
 /// `3 of 8 success criteria are not met, and 2 are not known`.
 fn unfulfilled(unmet: usize, unknown: usize, all: usize) -> String {
     let are = |count: usize| if count == 1 { "is" } else { "are" };
-    let mut text = format!("{unmet} of {all} success criteria {} not met", are(unmet));
-    if unknown > 0 {
-        text += &format!(", and {unknown} {} not known", are(unknown));
+    let text = format!("{unmet} of {all} success criteria {} not met", are(unmet));
+    if unknown == 0 {
+        return text;
     }
-    text
+    format!("{text}, and {unknown} {} not known", are(unknown))
 }
 
 fn told_challenge(note: &Note) -> Item {
