@@ -22,7 +22,7 @@ pub enum Kind {
     Status,
     /// "Week 1-2 Hypercare Report", on Friday.
     Week,
-    /// "30-Day Hypercare Report", on day 30.
+    /// "30-Day Hypercare Report", in the morning after day 30.
     Hypercare,
 }
 
@@ -96,11 +96,12 @@ pub struct SignalHistory {
     pub minutes: Vec<(Timestamp, Option<f64>)>,
 }
 
-/// The same signals over an earlier period.
+/// The same signals over an earlier period: as long a part of it as has passed of the report's own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Earlier {
     pub from: Timestamp,
     pub until: Timestamp,
+    /// What lies between it and the report's own period may be there too: a count goes on from its last reading.
     pub signals: Vec<SignalHistory>,
 }
 
@@ -171,8 +172,20 @@ pub struct ChecklistItem {
     pub id: String,
     pub text: String,
     pub required: bool,
-    /// Who says that it is done, and since when; `None`: it is open.
-    pub done: Option<(Timestamp, String)>,
+    pub state: Standing,
+}
+
+/// How a line of a checklist stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Since when, and who says so.
+    Done {
+        at: Timestamp,
+        by: String,
+    },
+    Open,
+    /// A machine sees it, and nothing is known of that time.
+    Unknown,
 }
 
 /// One criterion of the exit to business as usual.

@@ -13,7 +13,9 @@ use super::facts::Target;
 use super::measure::Measure;
 use super::measure::Track;
 use super::measure::float;
+use super::measure::is_enough;
 use super::minutes::Minutes;
+use super::overall::MISSED_SHARE_MAX;
 use super::signals::How;
 use super::signals::Known;
 use super::signals::THROUGHPUT;
@@ -44,7 +46,7 @@ pub(super) struct Row {
     /// `None`: no template asks for it.
     pub known: Option<&'static Known>,
     pub measure: Measure,
-    /// The figure of the period before.
+    /// The figure of the period before, where it compares.
     pub earlier: Option<f64>,
     pub trend: Trend,
     pub targets: Vec<Fared>,
@@ -58,7 +60,11 @@ pub(super) struct Fared {
     /// minutes that were down.
     pub known: usize,
     pub missed: usize,
-    /// Whether the figure of those minutes meets it; `None` where none is known.
+    /// All minutes in which it applied.
+    pub total: usize,
+    /// The figure of the known ones.
+    pub figure: Option<f64>,
+    /// Whether that figure meets it. A miss that was seen is one; that it is met takes nearly all of the minutes known.
     pub is_met: Option<bool>,
 }
 
@@ -110,17 +116,13 @@ impl Figures {
             }
             let minutes = lay(Some(signal), facts.from, until);
             let old = earlier.map(|it| lay(before(&signal.name), it.from, it.until));
-            let track = track(
-                signal,
-                minutes,
-                old.as_ref().and_then(last),
-                &weights,
-                &facts.zone,
-            );
+            let ago = earlier.map(|it| lay(before(&signal.name), it.from, facts.from));
+            let ago = ago.as_ref().and_then(last);
+            let track = track(signal, minutes, ago, &weights, &facts.zone);
             let earlier = old.and_then(|it| {
                 let weights = old_weights.as_ref()?;
                 let old = self::track(signal, it, None, weights, &facts.zone);
-                old.measure().value
+                comparable(signal, &old.measure(), &track.measure())
             });
             let place = figures.rows.len();
             figures.places.insert(signal.name.clone(), place);
@@ -138,9 +140,9 @@ impl Figures {
         row.measure.value.map(|_| row)
     }
 
-    /// The figure of that signal.
-    pub fn value(&self, name: &str) -> Option<f64> {
-        self.get(name)?.measure.value
+    /// Its minutes.
+    pub fn track(&self, name: &str) -> Option<&Track> {
+        Some(&self.tracks[*self.places.get(name)?])
     }
 }
 
@@ -166,6 +168,13 @@ fn track(
     let mut track = Track::new(minutes, (how, better), unit(signal), before, zone);
     track.weigh(weights);
     track
+}
+
+/// The figure of the earlier period where this one's compares with it: sums do where nearly all of both is known.
+fn comparable(signal: &SignalHistory, then: &Measure, now: &Measure) -> Option<f64> {
+    let is_sum = matches!(how(&signal.name).0, How::Total | How::SinceMidnight);
+    let compares = !is_sum || (then.is_enough() && now.is_enough());
+    then.value.filter(|_| compares)
 }
 
 /// The last reading of a period.
@@ -249,11 +258,27 @@ fn fared(target: &Target, track: &Track) -> Fared {
             !target.comparison.is_met(value, target.bound)
         }
     };
-    let figure = track.figure(&places);
-    Fared {
+    let mut fared = Fared {
         known: values.iter().flatten().count(),
         missed: values.iter().flatten().filter(|it| is_missed(**it)).count(),
-        is_met: figure.map(|it| target.comparison.is_met(it, target.bound)),
+        total: values.len(),
+        figure: track.figure(&places),
+        is_met: None,
         target: target.clone(),
-    }
+    };
+    let is_met = match how(&target.signal).0 {
+        // A sum is nothing that a bound of single minutes compares with.
+        How::Total | How::SinceMidnight => {
+            (fared.known > 0).then(|| fared.share() <= MISSED_SHARE_MAX)
+        }
+        How::Up
+        | How::Median
+        | How::Mean
+        | How::Weighted
+        | How::Last
+        | How::LastAndMost
+        | How::Ever => (fared.figure).map(|it| target.comparison.is_met(it, target.bound)),
+    };
+    fared.is_met = is_met.filter(|it| !it || is_enough(fared.known, fared.total));
+    fared
 }

@@ -6,15 +6,16 @@ use std::ops::Range;
 use jiff::tz::TimeZone;
 
 use super::minutes::Minutes;
+use super::overall::UNKNOWN_SHARE_MAX;
 use super::signals::How;
 use super::trend::Better;
 use super::trend::median;
 use super::when::MINUTE;
-use super::when::date_of;
+use super::when::midnights;
 use crate::model::Timestamp;
 use crate::model::Unit;
 
-/// A gap over midnight longer than this hides a count's new start.
+/// After a gap over midnight longer than this a count that is the same is another one.
 const GAP: i64 = 15 * MINUTE;
 
 /// A figure, and what it rests on.
@@ -28,6 +29,13 @@ pub(super) struct Measure {
     pub far: Option<(f64, Timestamp)>,
     /// What a weighted mean was weighted with.
     pub basis: Basis,
+}
+
+impl Measure {
+    /// Whether so many of its minutes are known that something may be claimed of all of them.
+    pub fn is_enough(&self) -> bool {
+        is_enough(self.known, self.total)
+    }
 }
 
 /// What a weighted mean was weighted with.
@@ -222,13 +230,18 @@ fn per_minute(unit: Unit) -> f64 {
     }
 }
 
-/// By how much a count since midnight rose, at each minute that has a reading.
+/// By how much a count since midnight rose, at each minute that has a reading. At midnight begins a new count: what
+/// stands unchanged from the day before, as an observation does, is that day's and counts nothing until it changes.
 fn increases(
     minutes: &Minutes,
     before: Option<(Timestamp, f64)>,
     zone: &TimeZone,
 ) -> Vec<Option<f64>> {
+    let far = Timestamp::from_millis(i64::MAX);
+    let midnight = |after: Timestamp| midnights(after, far, zone, 1).first().copied();
     let mut last = before;
+    let mut ends = before.and_then(|(then, _)| midnight(then));
+    let mut is_old = false;
     let mut parts = Vec::with_capacity(minutes.values.len());
     for (place, value) in minutes.values.iter().enumerate() {
         let Some(value) = *value else {
@@ -236,9 +249,20 @@ fn increases(
             continue;
         };
         let at = minutes.at(place);
+        let is_next_day = ends.is_some_and(|ends| at >= ends);
+        if is_next_day || last.is_none() {
+            ends = midnight(at);
+        }
         let base = match last {
-            Some((then, count)) if value >= count && !starts_again(then, at, zone) => count,
-            _ => 0.0,
+            None => 0.0,
+            Some((then, count)) => {
+                let is_same = value.to_bits() == count.to_bits();
+                let gap = at.millis().saturating_sub(then.millis());
+                let was_old = is_old;
+                is_old = is_same && (was_old || is_next_day) && (!is_next_day || gap <= GAP);
+                let goes_on = !was_old && !is_next_day && value >= count;
+                if is_old || goes_on { count } else { 0.0 }
+            }
         };
         parts.push(Some(value - base));
         last = Some((at, value));
@@ -246,10 +270,10 @@ fn increases(
     parts
 }
 
-/// Whether a midnight and more than a short gap lie between two readings.
-fn starts_again(then: Timestamp, at: Timestamp, zone: &TimeZone) -> bool {
-    let gap = at.millis().saturating_sub(then.millis());
-    gap > GAP && date_of(then, zone) != date_of(at, zone)
+/// Whether so many of the minutes are known that something may be claimed of all of them.
+pub(super) fn is_enough(known: usize, total: usize) -> bool {
+    let unknown = float(total.saturating_sub(known)) / float(total.max(1));
+    known > 0 && unknown <= UNKNOWN_SHARE_MAX
 }
 
 /// Counts stay far below 2^53.
@@ -325,9 +349,18 @@ mod tests {
             (None, vec![s(800.0), s(810.0)], 810.0),
             (Some((-1, 3_400.0)), vec![s(3_400.0), s(0.0), s(5.0)], 5.0),
             (Some((-1, 3_400.0)), vec![N, s(3.0)], 3.0),
-            // Blind over midnight: the later count is larger, and yet a new one.
+            // The later count is larger, and yet a new one.
             (Some((-600, 100.0)), vec![s(150.0)], 150.0),
-            (Some((-10, 100.0)), vec![s(150.0)], 50.0),
+            (Some((-10, 100.0)), vec![s(150.0)], 150.0),
+            (Some((-600, 100.0)), vec![s(100.0)], 100.0),
+            // An observation of the day before stands until the next one.
+            (
+                Some((-1, 12.0)),
+                vec![s(12.0), N, s(12.0), s(14.0), s(15.0)],
+                15.0,
+            ),
+            (Some((-1, 12.0)), vec![s(12.0), s(5.0), s(5.0)], 5.0),
+            (Some((-1, 12.0)), vec![s(12.0), N, s(12.0)], 0.0),
         ] {
             let found = track(How::SinceMidnight, Unit::Count, &values, before).measure();
             assert_eq!(found.value, Some(total), "{before:?} {values:?}");
@@ -343,6 +376,17 @@ mod tests {
         values[day + 30] = s(60.0);
         let found = track(How::SinceMidnight, Unit::Count, &values, None).measure();
         assert_eq!(found.value, Some(110.0));
+        // Told once a day, each time for a day: 12, 14, nothing on the third.
+        let told = |place: usize| match place {
+            540..1980 => s(12.0),
+            1980..3900 => s(14.0),
+            _ => None,
+        };
+        let values: Vec<_> = (0..3 * day).map(told).collect();
+        let counted = track(How::SinceMidnight, Unit::Count, &values, None);
+        let days = [0..day, day..2 * day, 2 * day..3 * day];
+        let counts = days.map(|places| counted.figure(&places));
+        assert_eq!(counts, [Some(12.0), Some(14.0), Some(0.0)]);
     }
 
     #[test]

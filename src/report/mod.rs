@@ -44,7 +44,8 @@
 //! | `user_productivity` | `ratio` | last | higher | 0.01 |
 //!
 //! An uptime of a minute is 1 or 0; less than 1 is down. Counts whose increases are added up begin at zero each midnight
-//! of the service's zone; one that never begins again would be counted whole after each gap. `cost_savings`, `revenue_increase` (in dollars) and
+//! of the service's zone; one that never begins again would be counted whole each day. What stands over midnight
+//! unchanged is a reading of the day before, and counts when it changes. `cost_savings`, `revenue_increase` (in dollars) and
 //! `time_saved` are a month's.
 
 mod chart;
@@ -74,10 +75,10 @@ pub use compose::{Unfit, compose};
 pub use document::Report;
 pub use facts::{
     ChecklistItem, Comparison, Criterion, Earlier, Facts, IncidentFact, Kind, PhaseFact,
-    SignalHistory, Target, UptimeBudget,
+    SignalHistory, Standing, Target, UptimeBudget,
 };
 pub use note::{Field, Note, PARTS};
 pub use overall::{MISSED_SHARE_MAX, Overall, Reason, UNKNOWN_SHARE_MAX};
-pub use period::{HYPERCARE_DAYS, before, hypercare_day, period};
+pub use period::{HYPERCARE_DAYS, before, from_go_live, hypercare_day, period};
 pub use signals::{Group, How, Known, SIGNALS, known};
 pub use trend::Better;

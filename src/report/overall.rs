@@ -10,7 +10,7 @@
 //! | AMBER | a P1 incident was opened in the period, though it is over |
 //! | AMBER | a target was missed in more than 5 % of the known minutes in which it applied |
 //! | AMBER | more than 5 % of the minutes of the uptime, or of a signal with a target, are unknown |
-//! | AMBER | a required item of a checklist is open |
+//! | AMBER | a required item of a checklist is open, or not known |
 //! | GREEN | otherwise |
 //!
 //! All reasons of that colour and of the worse ones are given. A rollback that was refused, or that a shadow would have
@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use super::facts::Facts;
+use super::facts::Standing;
 use super::figures::Figures;
 use super::figures::Row;
 use super::measure::float;
@@ -85,9 +86,12 @@ pub(super) fn overall(facts: &Facts, figures: &Figures, until: Timestamp) -> Ove
         ));
     }
     for item in &facts.checklist {
-        if item.required && item.done.is_none() {
-            reasons.push(reason(Status::Amber, "A required item is open", &item.text));
-        }
+        let what = match item.state {
+            Standing::Open if item.required => "A required item is open",
+            Standing::Unknown if item.required => "Whether a required item is done is not known",
+            Standing::Done { .. } | Standing::Open | Standing::Unknown => continue,
+        };
+        reasons.push(reason(Status::Amber, what, &item.text));
     }
     let has = |status| reasons.iter().any(|it: &Reason| it.status == status);
     let status = if has(Status::Red) {

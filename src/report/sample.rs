@@ -16,6 +16,7 @@ use super::facts::IncidentFact;
 use super::facts::Kind;
 use super::facts::PhaseFact;
 use super::facts::SignalHistory;
+use super::facts::Standing;
 use super::facts::Target;
 use super::facts::UptimeBudget;
 use super::note::Field;
@@ -355,7 +356,10 @@ fn checklist(kind: Kind) -> Vec<ChecklistItem> {
         id: format!("preflight/{}", text.to_lowercase().replace(' ', "-")),
         text: text.to_owned(),
         required,
-        done: done.map(|by| (at("2026-12-01T00:20:00+01:00"), by.to_owned())),
+        state: done.map_or(Standing::Open, |by| Standing::Done {
+            at: at("2026-12-01T00:20:00+01:00"),
+            by: by.to_owned(),
+        }),
     };
     let mut items = vec![item("Hypercare schedule confirmed", true, Some("ada"))];
     if kind == Kind::Day {

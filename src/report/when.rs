@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::model::Timestamp;
+use crate::model::calendar::midnight;
 
 /// One minute, in milliseconds.
 pub(super) const MINUTE: i64 = 60_000;
@@ -121,27 +122,30 @@ pub(super) fn length(span: Duration) -> String {
     }
 }
 
-/// How long a period is: hours as they passed, so that 23 and 25 show; whole days where it has whole days.
+/// How long a period is: whole days where it begins and ends with one, and has several; else as much as passed, so that
+/// a day of 23 or 25 hours shows.
 pub(super) fn period_length(from: Timestamp, until: Timestamp, zone: &TimeZone) -> String {
-    let span = until.since(from);
-    let minutes = span.as_secs() / 60;
-    let hours = minutes / 60;
-    let days = match (date_of(from, zone), date_of(until, zone)) {
-        (Some(first), Some(last)) => last.duration_since(first).as_hours() / 24,
-        _ => 0,
+    let is_midnight = |at: Timestamp| {
+        let date = date_of(at, zone);
+        date.and_then(|date| midnight(date, zone)) == Some(at)
     };
-    let passed = if minutes.is_multiple_of(60) {
+    let days = days(from, until, zone);
+    if days > 1 && is_midnight(from) && is_midnight(until) {
+        return format!("{days} days");
+    }
+    let minutes = until.since(from).as_secs() / 60;
+    let hours = minutes / 60;
+    if minutes.is_multiple_of(60) {
         format!("{hours} hours")
     } else {
         format!("{hours} h {} min", minutes % 60)
-    };
-    if days > 1 && i64::try_from(minutes) == Ok(days * 1440) {
-        format!("{days} days")
-    } else if days > 1 {
-        format!("{days} days, {passed}")
-    } else {
-        passed
     }
+}
+
+/// How many days of the calendar a period touches.
+pub(super) fn days(from: Timestamp, until: Timestamp, zone: &TimeZone) -> i64 {
+    let last = Timestamp::from_millis(until.millis().saturating_sub(1));
+    day_number(last, from, zone).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -197,7 +201,17 @@ mod tests {
             (
                 "2026-10-20T00:00:00+02:00",
                 "2026-10-27T00:00:00+01:00",
-                "7 days, 169 hours",
+                "7 days",
+            ),
+            (
+                "2026-12-01T15:00:00+01:00",
+                "2026-12-03T00:00:00+01:00",
+                "33 hours",
+            ),
+            (
+                "2026-12-01T00:00:00+01:00",
+                "2026-12-07T18:46:00+01:00",
+                "162 h 46 min",
             ),
             (
                 "2026-12-01T00:00:00+01:00",
@@ -207,6 +221,10 @@ mod tests {
         ] {
             assert_eq!(period_length(at(from), at(until), &zone()), length);
         }
+        let touched = |from, until| days(at(from), at(until), &zone());
+        let first = "2026-10-24T15:00:00+02:00";
+        assert_eq!(touched(first, "2026-10-25T00:00:00+02:00"), 1);
+        assert_eq!(touched(first, "2026-10-26T00:00:01+01:00"), 3);
         let nights = midnights(
             at("2026-10-24T12:00:00+02:00"),
             at("2026-10-27T00:00:00+01:00"),

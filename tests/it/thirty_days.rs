@@ -561,16 +561,18 @@ fn numbers(folder: &tempfile::TempDir) {
         ("day", "2026-03-01", 0, 1440, 0),
         ("day", "2026-03-03", 2 * 1440, 3 * 1440, 1),
         ("day", "2026-03-29", 28 * 1440, 29 * 1440 - 60, 0),
-        ("week", "2026-03-06", -1440, 6 * 1440, 1),
+        // The week began before the go-live, its report with it.
+        ("week", "2026-03-06", 0, 6 * 1440, 1),
         ("week", "2026-03-13", 6 * 1440, 13 * 1440, 0),
         ("hypercare", "2026-03-31", 0, 30 * 1440 - 60, 1),
     ] {
         let made = report(folder, kind, date);
         let about = |what: &str| format!("{kind} {date}: {what}: {made:#}");
-        // Watched from a quarter of an hour before the go-live.
-        let seen = from.max(-14);
-        let down = down(seen, until) as f64;
-        let known = (until - seen) as f64;
+        let down = down(from, until) as f64;
+        let known = (until - from) as f64;
+        let begins = Timestamp::from_millis(go_live() + from * MINUTE);
+        assert_eq!(made["period"]["from"], begins.to_string());
+        assert_eq!(made["period"]["seconds"], (until - from) * 60);
         let uptime = signal(&made, "uptime");
         let value = uptime["value"]
             .as_f64()
@@ -581,10 +583,10 @@ fn numbers(folder: &tempfile::TempDir) {
             "{}, not {expected}",
             about("uptime")
         );
-        let calls: f64 = (seen..until).map(|it| traffic(it).0).sum();
+        let calls: f64 = (from..until).map(|it| traffic(it).0).sum();
         let value = signal(&made, "throughput")["value"].as_f64().unwrap();
         assert!((value / calls - 1.0).abs() < 0.01, "{value}, not {calls}");
-        let failed: f64 = (seen..until).map(|it| traffic(it).1).sum();
+        let failed: f64 = (from..until).map(|it| traffic(it).1).sum();
         let value = signal(&made, "error_rate")["value"].as_f64().unwrap();
         assert!(
             (value - failed / calls).abs() < 0.0005,

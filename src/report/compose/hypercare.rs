@@ -3,8 +3,6 @@
 use super::Filled;
 use super::Sheet;
 use super::lists::issue;
-use super::says::figure;
-use super::says::no_readings;
 use crate::model::Severity;
 use crate::model::Unit;
 use crate::report::document::Block;
@@ -22,20 +20,13 @@ use crate::report::facts::IncidentFact;
 use crate::report::note::Field;
 use crate::report::note::Note;
 use crate::report::signals::COST_SAVINGS;
-use crate::report::signals::MODEL_ACCURACY;
 use crate::report::signals::REVENUE_INCREASE;
 use crate::report::signals::TIME_SAVED;
 use crate::report::signals::TOTAL_USERS;
 use crate::report::signals::TRANSACTIONS;
-use crate::report::signals::UPTIME;
-use crate::report::signals::USER_ADOPTION;
 use crate::report::signals::USER_PRODUCTIVITY;
 use crate::report::signals::USER_SATISFACTION;
-use crate::report::trend::Direction;
 use crate::report::when;
-
-/// The uptime that the template speaks of.
-const UPTIME_ACHIEVED: f64 = 0.999;
 
 /// Whether the exit's criteria are met.
 enum Exit {
@@ -46,7 +37,10 @@ enum Exit {
 
 impl Sheet<'_> {
     pub(super) fn hypercare_report(&self) -> Filled {
-        let days = when::period_length(self.facts.from, self.until, &self.facts.zone);
+        let days = match when::days(self.facts.from, self.until, &self.facts.zone) {
+            1 => "1 day".to_owned(),
+            days => format!("{days} days"),
+        };
         let exit = self.exit();
         let bullets =
             |key, heading: &str, items| Section::new(key, heading, vec![Block::Bullets(items)]);
@@ -184,83 +178,6 @@ impl Sheet<'_> {
         ]
     }
 
-    /// The template's four, each as it came out, and what people name.
-    fn achievements(&self) -> Vec<Item> {
-        let p1 = self.opened[0];
-        let zero = if p1 == 0 {
-            vec![own("Zero P1 incidents")]
-        } else {
-            vec![own(format!(
-                "Zero P1 incidents: not achieved, there were {p1}"
-            ))]
-        };
-        let mut uptime = vec![own("99.9%+ uptime achieved")];
-        match self.figures.value(UPTIME) {
-            Some(share) if share >= UPTIME_ACHIEVED => {}
-            Some(_) => {
-                uptime = vec![own("99.9%+ uptime achieved: not achieved, it was ")];
-                uptime.extend(self.uptime());
-            }
-            None => uptime.extend([own(": "), no_readings(UPTIME, "uptime")]),
-        }
-        let mut items = vec![
-            Item::line(zero),
-            Item::line(uptime),
-            Item::line(self.adoption()),
-            Item::line(self.accuracy()),
-        ];
-        items.extend(self.noted(Field::Achievement, &["Other achievements"]));
-        items
-    }
-
-    fn adoption(&self) -> Vec<Span> {
-        let words = "User adoption exceeded target";
-        let Some(row) = self.figures.get(USER_ADOPTION) else {
-            return vec![
-                own(format!("{words} (")),
-                no_readings(USER_ADOPTION, "adoption"),
-                own(")"),
-            ];
-        };
-        let met: Vec<bool> = row.targets.iter().filter_map(|it| it.is_met).collect();
-        let (before, after) = if met.is_empty() {
-            (format!("{words}: there is no target for it ("), ")")
-        } else if met.iter().all(|it| *it) {
-            (format!("{words} ("), ")")
-        } else {
-            (format!("{words}: not achieved, it was "), "")
-        };
-        let mut spans = vec![own(before)];
-        spans.extend(figure(USER_ADOPTION, row));
-        spans.push(own(after));
-        spans
-    }
-
-    /// Maintained: every target for it is met, and it does not get worse.
-    fn accuracy(&self) -> Vec<Span> {
-        let words = "Model accuracy maintained";
-        let Some(row) = self.figures.get(MODEL_ACCURACY) else {
-            return vec![
-                own(format!("{words} (")),
-                no_readings(MODEL_ACCURACY, "accuracy"),
-                own(")"),
-            ];
-        };
-        let missed = row.targets.iter().any(|it| it.is_met == Some(false));
-        let worse = row.trend.direction == Direction::Degrading;
-        let (before, after) = if missed {
-            (format!("{words}: not achieved, below its target at "), "")
-        } else if worse {
-            (format!("{words}: not achieved, degrading to "), "")
-        } else {
-            (format!("{words} ("), ")")
-        };
-        let mut spans = vec![own(before)];
-        spans.extend(figure(MODEL_ACCURACY, row));
-        spans.push(own(after));
-        spans
-    }
-
     /// The period's P1 and P2, and what people name.
     fn challenges(&self) -> Vec<Item> {
         let (from, until) = (self.facts.from, self.until);
@@ -391,11 +308,11 @@ impl Sheet<'_> {
 /// `3 of 8 success criteria are not met, and 2 are not known`.
 fn unfulfilled(unmet: usize, unknown: usize, all: usize) -> String {
     let are = |count: usize| if count == 1 { "is" } else { "are" };
-    let mut text = format!("{unmet} of {all} success criteria {} not met", are(unmet));
-    if unknown > 0 {
-        text += &format!(", and {unknown} {} not known", are(unknown));
+    let text = format!("{unmet} of {all} success criteria {} not met", are(unmet));
+    if unknown == 0 {
+        return text;
     }
-    text
+    format!("{text}, and {unknown} {} not known", are(unknown))
 }
 
 fn told_challenge(note: &Note) -> Item {

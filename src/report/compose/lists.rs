@@ -12,7 +12,9 @@ use crate::report::document::blank;
 use crate::report::document::own;
 use crate::report::document::said;
 use crate::report::document::told;
+use crate::report::facts::ChecklistItem;
 use crate::report::facts::IncidentFact;
+use crate::report::facts::Standing;
 use crate::report::note::Field;
 use crate::report::note::Note;
 use crate::report::overall::is_open;
@@ -99,34 +101,27 @@ impl Sheet<'_> {
                 part("eta", "ETA"),
             ]));
         }
-        let open = self.facts.checklist.iter().filter(|it| it.done.is_none());
-        let (required, others): (Vec<_>, Vec<_>) = open.partition(|it| it.required);
-        for it in required {
-            let (owner, eta) = (blank("owner"), blank("ETA"));
-            let tail = [
-                own(" (required item) - Owner: "),
-                owner,
-                own(", ETA: "),
-                eta,
-            ];
-            let mut spans = vec![told(&it.text)];
-            spans.extend(tail);
-            items.push(Item::line(spans));
-        }
-        // Those hold nothing up, and would hide what does.
-        if !others.is_empty() {
-            let s = if others.len() == 1 { "" } else { "s" };
-            let text = format!(
-                "{} other item{s} of the checklist not ticked: ",
-                others.len()
-            );
-            let mut spans = vec![own(text)];
-            for (place, it) in others.iter().take(NAMED_MAX).enumerate() {
-                spans.extend((place > 0).then(|| own("; ")));
-                spans.push(told(&it.text));
+        let all = self.facts.checklist.iter();
+        for (state, required, others) in [
+            (Standing::Open, "required item", "not ticked"),
+            (
+                Standing::Unknown,
+                "required item, not known whether it is done",
+                "not known to be done",
+            ),
+        ] {
+            let found = all.clone().filter(|it| it.state == state);
+            let (grave, rest): (Vec<_>, Vec<_>) = found.partition(|it| it.required);
+            for it in grave {
+                items.push(Item::line(vec![
+                    told(&it.text),
+                    own(format!(" ({required}) - Owner: ")),
+                    blank("owner"),
+                    own(", ETA: "),
+                    blank("ETA"),
+                ]));
             }
-            spans.extend((others.len() > NAMED_MAX).then(|| own("; …")));
-            items.push(Item::line(spans));
+            items.extend(named(&rest, others));
         }
         none_or(items, "nothing is outstanding that gated knows of")
     }
@@ -193,6 +188,22 @@ impl Sheet<'_> {
         }
         bounded_list(items)
     }
+}
+
+/// Optional items in one line: they hold nothing up, and would hide what does.
+fn named(items: &[&ChecklistItem], what: &str) -> Option<Item> {
+    if items.is_empty() {
+        return None;
+    }
+    let s = if items.len() == 1 { "" } else { "s" };
+    let text = format!("{} other item{s} of the checklist {what}: ", items.len());
+    let mut spans = vec![own(text)];
+    for (place, it) in items.iter().take(NAMED_MAX).enumerate() {
+        spans.extend((place > 0).then(|| own("; ")));
+        spans.push(told(&it.text));
+    }
+    spans.extend((items.len() > NAMED_MAX).then(|| own("; …")));
+    Some(Item::line(spans))
 }
 
 /// What is wrong: `Error rate: 4.2% of requests fail`.

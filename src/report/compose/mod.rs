@@ -1,5 +1,6 @@
 //! Facts → report: which template, and what all of them share. Each template stands in a file of its own.
 
+mod achievements;
 mod day;
 mod hypercare;
 mod lists;

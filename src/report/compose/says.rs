@@ -258,10 +258,14 @@ pub(super) fn no_readings(signal: &str, what: &str) -> Span {
 
 /// `3 of 1,440 minutes unknown`.
 pub(super) fn unknown(row: &Row) -> String {
-    let measure = &row.measure;
+    unknown_of(row.measure.known, row.measure.total)
+}
+
+/// The same of a part of the minutes.
+pub(super) fn unknown_of(known: usize, total: usize) -> String {
     let whole = |minutes: usize| count("", minutes).text();
-    let (unknown, total) = (measure.total - measure.known, measure.total);
-    format!("{} of {} minutes unknown", whole(unknown), whole(total))
+    let (unknown, total) = (whole(total - known), whole(total));
+    format!("{unknown} of {total} minutes unknown")
 }
 
 /// How a weighted mean was weighted.

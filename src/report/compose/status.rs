@@ -101,7 +101,8 @@ impl Sheet<'_> {
         if let Some(row) = self.figures.get(THROUGHPUT) {
             spans.pop();
             let change = change(row, true);
-            let change = change.unwrap_or_else(|| "no calls known of the day before".to_owned());
+            let change = change
+                .unwrap_or_else(|| "too few calls known to compare with the day before".to_owned());
             spans.push(own(format!(" ({change}); {}", super::says::unknown(row))));
         }
         spans

@@ -6,6 +6,7 @@ use super::says::basis;
 use super::says::figure;
 use super::says::no_readings;
 use super::says::unknown;
+use super::says::unknown_of;
 use crate::model::Unit;
 use crate::report::document::ITEMS_MAX;
 use crate::report::document::Span;
@@ -13,8 +14,10 @@ use crate::report::document::Table;
 use crate::report::document::name;
 use crate::report::document::own;
 use crate::report::document::told;
+use crate::report::facts::Standing;
 use crate::report::figures::Row;
 use crate::report::measure::float;
+use crate::report::measure::is_enough;
 use crate::report::number;
 use crate::report::overall::MISSED_SHARE_MAX;
 use crate::report::overall::UNKNOWN_SHARE_MAX;
@@ -196,14 +199,16 @@ impl Sheet<'_> {
 
     fn checklist(&self) -> Table {
         let rows = self.facts.checklist.iter().take(ITEMS_MAX).map(|it| {
-            let done = match &it.done {
-                Some((at, by)) => vec![
+            let done = match &it.state {
+                Standing::Done { at, by } => vec![
                     own("done, says "),
                     told(by),
                     own(format!(", {}", when::moment(*at, &self.facts.zone))),
                 ],
-                None if it.required => vec![own("open, and required")],
-                None => vec![own("open")],
+                Standing::Open if it.required => vec![own("open, and required")],
+                Standing::Open => vec![own("open")],
+                Standing::Unknown if it.required => vec![own("not known, and required")],
+                Standing::Unknown => vec![own("not known")],
             };
             vec![vec![told(&it.text)], done]
         });
@@ -266,7 +271,7 @@ impl Sheet<'_> {
         notes.push(vec![own(format!(
             "RED: a P1 is open, a rollback was decided, or uptime is below its target. AMBER: a P2 is open, there was \
              a P1, a target was missed in more than {} of its known minutes, more than {} of the minutes of the \
-             uptime or of a signal with a target are unknown, or a required item is open. UNKNOWN: no reading at all.",
+             uptime or of a signal with a target are unknown, or a required item is open or not known. UNKNOWN: no reading at all.",
             percent(MISSED_SHARE_MAX),
             percent(UNKNOWN_SHARE_MAX),
         ))]);
@@ -291,22 +296,24 @@ fn metrics(heading: &'static str, rows: Vec<Cells>) -> Table {
     }
 }
 
-/// `< 150ms: met`, `< 150ms: missed in 30 of 600 min (5%)`.
+/// `< 150ms: met`, `< 150ms: missed in 30 of 600 min (5%)`, `< 150ms: not known, 90 of 600 minutes unknown`.
 fn targets(row: &Row) -> Vec<Span> {
     let mut spans = Vec::new();
     for it in row.targets.iter().take(TARGETS_SHOWN) {
         if !spans.is_empty() {
             spans.push(own("; "));
         }
+        let whole = row.name == UPTIME;
+        let unknown = unknown_of(it.known, it.total);
         let outcome = match it.is_met {
-            None => ": unknown".to_owned(),
-            Some(true) if row.name == UPTIME => ": met".to_owned(),
-            Some(false) if row.name == UPTIME => ": missed".to_owned(),
-            Some(_) if it.missed == 0 => ": met".to_owned(),
-            Some(_) => {
+            Some(false) if whole => ": missed".to_owned(),
+            _ if !whole && it.missed > 0 => {
                 let share = number::by_unit(Unit::Ratio, it.share());
                 format!(": missed in {} of {} min ({share})", it.missed, it.known)
             }
+            _ if !is_enough(it.known, it.total) => format!(": not known, {unknown}"),
+            Some(_) => ": met".to_owned(),
+            None => ": not known".to_owned(),
         };
         spans.extend([told(&it.target.text), own(outcome)]);
     }

@@ -1,5 +1,6 @@
 //! Reports as a whole: the templates' own words in their order, numbers reckoned a second time, and what is left blank.
 
+mod achievements;
 mod hostile;
 mod overall;
 
@@ -293,7 +294,7 @@ fn optional_items_hide_nothing_that_is_outstanding() {
     let optional = (1..=12).map(|n| ChecklistItem {
         text: format!("optional {n}"),
         required: false,
-        done: None,
+        state: Standing::Open,
         ..item.clone()
     });
     facts.checklist = optional.collect();

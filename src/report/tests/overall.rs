@@ -7,6 +7,7 @@ use crate::report::compose;
 use crate::report::facts::Comparison;
 use crate::report::facts::Facts;
 use crate::report::facts::Kind;
+use crate::report::facts::Standing;
 use crate::report::overall::Overall;
 use crate::report::sample;
 use crate::report::sample::at;
@@ -124,6 +125,14 @@ fn each_row_of_the_table() {
         |it| it.checklist.extend(facts(Kind::Day).checklist),
         Status::Amber,
         "A required item is open: Update status page",
+    );
+    check(
+        |it| {
+            it.checklist.extend(facts(Kind::Day).checklist);
+            it.checklist[1].state = Standing::Unknown;
+        },
+        Status::Amber,
+        "Whether a required item is done is not known: Update status page",
     );
 }
 

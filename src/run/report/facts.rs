@@ -3,37 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::Context;
+use super::checklist::checklist;
+use super::notes::notes;
+use super::targets::targets;
 use crate::engine::CriterionOutcome;
-use crate::engine::ItemState;
-use crate::engine::REPORT;
 use crate::engine::Restored;
 use crate::engine::Snapshot;
-use crate::model::Attestation;
 use crate::model::Minutes;
 use crate::model::Severity;
 use crate::model::Timestamp;
-use crate::report::ChecklistItem;
-use crate::report::Comparison;
 use crate::report::Criterion;
 use crate::report::Earlier;
 use crate::report::Facts;
-use crate::report::Field;
 use crate::report::IncidentFact;
 use crate::report::Kind;
-use crate::report::Note;
 use crate::report::PhaseFact;
 use crate::report::SignalHistory;
-use crate::report::Target;
 use crate::report::UptimeBudget;
-use crate::runbook::Bound;
-use crate::runbook::Clock;
-use crate::runbook::Condition;
-use crate::runbook::Op;
 use crate::runbook::Rules;
 use crate::runbook::UPTIME;
-
-/// How rules read the minutes of the uptime.
-const UPTIMES: &str = "gated_signal{signal=\"uptime\"}";
 
 /// What is known of `[from, until)`; `known` has the minutes of it and of the period before.
 pub(super) fn facts(
@@ -46,12 +34,15 @@ pub(super) fn facts(
 ) -> Facts {
     let Context { config, rules } = context;
     let zone = config.zone();
-    let earlier_from = crate::report::before(from, until, &zone).unwrap_or(from);
+    let compared = crate::report::before((from, until), made_at, &zone);
+    let (earlier_from, earlier_until) = compared.unwrap_or((from, from));
     let earlier = Earlier {
         from: earlier_from,
-        until: from,
+        until: earlier_until,
         signals: signals(rules, &known.minutes, earlier_from, from),
     };
+    let checklist = checklist(context, &known, (from, until), made_at, snapshot);
+    let notes = notes(&known, kind, (from, until), made_at);
     let uptime = known.minutes.iter().find(|it| it.signal == UPTIME);
     let titles = titles(rules);
     let incidents = known.incidents.into_iter().map(|incident| IncidentFact {
@@ -68,8 +59,6 @@ pub(super) fn facts(
             run,
         }
     });
-    let within = |it: &&Attestation| it.at >= from && it.at < until;
-    let notes = known.attestations.iter().filter(within);
     let project = config.service.labels.get("project");
     Facts {
         kind,
@@ -82,12 +71,12 @@ pub(super) fn facts(
         go_live: config.rollout.go_live,
         signals: signals(rules, &known.minutes, from, until),
         earlier: Some(earlier),
-        targets: targets(context, (from, until), &zone, &known.minutes),
+        targets: targets(context, (from, until), &known.minutes, &known.rollouts),
         incidents: incidents.collect(),
         decisions: known.decisions,
         phases: phases.collect(),
-        checklist: checklist(rules, &known.attestations, (from, until), made_at, snapshot),
-        notes: notes.filter_map(note).collect(),
+        checklist,
+        notes,
         criteria: snapshot.map(criteria).unwrap_or_default(),
         acknowledge_within: Severity::ALL
             .iter()
@@ -144,145 +133,21 @@ fn signals(
 }
 
 /// Whether a signal has any reading in the period.
-fn is_known(minutes: &[Minutes], signal: &str, from: Timestamp, until: Timestamp) -> bool {
+pub(super) fn is_known(
+    minutes: &[Minutes],
+    signal: &str,
+    from: Timestamp,
+    until: Timestamp,
+) -> bool {
     let minutes = minutes.iter().find(|it| it.signal == signal);
     let mut values = minutes.into_iter().flat_map(|it| &it.values);
     values.any(|(at, _)| *at > from && *at <= until)
-}
-
-/// What should have held, and when in the period.
-fn targets(
-    context: &Context,
-    (from, until): (Timestamp, Timestamp),
-    zone: &jiff::tz::TimeZone,
-    minutes: &[Minutes],
-) -> Vec<Target> {
-    let Some(go_live) = context.config.rollout.go_live else {
-        return Vec::new();
-    };
-    let mut targets = Vec::new();
-    for phase in &context.rules.phases {
-        let of_rollout = phase.clock == Clock::Rollout;
-        let Some((begins, ends)) = phase.band(go_live, zone).filter(|_| !of_rollout) else {
-            continue;
-        };
-        let ends = ends.map_or(until, |it| it.min(until));
-        let during = (begins.max(from), ends);
-        if during.0 >= during.1 {
-            continue;
-        }
-        for target in &phase.targets {
-            // A share of a baseline is another number for each rollout.
-            let Condition::Compare { threshold, .. } = &target.condition else {
-                continue;
-            };
-            let Bound::Value(bound) = threshold.bound else {
-                continue;
-            };
-            let comparison = match threshold.op {
-                Op::Lt => Comparison::Below,
-                Op::Le => Comparison::AtMost,
-                Op::Gt => Comparison::Above,
-                Op::Ge => Comparison::AtLeast,
-                Op::Eq => Comparison::Equal,
-                Op::Ne => Comparison::NotEqual,
-            };
-            let signal = &context.rules.signals[target.signal];
-            // An average of the uptime's minutes is held to what the period's own uptime is held to.
-            let signal = match signal.expr.text() {
-                expr if expr.contains(UPTIMES) => UPTIME,
-                _ => &signal.name,
-            };
-            // Nobody waits for a figure that is only expected.
-            if target.expected && !is_known(minutes, signal, from, until) {
-                continue;
-            }
-            let target = Target {
-                signal: signal.to_owned(),
-                text: target.text.clone(),
-                bound,
-                comparison,
-                during: Some(during),
-            };
-            join(&mut targets, target);
-        }
-    }
-    targets
-}
-
-/// One that another phase has as well, before or meanwhile, is one target.
-fn join(targets: &mut Vec<Target>, it: Target) {
-    for known in targets.iter_mut() {
-        let alike = (&known.signal, known.comparison) == (&it.signal, it.comparison);
-        let alike = alike && known.bound.to_bits() == it.bound.to_bits();
-        if let (true, Some((from, until)), Some((begins, ends))) = (alike, known.during, it.during)
-            && begins <= until
-            && from <= ends
-        {
-            known.during = Some((from.min(begins), until.max(ends)));
-            return;
-        }
-    }
-    targets.push(it);
 }
 
 fn owner(snapshot: Option<&Snapshot>, incident: &str) -> Option<String> {
     let mut incidents = snapshot?.incidents.iter();
     let found = incidents.find(|it| it.incident.id.as_str() == incident)?;
     found.owner.clone()
-}
-
-/// What was due in the period: as it stands where that is today, else what was attested in it.
-fn checklist(
-    rules: &Rules,
-    attested: &[Attestation],
-    (from, until): (Timestamp, Timestamp),
-    made_at: Timestamp,
-    snapshot: Option<&Snapshot>,
-) -> Vec<ChecklistItem> {
-    if let Some(snapshot) = snapshot.filter(|_| (from..until).contains(&made_at)) {
-        let begun = snapshot.phase_runs.iter();
-        let begun: Vec<&str> = begun
-            .filter(|run| run.from < until && run.end.is_none_or(|(at, _)| at > from))
-            .map(|run| run.phase.as_str())
-            .collect();
-        let due = snapshot.checklist.iter().filter(|it| {
-            it.state != ItemState::Later && (begun.contains(&it.phase.as_str()) || it.due.is_some())
-        });
-        return due
-            .map(|it| ChecklistItem {
-                id: it.id.clone(),
-                text: it.text.clone(),
-                required: it.required,
-                done: (it.state == ItemState::Done).then(|| {
-                    let said = it.said.as_ref().filter(|_| !it.by_machine);
-                    said.map_or_else(
-                        || (made_at, "gated".to_owned()),
-                        |said| (said.at, said.by.clone()),
-                    )
-                }),
-            })
-            .collect();
-    }
-    let items = rules.phases.iter().flat_map(|phase| &phase.checklist);
-    let done = items.filter_map(|item| {
-        let mut words = attested.iter().rev();
-        let last = words.find(|it| it.item == item.id && it.at >= from && it.at < until)?;
-        Some(ChecklistItem {
-            id: item.id.clone(),
-            text: item.text.clone(),
-            required: item.required,
-            done: last.done.then(|| (last.at, last.by.clone())),
-        })
-    });
-    done.collect()
-}
-
-/// `report/FIELD`, as somebody said it.
-fn note(attested: &Attestation) -> Option<Note> {
-    let field = Field::from_word(attested.item.strip_prefix(REPORT)?)?;
-    let line = attested.note.as_deref().filter(|_| attested.done)?;
-    Some(Note::read(field, line, &attested.by, attested.at))
 }
 
 fn criteria(snapshot: &Snapshot) -> Vec<Criterion> {
@@ -326,36 +191,5 @@ fn budget(rules: &Rules, minutes: &Minutes, until: Timestamp) -> UptimeBudget {
         allowed: uptime.over.mul_f64(1.0 - uptime.objective),
         used: minute * down,
         unknown: seen.saturating_sub(minute * known),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_target_of_two_phases_is_one() {
-        let at = Timestamp::from_millis;
-        let target = |bound, from, until| Target {
-            signal: "errors".into(),
-            text: format!("< {bound}%"),
-            bound,
-            comparison: Comparison::Below,
-            during: Some((at(from), at(until))),
-        };
-        let mut all = Vec::new();
-        for it in [
-            target(1.0, 0, 10),
-            target(2.0, 10, 20),
-            target(1.0, 10, 30),
-            target(1.0, 5, 8),
-            target(1.0, 40, 50),
-        ] {
-            join(&mut all, it);
-        }
-        let spans: Vec<_> = all.iter().map(|it| (it.bound, it.during)).collect();
-        let span = |from, until| Some((at(from), at(until)));
-        let expected = [(1.0, span(0, 30)), (2.0, span(10, 20)), (1.0, span(40, 50))];
-        assert_eq!(spans, expected);
     }
 }

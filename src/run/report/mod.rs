@@ -4,7 +4,13 @@
 //! one that runs; without it those stand as not known.
 
 mod ask;
+mod checklist;
 mod facts;
+mod notes;
+mod sight;
+mod targets;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::path::PathBuf;
@@ -24,6 +30,7 @@ use crate::model::calendar::local_date;
 use crate::report::Kind;
 use crate::report::Report;
 use crate::report::compose;
+use crate::report::from_go_live;
 use crate::report::period;
 use crate::runbook::Rules;
 use crate::runbook::UPTIME;
@@ -166,7 +173,9 @@ impl Context {
             None if kind == Kind::Hypercare => ReportError::NoGoLive,
             _ => ReportError::NoDate(date.to_string()),
         })?;
-        let earlier = crate::report::before(from, until, &zone).unwrap_or(from);
+        let from = from_go_live((from, until), made_at, go_live);
+        let compared = crate::report::before((from, until), made_at, &zone);
+        let earlier = compared.map_or(from, |(earlier, _)| earlier);
         // The error budget looks back further than the report does.
         let budget = until.min(made_at) - self.rules.uptime.over;
         let since = |signal: &str| match signal {
