@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -36,6 +37,7 @@ use crate::engine::Answered;
 use crate::engine::Call;
 use crate::engine::Observed;
 use crate::engine::Question;
+use crate::engine::Restored;
 use crate::engine::Settings;
 use crate::engine::look_back;
 use crate::model::Timestamp;
@@ -60,6 +62,7 @@ use crate::sink::Own;
 use crate::sink::Secret;
 use crate::sink::Webhook;
 use crate::sink::ledger;
+use crate::sink::ledger::LedgerError;
 use crate::source::AlertInbox;
 use crate::source::Prober;
 use crate::source::Querier;
@@ -243,11 +246,9 @@ impl Live {
             .await
             .with_context(|| format!("cannot listen on {address}; is another gated running?"))?;
         let store = |error: &dyn std::error::Error| StartError::Store(super::chain(error));
-        let (ledger, mut restored) =
-            Ledger::open(&config.storage, clock.now()).map_err(|error| store(&error))?;
         let settings = loaded.settings();
-        let from = look_back(&settings, clock.now());
-        restored.minutes = ledger.minutes(&from).map_err(|error| store(&error))?;
+        let (ledger, restored) =
+            open(&config.storage, &settings, clock.now()).map_err(|error| store(&error))?;
         let token = token::keep(config.server.token_file.as_deref(), &config.storage)
             .map_err(|error| store(&error))?;
         let token = Token::new(&token).context("the token cannot be used")?;
@@ -358,6 +359,17 @@ impl Live {
         }
         core.stop(threads, SHUTDOWN_GRACE).await;
     }
+}
+
+/// The ledger, with the minutes that these settings look back on.
+fn open(
+    storage: &Path,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<(Ledger, Restored), LedgerError> {
+    let (ledger, mut restored) = Ledger::open(storage, now)?;
+    restored.minutes = ledger.minutes(&look_back(settings, now))?;
+    Ok((ledger, restored))
 }
 
 /// What the HTTP server asks of the hall.

@@ -43,6 +43,8 @@ struct Band {
 
 /// One time that an item was due.
 struct Turn {
+    /// When the clock of its phase began.
+    began: Timestamp,
     /// A word counts for it from here on, and until its next turn.
     since: Timestamp,
     before: Option<Timestamp>,
@@ -161,6 +163,7 @@ impl Book<'_> {
                 Clock::Rollout => LEAD_ROLLOUT,
             };
             return vec![Turn {
+                began: band.began,
                 since: band.began - lead,
                 before: band.again,
                 over: ends,
@@ -186,6 +189,7 @@ impl Book<'_> {
             let before = within.and_then(day);
             if at >= self.from {
                 turns.push(Turn {
+                    began: band.began,
                     since: day(at).unwrap_or(at),
                     before,
                     over: before.map_or(ends, |it| it.min(ends)),
@@ -205,12 +209,15 @@ impl Book<'_> {
             known: self.known,
         };
         let end = self.end();
-        let at_the_end = || self.sees(&item.id).or_else(|| past.saw(sight, end));
+        let at_the_end = || {
+            self.sees(&item.id)
+                .or_else(|| past.saw(sight, turn.began, end))
+        };
         let goes_on = turn.over >= end;
         let then = if goes_on {
             at_the_end()
         } else {
-            past.saw(sight, turn.over)
+            past.saw(sight, turn.began, turn.over)
         };
         let by_gated = |at| Standing::Done {
             at,

@@ -9,6 +9,7 @@ use crate::report::UNKNOWN_SHARE_MAX;
 use crate::rules::Truth;
 use crate::rules::bound;
 use crate::rules::judge;
+use crate::runbook::Back;
 use crate::runbook::Condition;
 use crate::runbook::Rules;
 use crate::runbook::Sight;
@@ -27,9 +28,13 @@ pub(super) struct Past<'a> {
 }
 
 impl Past<'_> {
-    /// Whether it was so at `at`; `None`: too little is known of then.
-    pub fn saw(&self, sight: &Sight, at: Timestamp) -> Option<bool> {
-        let over = sight.over;
+    /// Whether it was so at `at` in a phase whose clock began at `began`; `None`: too little is known of then.
+    pub fn saw(&self, sight: &Sight, began: Timestamp, at: Timestamp) -> Option<bool> {
+        let over = match sight.back {
+            Back::Now => Duration::ZERO,
+            Back::Over(over) => over,
+            Back::GoLive => at.since(began),
+        };
         match &sight.kind {
             SightKind::Held(condition) if over.is_zero() => self.held(condition, at, LOOKBACK),
             SightKind::Held(condition) => {
