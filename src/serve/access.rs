@@ -63,10 +63,7 @@ pub enum Denied {
 
 /// Whether the request with these headers may change something.
 pub fn may_write(headers: &HeaderMap, token: &Token) -> Result<(), Denied> {
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
-        return Err(Denied::CrossSite);
-    }
+    of_no_other_site(headers)?;
     let presented = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -79,6 +76,28 @@ pub fn may_write(headers: &HeaderMap, token: &Token) -> Result<(), Denied> {
     } else {
         Err(Denied::WrongToken)
     }
+}
+
+/// The same of a form, into which a person has typed the token.
+pub fn may_write_by_form(
+    headers: &HeaderMap,
+    presented: &str,
+    token: &Token,
+) -> Result<(), Denied> {
+    of_no_other_site(headers)?;
+    match presented {
+        "" => Err(Denied::NoToken),
+        presented if token.is(presented) => Ok(()),
+        _ => Err(Denied::WrongToken),
+    }
+}
+
+fn of_no_other_site(headers: &HeaderMap) -> Result<(), Denied> {
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    if site.is_some_and(|site| site != b"same-origin" && site != b"none") {
+        return Err(Denied::CrossSite);
+    }
+    Ok(())
 }
 
 /// Whether a server on loopback may answer to this `Host`: a name that somebody's DNS points at 127.0.0.1 lets a

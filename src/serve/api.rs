@@ -74,6 +74,7 @@ pub fn router(service: Arc<Service>, loopback: bool) -> Router {
         .route("/api/v1/rollouts/{id}/finish", post(finish_rollout))
         .route("/api/v1/decisions", get(decisions))
         .merge(super::acts::routes())
+        .merge(super::attest::routes())
         .merge(super::announce::routes())
         .merge(super::incidents::routes())
         .route(

@@ -103,7 +103,7 @@ fn checklist(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
         return Ok(());
     }
     page.push_str(
-        "<h2>Checklist</h2><p>A line is attested with <code>gated attest ITEM --by NAME</code>.</p>\
+        "<h2>Checklist</h2><p>A line is <a href=\"attest\">attested here</a>, or with <code>gated attest ITEM --by NAME</code>.</p>\
          <table><tr><th>state<th>what<th>item<th>due<th>who, when, note</tr>",
     );
     for it in lines {

@@ -10,6 +10,7 @@ mod alerts;
 mod announce;
 mod answer;
 mod api;
+mod attest;
 mod day;
 pub mod explain;
 mod extract;

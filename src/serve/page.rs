@@ -8,7 +8,7 @@ use crate::engine::VerdictState;
 use crate::model::DeliveryState;
 use crate::model::text::Html;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
+pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid #ddd;vertical-align:top}\
 .go{color:#17692b}.no_go{color:#b3261e}.unknown{color:#6b5b00}";
 

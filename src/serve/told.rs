@@ -344,19 +344,30 @@ async fn attest(
 ) -> Result<Response, Failure> {
     access::may_write(request.headers(), &service.token)?;
     let body: Said = json(request).await?;
-    one_name("by", &body.by)?;
-    one_text("item", &item, NAME_BYTES_MAX)?;
-    let note = body.note.filter(|note| !note.trim().is_empty());
+    let call = attestation(&item, &body.by, body.note, body.done.unwrap_or(true))?;
+    let Answer::Attested(it) = service.desk.act(call).await? else {
+        return Err(Failure::other_answer());
+    };
+    Ok(success(StatusCode::CREATED, SaidLine::new(&it)))
+}
+
+/// What somebody says of a line, within bounds.
+pub(super) fn attestation(
+    item: &str,
+    by: &str,
+    note: Option<String>,
+    done: bool,
+) -> Result<Call, Failure> {
+    one_name("by", by)?;
+    one_text("item", item, NAME_BYTES_MAX)?;
+    let note = note.filter(|note| !note.trim().is_empty());
     if let Some(note) = &note {
         one_text("note", note, NOTE_BYTES_MAX)?;
     }
     let said = Word {
-        by: body.by,
+        by: by.to_owned(),
         reason: note.unwrap_or_default(),
     };
-    let done = body.done.unwrap_or(true);
-    let Answer::Attested(it) = service.desk.act(Call::Attest { item, said, done }).await? else {
-        return Err(Failure::other_answer());
-    };
-    Ok(success(StatusCode::CREATED, SaidLine::new(&it)))
+    let item = item.to_owned();
+    Ok(Call::Attest { item, said, done })
 }

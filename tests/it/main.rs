@@ -25,6 +25,7 @@ mod alertmanager;
 mod alertmanager_faults;
 mod alerts;
 mod announce;
+mod attest;
 mod binary;
 mod body;
 mod canary;
