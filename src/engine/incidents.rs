@@ -47,6 +47,10 @@ const RESOLVED_SHOWN_MAX: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct IncidentBook {
     pub all: Vec<Held>,
+    /// Whose decisions the ledger has let go of: nothing is told of them any more, and they were.
+    past: Vec<Incident>,
+    /// One was recorded since criteria were judged.
+    pub changed: bool,
     counts: IncidentCounts,
 }
 
@@ -84,19 +88,25 @@ struct Telling<'a> {
 
 impl IncidentBook {
     pub fn restore(incidents: Vec<Incident>, decisions: &[Arc<Decision>]) -> Self {
-        let held = incidents.into_iter().filter_map(|incident| {
+        let (mut all, mut past) = (Vec::new(), Vec::new());
+        for incident in incidents {
             let known = |id: &DecisionId| decisions.iter().find(|it| it.id == *id);
-            let mut all = incident.decisions.iter().filter_map(known);
+            let mut about = incident.decisions.iter().filter_map(known);
+            let as_severe = about.find(|it| it.severity == incident.severity);
             let first = incident.decisions.first().and_then(known);
-            let decision = all.find(|it| it.severity == incident.severity).or(first)?;
-            Some(Held {
-                decision: Arc::clone(decision),
-                incident,
-                undo: None,
-            })
-        });
+            match as_severe.or(first).map(Arc::clone) {
+                Some(decision) => all.push(Held {
+                    decision,
+                    incident,
+                    undo: None,
+                }),
+                None => past.push(incident),
+            }
+        }
         let mut book = Self {
-            all: held.collect(),
+            all,
+            past,
+            changed: false,
             counts: IncidentCounts::default(),
         };
         book.forget_oldest();
@@ -121,7 +131,8 @@ impl IncidentBook {
 
     /// In the order in which they opened.
     pub fn all(&self) -> impl Iterator<Item = &Incident> + Clone {
-        self.all.iter().map(|it| &it.incident)
+        let held = self.all.iter().map(|it| &it.incident);
+        self.past.iter().chain(held)
     }
 
     /// The open one about this rollout and signal.
@@ -451,7 +462,8 @@ impl Engine {
         self.tell_incident(place, to, &telling, at, out);
     }
 
-    pub(super) fn record_incident(&self, place: usize, out: &mut Vec<Effect>) {
+    pub(super) fn record_incident(&mut self, place: usize, out: &mut Vec<Effect>) {
+        self.incidents.changed = true;
         let it = self.incidents.all[place].incident.clone();
         out.push(Effect::Record(Record::Incident(Box::new(it))));
     }

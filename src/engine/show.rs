@@ -57,6 +57,10 @@ impl Engine {
     pub(super) fn conclude(&mut self, at: Timestamp, out: &mut Vec<Effect>) {
         if self.settings.preview.is_none() {
             self.resolve_incidents(at, out);
+            if std::mem::take(&mut self.incidents.changed) {
+                self.tick(at);
+                self.judge_criteria(at);
+            }
         }
         let active = self.active_phases(at);
         self.update_alerts(&active, at, out);

@@ -476,9 +476,10 @@ impl Desk for Front {
             made.map_err(|error| {
                 let text = super::chain(&error);
                 match error {
-                    ReportError::NoGoLive | ReportError::NoDate(_) | ReportError::Unfit(_) => {
-                        Unreported::Asked(text)
-                    }
+                    ReportError::NoGoLive
+                    | ReportError::Dateless
+                    | ReportError::NoDate(_)
+                    | ReportError::Unfit(_) => Unreported::Asked(text),
                     ReportError::Ledger(_) | ReportError::Kept { .. } => Unreported::Failed(text),
                 }
             })

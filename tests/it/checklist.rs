@@ -626,6 +626,35 @@ fn unknown_minutes_block_a_criterion() {
     assert!(minute(Some(until)) > 125, "{calm:?}");
 }
 
+/// An incident is a reason at once, and for as long when the ledger has let go of the decisions about it.
+#[test]
+fn an_incident_counts_at_once_and_without_its_decisions() {
+    let mut world = World::new(exit());
+    // Seconds past the minute, so that no end of one is near.
+    world.rounds(50 * 60 + 10);
+    for instance in &mut world.instances {
+        instance.errors = 0.2;
+    }
+    while world.snapshot().incidents.is_empty() {
+        world.round();
+    }
+    let calm = |world: &World| criterion(world, "zero-p1-incidents");
+    assert!(calm(&world).why.contains("is open"), "{:?}", calm(&world));
+    for instance in &mut world.instances {
+        instance.errors = 0.0;
+    }
+    while world.snapshot().incidents[0].incident.is_open() {
+        world.round();
+    }
+    assert!(calm(&world).why.contains(" ended "), "{:?}", calm(&world));
+    world.rounds(60 * 60);
+    let mut ledger = world.ledger();
+    ledger.decisions.clear();
+    ledger.deliveries.clear();
+    let later = World::restored(exit(), ledger, world.now + 1000);
+    assert!(calm(&later).why.contains(" ended "), "{:?}", calm(&later));
+}
+
 /// A word stands for what no machine sees, and for nothing that it does see.
 #[test]
 fn a_word_counts_where_the_machine_is_blind() {

@@ -413,6 +413,57 @@ fn retention_keeps_what_decides() {
     assert_eq!(found.audit, [freeze]);
 }
 
+/// An open incident is about decisions, however old they are; of one that is over the two weeks of the exit want to know.
+#[test]
+fn retention_keeps_incidents_and_what_open_ones_are_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(&folder);
+    let mut ledger = open(&path).0;
+    let day = Duration::from_secs(86_400);
+    let incident = |id: &str, over: bool| Incident {
+        id: IncidentId(format!("inc_{id}")),
+        rollout: None,
+        signal: "errors".into(),
+        severity: Severity::P1,
+        opened_at: NOW,
+        since: NOW,
+        rounds: 0,
+        reason: "errors".into(),
+        decisions: vec![DecisionId(format!("dec_{id}"))],
+        causes: BTreeSet::new(),
+        reached: 0,
+        called_at: None,
+        repeats: 0,
+        hooks: BTreeSet::new(),
+        acknowledged: None,
+        resolved: over.then(|| (NOW + day, "over".into())),
+        breached_at: None,
+    };
+    let mut records = Vec::new();
+    for (id, over) in [("open", false), ("over", true)] {
+        records.push(Record::Decision(Box::new(Decision {
+            action: Action::Escalate,
+            rollout: None,
+            ..decision(&format!("dec_{id}"))
+        })));
+        records.push(Record::Incident(Box::new(incident(id, over))));
+    }
+    ledger.commit(&records, body).unwrap();
+    let kept = |ledger: &mut Ledger, days: u32| {
+        ledger.sweep(NOW + day * days, day * 7).unwrap();
+        let found = read(&path).unwrap();
+        let decisions = found.decisions.iter().map(|it| it.id.0.clone());
+        let incidents = found.incidents.iter().map(|it| it.id.0.clone());
+        (decisions.collect::<Vec<_>>(), incidents.collect::<Vec<_>>())
+    };
+    let (decisions, incidents) = kept(&mut ledger, 20);
+    assert_eq!(decisions, ["dec_open"]);
+    assert_eq!(incidents, ["inc_open", "inc_over"]);
+    let (decisions, incidents) = kept(&mut ledger, 60);
+    assert_eq!(decisions, ["dec_open"]);
+    assert_eq!(incidents, ["inc_open"]);
+}
+
 fn rollout(id: &str) -> Rollout {
     Rollout {
         id: RolloutId(id.into()),

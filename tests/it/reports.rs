@@ -226,6 +226,21 @@ fn a_report_that_fell_due_while_gated_was_away_is_made_and_told_once() {
             assert!(kept.starts_with("# Day"), "{kept}");
         }
     }
+    let listen = daemon.address().to_string();
+    let asked = [
+        "report",
+        "hypercare",
+        "--date",
+        "2026-12-01",
+        "--listen",
+        &listen,
+    ];
+    let out = house.run(&asked);
+    let errors = String::from_utf8(out.stderr).unwrap();
+    assert!(
+        !out.status.success() && errors.contains("whatever the date"),
+        "{errors}"
+    );
     // The rollback hook hears of rollbacks alone.
     assert!(hook.posted().is_empty());
     // Once: a restart does not tell it again.

@@ -56,15 +56,14 @@ impl Sheet<'_> {
             return vec![own(format!("{words}: not achieved, there were {p1}"))];
         }
         // Without its readings nothing opens an incident.
-        match self.watched() {
-            Some(row) if row.measure.is_enough() => vec![own(words)],
-            Some(row) => unknown_whether(words, "P1 incidents", &unknown(row)),
-            None => unknown_whether(words, "P1 incidents", "nothing was read"),
+        match self.unseen() {
+            None => vec![own(words)],
+            Some(unseen) => unknown_whether(words, "P1 incidents", &unseen),
         }
     }
 
     /// The signal that tells how much of the period was watched: the uptime, else the one that is known best.
-    fn watched(&self) -> Option<&Row> {
+    pub(super) fn watched(&self) -> Option<&Row> {
         let best = || self.figures.rows.iter().max_by_key(|it| it.measure.known);
         let row = self.figures.get(UPTIME).or_else(best)?;
         (row.measure.known > 0).then_some(row)

@@ -197,8 +197,12 @@ impl Sheet<'_> {
         let notes = self.notes(Field::Challenge).take(ITEMS_MAX);
         items.extend(notes.map(told_challenge));
         if items.is_empty() {
-            let none = "None: there was no P1 or P2 incident, and nobody named another challenge";
-            items.push(Item::line(vec![own(none)]));
+            let none = match self.unseen() {
+                None => "there was no P1 or P2 incident".to_owned(),
+                Some(unseen) => format!("gated saw no P1 or P2 incident ({unseen})"),
+            };
+            let text = format!("None: {none}, and nobody named another challenge");
+            items.push(Item::line(vec![own(text)]));
         }
         items
     }

@@ -163,7 +163,19 @@ impl Sheet<'_> {
             spans.extend([own(", P4: "), count("p4", p4)]);
         }
         spans.push(own(")"));
+        if let Some(unseen) = self.unseen() {
+            spans.push(own(format!(", as far as gated saw: {unseen}")));
+        }
         spans
+    }
+
+    /// How much of the period nobody watched, where that is too much to say that nothing was.
+    pub(super) fn unseen(&self) -> Option<String> {
+        match self.watched() {
+            Some(row) if row.measure.is_enough() => None,
+            Some(row) => Some(unknown(row)),
+            None => Some("nothing was read".to_owned()),
+        }
     }
 
     /// `Improving (-12ms over 7 days)`, with what it rests on; of a sum, by how much a part of it changed.

@@ -37,6 +37,9 @@ const TARGETS_SHOWN: usize = 3;
 
 type Cells = Vec<Vec<Span>>;
 
+/// Lines of the checklist that are shown; the whole runbook has fewer.
+const LINES_MAX: usize = 200;
+
 impl Sheet<'_> {
     pub(super) fn tables(&self) -> Vec<Table> {
         let mut tables = Vec::new();
@@ -198,7 +201,7 @@ impl Sheet<'_> {
     }
 
     fn checklist(&self) -> Table {
-        let rows = self.facts.checklist.iter().take(ITEMS_MAX).map(|it| {
+        let rows = self.facts.checklist.iter().take(LINES_MAX).map(|it| {
             let done = match &it.state {
                 Standing::Done { at, by } => vec![
                     own("done, says "),
@@ -212,10 +215,23 @@ impl Sheet<'_> {
             };
             vec![vec![told(&it.text)], done]
         });
+        let mut rows: Vec<Cells> = rows.collect();
+        let left_out = self.facts.checklist.iter().skip(LINES_MAX);
+        let open = left_out
+            .clone()
+            .filter(|it| !matches!(it.state, Standing::Done { .. }));
+        let (more, open) = (left_out.count(), open.count());
+        if more > 0 {
+            let text = format!("… and {more} more");
+            rows.push(vec![
+                vec![own(text)],
+                vec![own(format!("{open} of them not done"))],
+            ]);
+        }
         Table {
             heading: "Checklist",
             columns: &["Item", "State"],
-            rows: rows.collect(),
+            rows,
         }
     }
 

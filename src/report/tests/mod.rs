@@ -287,6 +287,56 @@ fn the_template_congratulates_only_where_the_facts_do() {
     );
 }
 
+/// Of a time that nobody watched nothing is said to have been none.
+#[test]
+fn what_was_not_watched_was_not_none() {
+    let mut blind = facts(Kind::Hypercare);
+    blind.incidents.clear();
+    blind.notes.clear();
+    let text = report(&blind).markdown();
+    assert!(text.contains("(P1: 0, P2: 0, P3: 0, P4: 0)\n"), "{text}");
+    assert!(
+        text.contains("None: there was no P1 or P2 incident"),
+        "{text}"
+    );
+    for signal in &mut blind.signals {
+        signal.minutes.truncate(100);
+    }
+    let text = report(&blind).markdown();
+    assert!(text.contains("P4: 0), as far as gated saw: "), "{text}");
+    assert!(
+        text.contains("None: gated saw no P1 or P2 incident ("),
+        "{text}"
+    );
+    for signal in &mut blind.signals {
+        signal.minutes.clear();
+    }
+    let text = report(&blind).markdown();
+    assert!(
+        text.contains("P4: 0), as far as gated saw: nothing was read"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_long_checklist_says_how_much_of_it_is_left_out() {
+    let mut facts = facts(Kind::Day);
+    let item = facts.checklist[0].clone();
+    facts.checklist = (0..205)
+        .map(|n| ChecklistItem {
+            text: format!("item {n}"),
+            state: Standing::Open,
+            ..item.clone()
+        })
+        .collect();
+    let text = report(&facts).markdown();
+    assert!(text.contains("| item 199 | open"), "{text}");
+    assert!(
+        text.contains("| … and 5 more | 5 of them not done |"),
+        "{text}"
+    );
+}
+
 #[test]
 fn optional_items_hide_nothing_that_is_outstanding() {
     let mut facts = facts(Kind::Day);

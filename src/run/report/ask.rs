@@ -62,7 +62,7 @@ impl Reach {
         let (config, rules) = (loaded.config, loaded.rules);
         let context = Context { config, rules };
         let now = Clock::start().now();
-        let date = context.date(asked.date.as_deref(), now)?;
+        let date = context.date(asked.kind, asked.date.as_deref(), now)?;
         let report = context.report(asked.kind, date, now, None)?;
         print(&match asked.format {
             ReportFormat::Markdown => report.markdown(),

@@ -43,7 +43,8 @@ pub(super) fn facts(
     };
     let checklist = checklist(context, &known, (from, until), made_at, snapshot);
     let notes = notes(&known, kind, (from, until), made_at);
-    let uptime = known.minutes.iter().find(|it| it.signal == UPTIME);
+    let mut minutes = known.minutes.iter();
+    let uptime = minutes.find(|it| it.signal == UPTIME && !it.values.is_empty());
     let titles = titles(rules);
     let incidents = known.incidents.into_iter().map(|incident| IncidentFact {
         title: titles.get(&incident.signal).cloned().unwrap_or_default(),

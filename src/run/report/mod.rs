@@ -56,6 +56,10 @@ pub(super) enum ReportError {
         "the report on hypercare counts from the go-live: write go_live = \"…\" below [rollout], or export GO_LIVE"
     )]
     NoGoLive,
+    #[error(
+        "the report on hypercare is that of the thirty days from the go-live, whatever the date: leave it out"
+    )]
+    Dateless,
     #[error("`{0}` is no date: write one as 2026-12-01")]
     NoDate(String),
     #[error(transparent)]
@@ -141,15 +145,21 @@ impl Reporter {
         snapshot: &Snapshot,
     ) -> Result<Report, ReportError> {
         let context = self.context.load();
-        let date = context.date(date, made_at)?;
+        let date = context.date(kind, date, made_at)?;
         context.report(kind, date, made_at, Some(snapshot))
     }
 }
 
 impl Context {
     /// The date that was asked for, else that of `now`.
-    pub fn date(&self, asked: Option<&str>, now: Timestamp) -> Result<Date, ReportError> {
+    pub fn date(
+        &self,
+        kind: Kind,
+        asked: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Date, ReportError> {
         match asked {
+            Some(_) if kind == Kind::Hypercare => Err(ReportError::Dateless),
             Some(asked) => asked
                 .parse()
                 .map_err(|_| ReportError::NoDate(asked.to_owned())),

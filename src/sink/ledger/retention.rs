@@ -15,7 +15,7 @@ const ROLLOUTS_KEPT: u32 = 50;
 const DECISIONS_MAX: u32 = 20_000;
 /// What was sent and what was read before a rollout is of use for this long.
 const BULK_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// What became of each phase, and what people attested, is kept for this long at least: the report on thirty days tells it.
+/// What became of each phase, what people attested, and what incidents there were is kept for this long at least: the report on thirty days tells it.
 const PHASES_KEPT: Duration = Duration::from_secs(40 * 86_400);
 
 /// Deletes what is older than `keep` and settled. All of it or nothing; the pages are used again.
@@ -31,6 +31,8 @@ pub(super) fn sweep(db: &mut Connection, now: Timestamp, keep: Duration) -> rusq
     tx.execute(
         "DELETE FROM decisions WHERE id NOT IN (SELECT decision FROM deliveries
                  WHERE state NOT IN ('delivered', 'cancelled', 'given_up'))
+             AND id NOT IN (SELECT value FROM incidents, json_each(incidents.decisions)
+                 WHERE resolved_at IS NULL)
              AND ((at < ?1 AND (rollout IS NULL OR rollout NOT IN (SELECT id FROM rollouts)))
                  OR (action <> 'rollback'
                      AND seq NOT IN (SELECT seq FROM decisions ORDER BY seq DESC LIMIT ?2)))",
@@ -52,6 +54,10 @@ pub(super) fn sweep(db: &mut Connection, now: Timestamp, keep: Duration) -> rusq
     )?;
     tx.execute("DELETE FROM attestations WHERE at < ?1", params![phases])?;
     tx.execute("DELETE FROM phases WHERE ended_at < ?1", params![phases])?;
+    tx.execute(
+        "DELETE FROM incidents WHERE resolved_at < ?1",
+        params![phases],
+    )?;
     tx.execute(
         "DELETE FROM audit WHERE at < ?1
              AND seq <> (SELECT max(seq) FROM audit WHERE deed IN ('freeze', 'thaw'))",
