@@ -37,10 +37,6 @@ use crate::runbook::Phase;
 use crate::runbook::Response;
 use crate::runbook::nearest;
 
-/// What is ticked so long before a go-live is ticked for it.
-const LEAD_GO_LIVE: Duration = Duration::from_secs(7 * 86_400);
-/// And before a rollout.
-const LEAD_ROLLOUT: Duration = Duration::from_secs(3600);
 /// Before a field of a report that people fill in.
 pub const REPORT: &str = "report/";
 
@@ -176,14 +172,10 @@ impl Engine {
 
     /// Since when a word counts for a phase's items that have no time of their own.
     pub(super) fn ticks_since(&self, phase: &Phase, at: Timestamp) -> Timestamp {
-        let lead = match phase.clock {
-            Clock::GoLive | Clock::Wall => LEAD_GO_LIVE,
-            Clock::Rollout => LEAD_ROLLOUT,
-        };
         // A dry run before the go-live, or before the rollout: what was ticked of late is about it.
         match self.clock_began(phase) {
-            Some(began) => began - lead,
-            None => at - LEAD_GO_LIVE,
+            Some(began) => began - phase.clock.lead(),
+            None => at - Clock::GoLive.lead(),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::model::DecisionId;
 use crate::model::Severity;
 use crate::model::Timestamp;
 use crate::model::Unit;
+use crate::model::calendar::shown;
 use crate::runbook::Activity;
 use crate::runbook::Phase;
 
@@ -137,7 +138,8 @@ impl Engine {
         let items = items.filter(|it| it.activity.as_ref() == Some(&activity.title));
         let lines: Vec<String> = items.map(|it| format!("- {}", it.text)).collect();
         let was_due = || {
-            let (due, now) = (self.local(due), self.local(at.max(self.made_at)));
+            let local = |at| shown(self.wall.shows(at), &self.settings.zone);
+            let (due, now) = (local(due), local(at.max(self.made_at)));
             format!(" (was due at {due}; gated was away until {now})")
         };
         let was_due = late.then(was_due).unwrap_or_default();
@@ -151,16 +153,6 @@ impl Engine {
         let parts = parts.map(String::as_str);
         let (title, name) = (&activity.title, &phase.name);
         self.reminder((title, name), &parts, said.join("\n"), at)
-    }
-
-    /// As the wall shows it to people: `2026-12-01 14:00`.
-    fn local(&self, at: Timestamp) -> String {
-        let shown = self.wall.shows(at);
-        let Ok(moment) = jiff::Timestamp::from_millisecond(shown.millis()) else {
-            return shown.to_string();
-        };
-        let local = self.settings.zone.to_datetime(moment);
-        local.strftime("%Y-%m-%d %H:%M").to_string()
     }
 
     /// What should have been attested after an incident by now, and was not.

@@ -115,7 +115,7 @@ impl Engine {
         match self.rollouts.current() {
             Some(rollout) => rollout.baseline.clone(),
             None if self.settings.preview.is_some() => {
-                self.medians(Timestamp::EPOCH, Timestamp::from_millis(i64::MAX))
+                self.medians(Timestamp::EPOCH, Timestamp::MAX)
             }
             None => BTreeMap::new(),
         }

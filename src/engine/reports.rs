@@ -2,7 +2,6 @@
 //! was made. One that fell due while gated was away is made after the start.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,16 +70,27 @@ pub(super) struct ReportBook {
     made: BTreeMap<Kind, Timestamp>,
     /// Of the other kinds what fell due from here on: gated was away.
     away_since: Timestamp,
-    /// Asked for and not made yet, with when to ask; `None` while the answer is awaited. One is awaited at a time, so
-    /// that they are told in their order.
-    open: BTreeMap<(Kind, Date), Option<Timestamp>>,
+    /// Asked for and not made or kept yet. One is awaited at a time, so that they are told in their order.
+    open: BTreeMap<(Kind, Date), Open>,
     pub next: Option<Timestamp>,
-    troubles: BTreeMap<(Kind, Date), String>,
     /// Of each kind that is asked for.
     pub shown: Arc<[ReportState]>,
 }
 
+#[derive(Debug, Default)]
+struct Open {
+    /// When to ask for it; `None` while the answer is awaited.
+    again: Option<Timestamp>,
+    /// What kept it from being made or kept the last time.
+    trouble: Option<String>,
+}
+
 impl ReportBook {
+    /// Whether an answer is awaited.
+    fn awaits(&self) -> bool {
+        self.open.values().any(|it| it.again.is_none())
+    }
+
     /// `last_seen`: the newest minute that the ledger has.
     pub fn new(decisions: &[Decision], last_seen: Option<Timestamp>, at: Timestamp) -> Self {
         let mut made = BTreeMap::new();
@@ -96,7 +106,6 @@ impl ReportBook {
             away_since: last_seen.unwrap_or(at),
             open: BTreeMap::new(),
             next: None,
-            troubles: BTreeMap::new(),
             shown: Arc::new([]),
         }
     }
@@ -113,31 +122,29 @@ impl Engine {
         if self.settings.preview.is_some() {
             return;
         }
-        let due = self.settings.reports.iter();
-        let due = due.filter_map(|plan| self.next_report(plan, self.reports.asked_until));
-        let open = &self.reports.open;
-        let awaited = open.values().any(Option::is_none);
-        let again = open.values().filter_map(|it| *it).filter(|_| !awaited);
-        self.reports.next = due.chain(again).min();
-        self.reports.shown = self.reports_shown();
+        let plans = self.settings.reports.iter();
+        let shown = plans.map(|plan| {
+            let next = self.next_report(plan, self.reports.asked_until);
+            (next, self.report_state(plan.kind, next))
+        });
+        let (due, shown): (Vec<Option<Timestamp>>, Vec<ReportState>) = shown.unzip();
+        let open = self.reports.open.values();
+        let again = open.filter_map(|it| it.again);
+        let again = again.filter(|_| !self.reports.awaits()).min();
+        self.reports.next = due.into_iter().chain([again]).flatten().min();
+        self.reports.shown = shown.into();
     }
 
-    fn reports_shown(&self) -> Arc<[ReportState]> {
-        let book = &self.reports;
-        let state = |kind: Kind| {
-            let plans = self.settings.reports.iter().filter(|it| it.kind == kind);
-            let next = plans.filter_map(|plan| self.next_report(plan, book.asked_until));
-            let mut troubles = book.troubles.range(..).rev();
-            let trouble = troubles.find(|((troubled, _), _)| *troubled == kind);
-            ReportState {
-                kind,
-                next: next.min().map(|at| self.wall.shows(at)),
-                made_at: book.made.get(&kind).copied(),
-                trouble: trouble.map(|((_, date), reason)| (*date, reason.clone())),
-            }
-        };
-        let kinds: BTreeSet<Kind> = self.settings.reports.iter().map(|it| it.kind).collect();
-        kinds.into_iter().map(state).collect()
+    fn report_state(&self, kind: Kind, next: Option<Timestamp>) -> ReportState {
+        let newest_first = self.reports.open.iter().rev();
+        let mut of_kind = newest_first.filter(|((it, _), _)| *it == kind);
+        let trouble = of_kind.find_map(|((_, date), it)| Some((*date, it.trouble.clone()?)));
+        ReportState {
+            kind,
+            next: next.map(|at| self.wall.shows(at)),
+            made_at: self.reports.made.get(&kind).copied(),
+            trouble,
+        }
     }
 
     /// The stamp of the first time after `after` at which a plan wants a report of days that gated has seen.
@@ -176,20 +183,20 @@ impl Engine {
                     continue;
                 };
                 if !self.decided.contains(&self.report_id(plan.kind, date)) {
-                    self.reports.open.insert((plan.kind, date), Some(at));
+                    let again = Some(at);
+                    let open = self.reports.open.entry((plan.kind, date)).or_default();
+                    open.again = again;
                 }
             }
         }
         self.reports.asked_until = at;
         let made_at = self.wall.shows(at);
-        let open = &mut self.reports.open;
-        let awaited = open.values().any(Option::is_none);
-        let due = |it: &&mut Option<Timestamp>| it.is_some_and(|again| again <= at);
-        let mut first = open.iter_mut().map(|(key, again)| (*key, again));
-        if let Some(((kind, date), again)) =
-            first.find(|(_, again)| due(again)).filter(|_| !awaited)
-        {
-            *again = None;
+        let awaits = self.reports.awaits();
+        let due = |it: &Open| !awaits && it.again.is_some_and(|again| again <= at);
+        let mut open = self.reports.open.iter_mut();
+        if let Some(((kind, date), it)) = open.find(|(_, it)| due(it)) {
+            it.again = None;
+            let (kind, date) = (*kind, *date);
             out.push(Effect::Report(ReportDue {
                 kind,
                 date,
@@ -214,7 +221,6 @@ impl Engine {
             unkept,
         } = reported;
         self.reports.open.remove(&(kind, date));
-        self.reports.troubles.remove(&(kind, date));
         let trouble = match outcome {
             Ok(report) => {
                 self.tell_report(kind, date, report, at, out);
@@ -227,9 +233,11 @@ impl Engine {
             let today = local_date(self.wall.shows(at), &self.settings.zone);
             let age = today.map_or(0, |today| date.until(today).map_or(0, |it| it.get_days()));
             if i64::from(age) <= CATCH_UP.as_secs().cast_signed() / 86_400 {
-                self.reports.open.insert((kind, date), Some(at + AGAIN));
-                let troubles = &mut self.reports.troubles;
-                troubles.insert((kind, date), reason.clone());
+                let open = Open {
+                    again: Some(at + AGAIN),
+                    trouble: Some(reason.clone()),
+                };
+                self.reports.open.insert((kind, date), open);
             }
             let kind = kind.word().to_owned();
             let date = date.to_string();

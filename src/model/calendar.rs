@@ -93,6 +93,17 @@ pub fn local_date(at: Timestamp, zone: &TimeZone) -> Option<Date> {
     Some(zone.to_datetime(at).date())
 }
 
+/// What the wall of `zone` shows, for people: `2026-12-01 14:00`.
+#[must_use]
+pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
+    let Ok(moment) = jiff::Timestamp::from_millisecond(at.millis()) else {
+        return at.to_string();
+    };
+    zone.to_datetime(moment)
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string()
+}
+
 /// The moment at which the wall of `zone` shows the beginning of a date.
 #[must_use]
 pub fn midnight(date: Date, zone: &TimeZone) -> Option<Timestamp> {

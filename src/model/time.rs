@@ -11,6 +11,8 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     pub const EPOCH: Self = Self(0);
+    /// After everything.
+    pub const MAX: Self = Self(i64::MAX);
 
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {

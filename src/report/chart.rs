@@ -163,7 +163,7 @@ fn incidents(facts: &Facts, track: &Track) -> Vec<Band> {
     let bands = facts.incidents.iter().map(|it| {
         let incident = &it.incident;
         let end = incident.resolved.as_ref().map(|(at, _)| *at);
-        let end = end.unwrap_or(Timestamp::from_millis(i64::MAX));
+        let end = end.unwrap_or(Timestamp::MAX);
         Band {
             places: track.minutes.places(incident.opened_at, end),
             severity: Some(incident.severity),
@@ -178,10 +178,7 @@ fn incidents(facts: &Facts, track: &Track) -> Vec<Band> {
 
 fn phases(facts: &Facts, track: &Track) -> Vec<Band> {
     let bands = facts.phases.iter().map(|it| {
-        let end = it
-            .run
-            .end
-            .map_or(Timestamp::from_millis(i64::MAX), |(at, _)| at);
+        let end = it.run.end.map_or(Timestamp::MAX, |(at, _)| at);
         Band {
             places: track.minutes.places(it.run.from, end),
             severity: None,

@@ -237,7 +237,7 @@ fn increases(
     before: Option<(Timestamp, f64)>,
     zone: &TimeZone,
 ) -> Vec<Option<f64>> {
-    let far = Timestamp::from_millis(i64::MAX);
+    let far = Timestamp::MAX;
     let midnight = |after: Timestamp| midnights(after, far, zone, 1).first().copied();
     let mut last = before;
     let mut ends = before.and_then(|(then, _)| midnight(then));

@@ -90,11 +90,7 @@ mod tests {
 
     #[test]
     fn no_period_is_too_long_or_backwards() {
-        let forever = Minutes::lay(
-            &[],
-            Timestamp::from_millis(i64::MIN),
-            Timestamp::from_millis(i64::MAX),
-        );
+        let forever = Minutes::lay(&[], Timestamp::from_millis(i64::MIN), Timestamp::MAX);
         assert_eq!(forever.values.len(), MINUTES_MAX);
         assert!(Minutes::lay(&[], at(60), at(0)).values.is_empty());
     }

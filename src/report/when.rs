@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use jiff::civil::Date;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use crate::model::Timestamp;
+use crate::model::calendar::local_date;
 use crate::model::calendar::midnight;
+use crate::model::calendar::shown;
 
 /// One minute, in milliseconds.
 pub(super) const MINUTE: i64 = 60_000;
@@ -19,30 +20,17 @@ fn local(at: Timestamp, zone: &TimeZone) -> Option<(DateTime, jiff::Timestamp)> 
     Some((zone.to_datetime(moment), moment))
 }
 
-/// The local date; `None` beyond year 9999.
-pub(super) fn date_of(at: Timestamp, zone: &TimeZone) -> Option<Date> {
-    local(at, zone).map(|(local, _)| local.date())
-}
-
 /// `2026-12-01`.
 pub(super) fn date(at: Timestamp, zone: &TimeZone) -> String {
-    date_of(at, zone).map_or_else(|| at.to_string(), |it| it.to_string())
+    local_date(at, zone).map_or_else(|| at.to_string(), |it| it.to_string())
 }
 
 /// `2026-12-01 14:32 CET`.
 pub(super) fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    let shown = shown(at, zone);
     match local(at, zone) {
-        Some((local, moment)) => {
-            let info = zone.to_offset_info(moment);
-            let (date, time) = (local.date(), local.time());
-            let abbreviation = info.abbreviation();
-            format!(
-                "{date} {:02}:{:02} {abbreviation}",
-                time.hour(),
-                time.minute()
-            )
-        }
-        None => at.to_string(),
+        Some((_, moment)) => format!("{shown} {}", zone.to_offset_info(moment).abbreviation()),
+        None => shown,
     }
 }
 
@@ -53,7 +41,7 @@ pub(super) fn short(
     zone: &TimeZone,
 ) -> String {
     let last = Timestamp::from_millis(until.millis().saturating_sub(1));
-    let one_day = date_of(from, zone) == date_of(last, zone);
+    let one_day = local_date(from, zone) == local_date(last, zone);
     match local(at, zone) {
         Some((local, _)) if one_day => format!("{:02}:{:02}", local.hour(), local.minute()),
         Some((local, _)) => {
@@ -72,7 +60,7 @@ pub(super) fn midnights(
     most: usize,
 ) -> Vec<Timestamp> {
     let mut found = Vec::new();
-    let mut day = date_of(from, zone);
+    let mut day = local_date(from, zone);
     while let Some(next) = day.and_then(|it| it.tomorrow().ok()) {
         // A day whose clock leaves midnight out begins when the clock goes on.
         let Ok(begins) = zone.to_timestamp(next.at(0, 0, 0, 0)) else {
@@ -92,7 +80,7 @@ pub(super) fn midnights(
 
 /// Which day of the go-live `at` falls on, from 1; `None` before it.
 pub(super) fn day_number(at: Timestamp, go_live: Timestamp, zone: &TimeZone) -> Option<i64> {
-    let (day, first) = (date_of(at, zone)?, date_of(go_live, zone)?);
+    let (day, first) = (local_date(at, zone)?, local_date(go_live, zone)?);
     let days = day.duration_since(first).as_hours() / 24;
     (days >= 0).then_some(days + 1)
 }
@@ -126,7 +114,7 @@ pub(super) fn length(span: Duration) -> String {
 /// a day of 23 or 25 hours shows.
 pub(super) fn period_length(from: Timestamp, until: Timestamp, zone: &TimeZone) -> String {
     let is_midnight = |at: Timestamp| {
-        let date = date_of(at, zone);
+        let date = local_date(at, zone);
         date.and_then(|date| midnight(date, zone)) == Some(at)
     };
     let days = days(from, until, zone);
@@ -171,7 +159,7 @@ mod tests {
         ] {
             assert_eq!(moment(at(moment_), &zone()), text);
         }
-        let far = Timestamp::from_millis(i64::MAX);
+        let far = Timestamp::MAX;
         assert!(moment(far, &zone()).ends_with("ms"));
     }
 

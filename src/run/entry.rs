@@ -260,7 +260,7 @@ async fn dry(cli: &Cli, clock: Clock) -> anyhow::Result<u8> {
         .exists()
         .then(|| {
             let from = look_back(&loaded.settings(), clock.now());
-            ledger::read_minutes(storage, &from, Timestamp::from_millis(i64::MAX))
+            ledger::read_minutes(storage, &from, Timestamp::MAX)
         })
         .transpose();
     let restored = read.unwrap_or_else(|error| {

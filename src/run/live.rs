@@ -425,7 +425,7 @@ impl Front {
     /// What new rules look back on may be in the ledger, and not in the window.
     async fn recall(&self, settings: &Settings, storage: PathBuf) {
         let from = look_back(settings, self.clock.now());
-        let until = Timestamp::from_millis(i64::MAX);
+        let until = Timestamp::MAX;
         let read = move || ledger::read_minutes(&storage, &from, until);
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(restored)) => self.core.recall(restored.minutes).await,

@@ -33,6 +33,17 @@ pub enum Clock {
     Rollout,
 }
 
+impl Clock {
+    /// What is ticked so long before it begins is ticked for it.
+    #[must_use]
+    pub const fn lead(self) -> Duration {
+        match self {
+            Self::GoLive | Self::Wall => Duration::from_secs(7 * 86_400),
+            Self::Rollout => Duration::from_secs(3600),
+        }
+    }
+}
+
 /// A band of time `[from, until)` on its clock.
 #[derive(Clone, Debug)]
 pub struct Phase {

@@ -110,7 +110,7 @@ fn open(path: &Path) -> (Ledger, Restored) {
 }
 
 fn read_all(path: &Path) -> Restored {
-    let (from, until) = (Some(Timestamp::EPOCH), Timestamp::from_millis(i64::MAX));
+    let (from, until) = (Some(Timestamp::EPOCH), Timestamp::MAX);
     read_minutes(path, &|_| from, until).unwrap()
 }
 

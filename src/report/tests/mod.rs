@@ -408,10 +408,7 @@ fn a_period_that_cannot_be_is_refused() {
     assert!(matches!(compose(&day), Err(Unfit::Backwards { .. })));
     day.until = day.from + hour * 24 * 63;
     assert!(matches!(compose(&day), Err(Unfit::TooLong { .. })));
-    (day.from, day.until) = (
-        Timestamp::from_millis(i64::MIN),
-        Timestamp::from_millis(i64::MAX),
-    );
+    (day.from, day.until) = (Timestamp::from_millis(i64::MIN), Timestamp::MAX);
     assert!(matches!(compose(&day), Err(Unfit::TooLong { .. })));
     let mut day = facts(Kind::Day);
     day.made_at = day.from;

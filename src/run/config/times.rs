@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Config;
-use crate::model::Timestamp;
+use crate::model::calendar::shown;
 use crate::runbook::Activity;
 use crate::runbook::Clock;
 use crate::runbook::Rules;
@@ -16,13 +16,6 @@ impl Config {
             return Vec::new();
         };
         let zone = self.zone();
-        let shown = |at: Timestamp| match jiff::Timestamp::from_millisecond(at.millis()) {
-            Ok(at) => at
-                .to_zoned(zone.clone())
-                .strftime("%Y-%m-%d %H:%M")
-                .to_string(),
-            Err(_) => at.to_string(),
-        };
         let mut lacks = Vec::new();
         for phase in rules.phases.iter().filter(|it| it.clock != Clock::Rollout) {
             let Some((from, Some(until))) = phase.band(go_live, &zone) else {
@@ -41,8 +34,8 @@ impl Config {
                 "phase `{}` goes from {} to {} ({}), and no time of {} lies in it: people are not told. Their times are \
                  those of a go-live at midnight: write go_live so, or their `at` as it fits",
                 phase.name,
-                shown(from),
-                shown(until),
+                shown(from, &zone),
+                shown(until, &zone),
                 self.service.timezone,
                 titles.join(", "),
             ));

@@ -23,10 +23,6 @@ use crate::runbook::Phase;
 use crate::runbook::Response;
 use crate::runbook::words;
 
-/// What is ticked so long before a go-live is ticked for it, as the engine has it.
-const LEAD_GO_LIVE: Duration = Duration::from_secs(7 * 86_400);
-/// And before a rollout.
-const LEAD_ROLLOUT: Duration = Duration::from_secs(3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// One item's times that are looked at; a period of 62 days has no more.
 const TURNS_MAX: usize = 64;
@@ -158,13 +154,9 @@ impl Book<'_> {
         let end = self.end();
         let ends = band.until.map_or(end, |it| it.min(end));
         let Some(due) = &item.due else {
-            let lead = match phase.clock {
-                Clock::GoLive | Clock::Wall => LEAD_GO_LIVE,
-                Clock::Rollout => LEAD_ROLLOUT,
-            };
             return vec![Turn {
                 began: band.began,
-                since: band.began - lead,
+                since: band.began - phase.clock.lead(),
                 before: band.again,
                 over: ends,
             }];

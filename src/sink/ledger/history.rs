@@ -18,8 +18,8 @@ pub(super) fn put(tx: &Transaction<'_>, it: &Minute) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The minutes that end after what `from` says of their signal (none without) and up to `until`, by signal, of every signal that has
-/// any. None in a file that was made before they were kept.
+/// The minutes that end after what `from` says of their signal (none without) and up to `until`, by signal, of every
+/// signal that has any. None in a file that was made before they were kept.
 pub(super) fn between(
     db: &Connection,
     from: &dyn Fn(&str) -> Option<Timestamp>,

@@ -138,7 +138,7 @@ impl Ledger {
         &self,
         from: &dyn Fn(&str) -> Option<Timestamp>,
     ) -> Result<Vec<Minutes>, LedgerError> {
-        history::between(&self.db, from, Timestamp::from_millis(i64::MAX))
+        history::between(&self.db, from, Timestamp::MAX)
             .map_err(|source| sqlite(&self.path, source))
     }
 
@@ -339,7 +339,10 @@ fn load(db: &mut Connection) -> rusqlite::Result<Loaded> {
     }
     db.pragma_update(None, "synchronous", "FULL")?;
     schema::migrate(db, version)?;
-    let restored = rows::restore(db)?;
+    let restored = Restored {
+        minutes: history::between(db, &|_| None, Timestamp::EPOCH)?,
+        ..rows::restore(db)?
+    };
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(Loaded::Sound(Box::new(restored)))
 }

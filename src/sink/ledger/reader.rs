@@ -20,8 +20,8 @@ pub fn read(path: &Path) -> Result<Restored, LedgerError> {
     read_minutes(path, &|_| None, Timestamp::EPOCH)
 }
 
-/// The same, with the minutes that end after what `from` says of their signal (none without) and up to `until`: all of them are a
-/// million rows.
+/// The same, with the minutes that end after what `from` says of their signal (none without) and up to `until`: all of
+/// them are a million rows.
 pub fn read_minutes(
     path: &Path,
     from: &dyn Fn(&str) -> Option<Timestamp>,

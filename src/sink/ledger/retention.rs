@@ -15,7 +15,8 @@ const ROLLOUTS_KEPT: u32 = 50;
 const DECISIONS_MAX: u32 = 20_000;
 /// What was sent and what was read before a rollout is of use for this long.
 const BULK_KEPT: Duration = Duration::from_secs(7 * 86_400);
-/// What became of each phase, what people attested, and what incidents there were is kept for this long at least: the report on thirty days tells it.
+/// What became of each phase, what people attested and what incidents there were is kept for this long at least: the
+/// report on thirty days tells it.
 const PHASES_KEPT: Duration = Duration::from_secs(40 * 86_400);
 
 /// Deletes what is older than `keep` and settled. All of it or nothing; the pages are used again.

@@ -9,7 +9,6 @@ use rusqlite::types::{FromSqlError, FromSqlResult};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::cells::{GuardCell, Json, LogCell, PastCell, SaidCell, log_cell, log_lines, unknown};
-use super::history;
 use super::incident;
 use super::told;
 use crate::engine::{Restored, RestoredAlert, RestoredGroup, RestoredTrigger};
@@ -287,8 +286,7 @@ pub(super) fn put_phase_run(tx: &Transaction<'_>, it: &PhaseRun) -> rusqlite::Re
     .map(drop)
 }
 
-/// Everything but signals' minutes, of which it has the first and the last; oldest first. A table that an older file does
-/// not have yet is empty.
+/// Everything but signals' minutes, oldest first. A table that an older file does not have yet is empty.
 pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
     Ok(Restored {
         rollouts: all(db, "SELECT * FROM rollouts ORDER BY seq", rollout)?,
@@ -305,7 +303,7 @@ pub(super) fn restore(db: &Connection) -> rusqlite::Result<Restored> {
         verifications: later(db, "verifications", verification)?,
         incidents: later(db, "incidents", incident::read)?,
         phase_runs: later(db, "phases", phase_run)?,
-        minutes: history::between(db, &|_| None, Timestamp::EPOCH)?,
+        minutes: Vec::new(),
         observations: later(db, "observations", told::observation)?,
         attestations: later(db, "attestations", told::attestation)?,
         held: None,
