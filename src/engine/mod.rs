@@ -18,6 +18,7 @@ mod effect;
 mod engine;
 mod groups;
 mod heard;
+mod hindsight;
 mod hint;
 mod history;
 mod incidents;
@@ -57,6 +58,7 @@ pub use due::{DUE, DUE_SEVERITY};
 pub use effect::{Alert, Answer, Effect, Event, Record, Refusal};
 pub use engine::Engine;
 pub use heard::{AlertPost, PostedAlert, heard_for};
+pub use hindsight::{Known, Remembers, look_back_on};
 pub use history::{HISTORY, HISTORY_KEPT, UptimeState, look_back};
 pub use input::{
     Attempted, Call, Columns, Input, Scrape, ScrapeError, ScrapeFault, TargetInfo, Word,

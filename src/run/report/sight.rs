@@ -1,13 +1,18 @@
 //! What a machine would have said of a line of the checklist at a moment that is over, by the minutes and incidents of
-//! the ledger. Deliberately absent: what it sees at this moment (the snapshot of a running gated has that).
+//! the ledger. Deliberately absent: what it sees at this moment (the snapshot of a running gated has that), and how a span
+//! is judged (the engine's hindsight).
 
 use std::time::Duration;
 
+use crate::engine::CriterionOutcome;
+use crate::engine::Known;
+use crate::engine::Remembers;
 use crate::engine::Restored;
+use crate::engine::look_back_on;
+use crate::model::Incident;
+use crate::model::Rollout;
 use crate::model::Timestamp;
-use crate::report::UNKNOWN_SHARE_MAX;
 use crate::rules::Truth;
-use crate::rules::bound;
 use crate::rules::judge;
 use crate::runbook::Back;
 use crate::runbook::Condition;
@@ -30,99 +35,142 @@ pub(super) struct Past<'a> {
 impl Past<'_> {
     /// Whether it was so at `at` in a phase whose clock began at `began`; `None`: too little is known of then.
     pub fn saw(&self, sight: &Sight, began: Timestamp, at: Timestamp) -> Option<bool> {
-        let over = match sight.back {
-            Back::Now => Duration::ZERO,
-            Back::Over(over) => over,
-            Back::GoLive => at.since(began),
-        };
-        match &sight.kind {
-            SightKind::Held(condition) if over.is_zero() => self.held(condition, at, LOOKBACK),
-            SightKind::Held(condition) => {
-                let minutes = moments(over, at).map(|it| self.held(condition, it, MINUTE));
-                counted(minutes).map(|(_, bad)| bad == 0)
-            }
-            SightKind::Uptime(threshold) => {
-                let minutes = moments(over, at).map(|it| {
-                    let value = self.value(UPTIME, it, MINUTE)?;
-                    Some(value >= 1.0)
-                });
-                let (good, bad) = counted(minutes)?;
-                let share = f64::from(good) / f64::from((good + bad).max(1));
-                let bound = bound(threshold, || None)?;
-                Some(threshold.op.holds(share, bound))
-            }
-            SightKind::NoIncidents(severity) => {
-                let mut grave = self.known.incidents.iter();
-                let was = grave.any(|it| {
-                    let over = it
-                        .resolved
-                        .as_ref()
-                        .is_some_and(|(end, _)| *end <= at - over);
-                    it.severity <= *severity && it.opened_at < at && !over
-                });
-                if was {
-                    return Some(false);
-                }
-                // Without readings nothing opens an incident.
-                let watched = moments(over, at).map(|it| self.watched(it).then_some(true));
-                counted(watched).map(|_| true)
-            }
-            // A trend wants more days than are read for a report.
-            SightKind::Stable(_) => None,
+        if let (SightKind::Held(condition), Back::Now) = (&sight.kind, sight.back) {
+            return self.held(condition, at);
+        }
+        match look_back_on(self, sight, Some(began), at).0 {
+            CriterionOutcome::Met => Some(true),
+            CriterionOutcome::NotMet(_) => Some(false),
+            CriterionOutcome::Blocked(_) => None,
         }
     }
 
-    fn held(&self, condition: &Condition, at: Timestamp, lookback: Duration) -> Option<bool> {
+    fn held(&self, condition: &Condition, at: Timestamp) -> Option<bool> {
         let name = |signal: usize| &*self.rules.signals[signal].name;
-        let value = |signal: usize| self.value(name(signal), at, lookback);
-        let median = |signal: usize| {
-            let rollouts = self.known.rollouts.iter().rev();
-            let mut current =
-                rollouts.filter(|it| it.started_at <= at && it.end.is_none_or(|(end, _)| end > at));
-            current.next()?.baseline.get(name(signal)).copied()
-        };
+        let last = |signal: usize| self.minutes(name(signal), (at - LOOKBACK, at)).pop();
+        let value = |signal: usize| last(signal).map(|(_, value)| value);
+        let median = |signal: usize| self.median_before(name(signal), at);
         match judge(condition, &value, &median).truth {
             Truth::True => Some(true),
             Truth::False => Some(false),
             Truth::Unknown => None,
         }
     }
+}
 
-    /// The last reading up to `at`, no older than `lookback`.
-    fn value(&self, signal: &str, at: Timestamp, lookback: Duration) -> Option<f64> {
-        let minutes = self.known.minutes.iter().find(|it| it.signal == signal)?;
-        let behind = minutes.values.partition_point(|(then, _)| *then <= at);
-        let (then, value) = minutes.values[..behind].last()?;
-        (*then > at - lookback).then_some(*value)
+impl Remembers for Past<'_> {
+    fn rules(&self) -> &Rules {
+        self.rules
     }
 
-    /// Whether the uptime was read in that minute; without any uptime, whether anything was.
-    fn watched(&self, at: Timestamp) -> bool {
+    fn began(&self) -> Option<Timestamp> {
+        let since = self.known.minutes.iter().map(|it| it.since - MINUTE);
+        since.min()
+    }
+
+    fn uptime(&self, span: (Timestamp, Timestamp)) -> Known {
+        let minutes = self.minutes(UPTIME, span).into_iter();
+        minutes.map(|(at, value)| (at, value > 0.0)).collect()
+    }
+
+    fn minutes(
+        &self,
+        signal: &str,
+        (from, until): (Timestamp, Timestamp),
+    ) -> Vec<(Timestamp, f64)> {
         let mut all = self.known.minutes.iter();
-        if all.any(|it| it.signal == UPTIME) {
-            return self.value(UPTIME, at, MINUTE).is_some();
-        }
-        let mut all = self.known.minutes.iter();
-        all.any(|it| self.value(&it.signal, at, MINUTE).is_some())
+        let values = all.find(|it| it.signal == signal);
+        let values = values.map_or(&[][..], |it| &it.values);
+        let start = values.partition_point(|(at, _)| *at <= from);
+        let end = values.partition_point(|(at, _)| *at <= until);
+        values[start..end.max(start)].to_vec()
+    }
+
+    fn at(&self, signal: &str, minute: Timestamp) -> Option<f64> {
+        let found = self.minutes(signal, (minute - MINUTE, minute)).pop();
+        found.filter(|(at, _)| *at == minute).map(|(_, it)| it)
+    }
+
+    fn median_before(&self, signal: &str, at: Timestamp) -> Option<f64> {
+        let rollouts = self.known.rollouts.iter().rev();
+        let goes_on = |it: &&Rollout| it.started_at <= at && it.end.is_none_or(|(end, _)| end > at);
+        let current = rollouts.into_iter().find(goes_on)?;
+        current.baseline.get(signal).copied()
+    }
+
+    fn incidents(&self) -> Vec<&Incident> {
+        self.known.incidents.iter().collect()
     }
 }
 
-/// The ends of the minutes of the span before `at`.
-fn moments(over: Duration, at: Timestamp) -> impl Iterator<Item = Timestamp> {
-    let minutes = u32::try_from(over.as_secs() / 60).unwrap_or(u32::MAX);
-    (0..minutes).map(move |n| at - MINUTE * n)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Minutes;
+    use crate::runbook::Source;
+    use crate::runbook::load;
 
-/// How many were good and bad; `None` where too many are unknown.
-fn counted(minutes: impl Iterator<Item = Option<bool>>) -> Option<(u32, u32)> {
-    let (mut good, mut bad, mut unknown) = (0_u32, 0_u32, 0_u32);
-    for minute in minutes {
-        match minute {
-            Some(true) => good += 1,
-            Some(false) => bad += 1,
-            None => unknown += 1,
-        }
+    const RULES: &str = r#"
+clock = "go_live"
+[uptime]
+down = "errors > 0"
+[signals.errors]
+expr = "errors"
+[[phase]]
+name = "day"
+from = "0h"
+until = "24h"
+checklist = [
+  { item = "up", uptime = "> 90%", over = "go_live" },
+  { item = "calm", no_incidents = "P1", over = "go_live" },
+  { item = "an hour well", when = "errors == 0", over = "1h" },
+  { item = "well", when = "errors == 0" },
+]
+"#;
+
+    /// Two hours, of which the first minutes are good, then bad, then not known.
+    fn saw(bad: u32, unknown: u32) -> Vec<Option<bool>> {
+        let began = Timestamp::EPOCH;
+        let at = |minute: u32| began + MINUTE * minute;
+        let good = 120 - bad - unknown;
+        let values = |up: f64, down: f64| {
+            let all = (1..=120 - unknown).map(move |n| (at(n), if n <= good { up } else { down }));
+            all.collect::<Vec<_>>()
+        };
+        let minutes = |signal: &str, values: Vec<(Timestamp, f64)>| Minutes {
+            signal: signal.into(),
+            since: at(1),
+            until: at(120 - unknown),
+            values,
+        };
+        let known = Restored {
+            minutes: vec![
+                minutes("errors", values(0.0, 1.0)),
+                minutes(UPTIME, values(1.0, 0.0)),
+            ],
+            ..Restored::default()
+        };
+        let source = Source {
+            path: "day.toml".into(),
+            text: RULES.into(),
+        };
+        let rules = load(&[source]).expect("the rules load");
+        let past = Past {
+            rules: &rules,
+            known: &known,
+        };
+        let items = rules.phases[0].checklist.iter();
+        let sights = items.filter_map(|it| it.seen.as_ref());
+        sights.map(|it| past.saw(it, began, at(120))).collect()
     }
-    let all = f64::from(good + bad + unknown);
-    (f64::from(unknown) <= all * UNKNOWN_SHARE_MAX).then_some((good, bad))
+
+    #[test]
+    fn a_span_is_judged_by_its_minutes_and_nothing_is_guessed() {
+        let [yes, no] = [Some(true), Some(false)];
+        assert_eq!(saw(0, 0), [yes, yes, yes, yes]);
+        assert_eq!(saw(6, 0), [yes, yes, no, no]);
+        assert_eq!(saw(20, 0), [no, yes, no, no]);
+        assert_eq!(saw(0, 3), [yes, yes, yes, yes]);
+        assert_eq!(saw(0, 30), [None, None, None, None]);
+    }
 }
