@@ -33,6 +33,7 @@ mod checklist;
 mod command;
 mod config;
 mod crash;
+mod criteria;
 mod daemon;
 mod demo_parts;
 mod deploy;
