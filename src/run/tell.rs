@@ -169,7 +169,7 @@ pub(super) fn log(event: &Event) {
         Event::ReportFailed { kind, date, reason } => {
             warn!(
                 kind,
-                date, reason, "a report could not be made or kept; it is tried again"
+                date, reason, "a report could not be made or kept; it is tried again for a week"
             );
         }
         Event::Attested(it) => {

@@ -23,7 +23,7 @@ pub struct Report {
     #[arg(value_name = "KIND", value_parser = kind)]
     pub kind: Kind,
 
-    /// The day, or the last day of the week [default: today]
+    /// The day, or the last day of the week; hypercare has none [default: today]
     #[arg(long, value_name = "DATE")]
     pub date: Option<String>,
 
