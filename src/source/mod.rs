@@ -8,6 +8,7 @@ pub mod exposition;
 pub mod metrics;
 mod probe;
 mod prometheus;
+pub mod recording;
 mod scrape;
 pub mod script;
 mod task;

@@ -1,0 +1,5 @@
+//! A backtest's outcome as JSON, text, Markdown and a page.
+
+mod json;
+
+pub use json::json;
