@@ -1,6 +1,7 @@
 //! `gated backtest`: what would gated have done? The live engine over recorded series, with a sink in memory.
 
 mod bar;
+mod expect;
 mod files;
 mod outcome;
 mod play;
@@ -12,6 +13,7 @@ use std::io::Write as _;
 
 use super::cli::{Backtest, BacktestFormat, Global, colour};
 use super::entry::print;
+pub use expect::Expect;
 pub use outcome::{Outcome, PhaseSpan};
 pub use play::{Play, PlayError, play};
 pub use rules::{Judge, judge};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::model::{Timestamp, time};
+use crate::run::backtest::Expect;
 
 pub(super) const BACKTEST_EXAMPLES: &str = "\
 Examples:
@@ -72,7 +73,7 @@ pub struct Backtest {
 
     /// rollback, none or escalate, and when: exit 1 where it is otherwise
     #[arg(long, value_name = "WHAT[@T+-D]", conflicts_with_all = ["compare", "sweep"])]
-    pub expect: Option<String>,
+    pub expect: Option<Expect>,
 
     /// How it is printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
