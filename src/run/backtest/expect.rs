@@ -82,7 +82,8 @@ impl Expect {
         let rollbacks: Vec<&Decision> = outcome.of(Action::Rollback).collect();
         let calls: Vec<&Decision> = outcome.of(Action::Escalate).collect();
         let near = |it: &&Decision| {
-            self.at.is_none_or(|(at, near)| it.at.since(at).max(at.since(it.at)) <= near)
+            self.at
+                .is_none_or(|(at, near)| it.at.since(at).max(at.since(it.at)) <= near)
         };
         let so = match self.what {
             What::Rollback => rollbacks.len() == 1 && rollbacks.iter().all(near),

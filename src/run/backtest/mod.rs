@@ -11,6 +11,7 @@ mod stage;
 
 use std::io::Write as _;
 
+use self::show::Shown;
 use super::cli::{Backtest, BacktestFormat, Global, colour};
 use super::entry::print;
 pub use expect::Expect;
@@ -22,6 +23,8 @@ pub use stage::{Receivers, Stage};
 use crate::source::recording::{MEMORY_BYTES, Recording};
 
 /// A fault of the command line, the files or the data.
+/// It was decided otherwise than expected.
+const UNEXPECTED: u8 = 1;
 const USAGE: u8 = 2;
 
 /// Runs it; the exit code.
@@ -59,16 +62,29 @@ fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
         draw: flags.format == BacktestFormat::Html,
     };
     let mut bar = bar::Bar::new("judging");
-    let played = play(&it, std::sync::Arc::new(judge.settings.clone()), &mut |share| {
-        bar.show(share);
-    });
+    let played = play(
+        &it,
+        std::sync::Arc::new(judge.settings.clone()),
+        &mut |share| {
+            bar.show(share);
+        },
+    );
     bar.clear();
     let outcome = played.map_err(|error| error.to_string())?;
+    let shown = Shown {
+        outcome: &outcome,
+        settings: &judge.settings,
+        tally: Some(recording.tally()),
+        notes: &judge.warnings,
+    };
     print(&match flags.format {
         BacktestFormat::Json => show::json(&outcome),
-        BacktestFormat::Table | BacktestFormat::Markdown | BacktestFormat::Html => {
-            show::json(&outcome)
-        }
+        BacktestFormat::Table => show::table(&shown, colour()),
+        BacktestFormat::Markdown | BacktestFormat::Html => show::markdown(&shown),
     });
+    if let Some(Err(text)) = flags.expect.as_ref().map(|it| it.check(&outcome)) {
+        let _ = writeln!(std::io::stderr(), "error: {text}");
+        return Ok(UNEXPECTED);
+    }
     Ok(0)
 }
