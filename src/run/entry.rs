@@ -54,7 +54,7 @@ const TERMINATED: u8 = 143;
 const DRIFT_EVERY: Duration = Duration::from_secs(30);
 
 /// The parser recurses; what checks and looks runs on a stack of its own.
-const STACK_BYTES: usize = 16 << 20;
+pub(super) const STACK_BYTES: usize = 16 << 20;
 
 /// Reads the command line, does what it says, gives the exit code.
 #[must_use]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Outcome;
+use super::rules::reads;
 use super::stage::{Receivers, Stage};
 use crate::engine::{Refusal, Restored, Settings};
 use crate::model::Timestamp;
@@ -67,7 +68,7 @@ pub fn play(
         .ok_or(PlayError::NothingWanted(it.recording.tally().read))?;
     let (start, end) = (it.start.unwrap_or(first), it.end.unwrap_or(last));
     it.check((first, last), (start, end))?;
-    let mut pages = Pages::new(it.recording, it.interval)?;
+    let mut pages = Pages::new(it.recording, &reads(&settings), it.interval)?;
     // A rollout that begins with the recording, or before it, is told before the first page.
     let before = it.rollouts.first().map_or(first, |told| first.min(told.at));
     let before = Timestamp::from_millis(before.millis() - 1000);

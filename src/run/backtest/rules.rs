@@ -12,7 +12,7 @@ use crate::run::config::environment;
 use crate::run::config::read_rules;
 use crate::run::live::Files;
 use crate::runbook::{GroupRuleKind, Rules, load_with};
-use crate::source::recording::Made;
+use crate::source::recording::Reads;
 
 /// The receiver of rollbacks where the configuration names none.
 const HOOK: &str = "rollback";
@@ -75,25 +75,22 @@ impl Judge {
         self.settings.rollout.go_live = go_live.or(self.settings.rollout.go_live);
         self
     }
+}
 
-    /// The series that it reads.
-    #[must_use]
-    pub fn interest(&self) -> Interest {
-        Interest::of(&self.settings)
-    }
-
-    /// The series that it makes.
-    #[must_use]
-    pub fn made(&self) -> Made {
-        let mut made = Made::default();
-        for rule in self.settings.rules.groups.iter().flat_map(|it| &it.rules) {
-            match rule.kind {
-                GroupRuleKind::Record => made.series.push(rule.name.clone()),
-                GroupRuleKind::Alert(_) => made.alerts.push(rule.name.clone()),
-            }
+/// What these settings take of a recording.
+#[must_use]
+pub fn reads(settings: &Settings) -> Reads {
+    let mut reads = Reads {
+        interest: Interest::of(settings),
+        ..Reads::default()
+    };
+    for rule in settings.rules.groups.iter().flat_map(|it| &it.rules) {
+        match rule.kind {
+            GroupRuleKind::Record => reads.written.push(rule.name.clone()),
+            GroupRuleKind::Alert(_) => reads.raised.push(rule.name.clone()),
         }
-        made
     }
+    reads
 }
 
 /// What a `[[prometheus]]` evaluates live is evaluated here: the recording holds what it was made of.

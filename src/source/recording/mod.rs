@@ -55,10 +55,7 @@ pub struct SeriesId(u32);
 /// as often as anybody likes.
 #[derive(Debug)]
 pub struct Recording {
-    wanted: Vec<Interest>,
-    /// Names of series that the rules write themselves, and alerts that they raise.
-    written: Vec<String>,
-    raised: Vec<String>,
+    readers: Vec<Reads>,
     series: Vec<Series>,
     known: HashMap<Labels, SeriesId>,
     spool: Spool,
@@ -76,23 +73,35 @@ struct Series {
     sorted: bool,
 }
 
-/// The series that no recording gives, since the rules make them.
+/// What one set of rules takes of a recording.
 #[derive(Clone, Debug, Default)]
-pub struct Made {
-    /// Names of recording rules.
-    pub series: Vec<String>,
-    /// Names of alerting rules.
-    pub alerts: Vec<String>,
+pub struct Reads {
+    pub interest: Interest,
+    /// Names of its recording rules: it writes their series itself.
+    pub written: Vec<String>,
+    /// Names of its alerting rules: it raises these alerts itself.
+    pub raised: Vec<String>,
+}
+
+impl Reads {
+    fn takes(&self, labels: &Labels) -> bool {
+        let name = labels.name();
+        let raised = || {
+            let alert = labels.get("alertname").unwrap_or_default();
+            ALERT_SERIES.contains(&name) && self.raised.iter().any(|it| it == alert)
+        };
+        self.interest.span(labels).is_some()
+            && !self.written.iter().any(|it| it == name)
+            && !raised()
+    }
 }
 
 impl Recording {
-    /// Keeps what any of `wanted` wants and no rule of `made` makes. `memory`: bytes of samples that stay in memory.
+    /// Keeps what any of `readers` takes. `memory`: bytes of samples that stay in memory.
     #[must_use]
-    pub fn new(wanted: Vec<Interest>, made: Made, memory: usize) -> Self {
+    pub fn new(readers: Vec<Reads>, memory: usize) -> Self {
         Self {
-            wanted,
-            written: made.series,
-            raised: made.alerts,
+            readers,
             series: Vec::new(),
             known: HashMap::new(),
             spool: Spool::new(memory),
@@ -123,18 +132,7 @@ impl Recording {
     }
 
     fn wants(&self, labels: &Labels) -> bool {
-        let name = labels.name();
-        if ABOUT_THE_SCRAPE.contains(&name) {
-            return true;
-        }
-        let raised = || {
-            let alert = labels.get("alertname").unwrap_or_default();
-            ALERT_SERIES.contains(&name) && self.raised.iter().any(|it| it == alert)
-        };
-        if self.written.iter().any(|it| it == name) || raised() {
-            return false;
-        }
-        self.wanted.iter().any(|it| it.span(labels).is_some())
+        ABOUT_THE_SCRAPE.contains(&labels.name()) || self.is_read(labels)
     }
 
     /// A sample that nothing wants was read.
@@ -243,7 +241,7 @@ impl Recording {
 
     /// Whether a rule wants it, and not only playing it back.
     fn is_read(&self, labels: &Labels) -> bool {
-        self.wanted.iter().any(|it| it.span(labels).is_some())
+        self.readers.iter().any(|it| it.takes(labels))
     }
 
     fn ids(&self) -> impl Iterator<Item = SeriesId> + use<> {
