@@ -7,6 +7,7 @@ mod files;
 mod outcome;
 mod play;
 mod rules;
+mod server;
 mod show;
 mod stage;
 mod sweep;
@@ -15,16 +16,19 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
+
 use self::show::Shown;
 use super::cli::{Backtest, BacktestFormat, Global, colour};
+use super::clock::Clock;
 use super::entry::print;
 pub use expect::Expect;
 pub use outcome::{Outcome, PhaseSpan};
 pub use play::{Play, PlayError, play};
-pub use rules::{Judge, judge, reads};
+pub use rules::{Judge, judge, past, reads};
 pub use stage::{Receivers, Stage};
 
-use crate::source::recording::{MEMORY_BYTES, Recording, Tally};
+use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};
 
 /// A fault of the command line, the files or the data.
 /// It was decided otherwise than expected.
@@ -35,8 +39,8 @@ const USAGE: u8 = 2;
 ///
 /// # Errors
 /// Nothing that is the user's to mend.
-pub fn run(flags: &Backtest, global: &Global) -> anyhow::Result<u8> {
-    match carry_out(flags, global) {
+pub fn run(flags: &Backtest, global: &Global, runtime: &Runtime) -> anyhow::Result<u8> {
+    match carry_out(flags, global, runtime) {
         Ok(code) => Ok(code),
         Err(fault) => {
             let text = if fault.starts_with("error") {
@@ -50,7 +54,7 @@ pub fn run(flags: &Backtest, global: &Global) -> anyhow::Result<u8> {
     }
 }
 
-fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
+fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8, String> {
     let compares = !flags.compare.is_empty();
     if flags.format == BacktestFormat::Html && (compares || !flags.sweep.is_empty()) {
         let what = if compares { "compare" } else { "sweep" };
@@ -69,7 +73,7 @@ fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
         None
     };
     let judges: Vec<&Judge> = std::iter::once(&own).chain(&other).collect();
-    let recording = read(flags, &judges)?;
+    let recording = read(flags, &judges, runtime)?;
     let it = Play {
         recording: &recording,
         rollouts: &rollouts,
@@ -127,11 +131,29 @@ impl Judge {
     }
 }
 
-/// All that any of the rules reads.
-fn read(flags: &Backtest, judges: &[&Judge]) -> Result<Recording, String> {
-    let readers = judges.iter().map(|it| reads(&it.settings)).collect();
-    let mut recording = Recording::new(readers, MEMORY_BYTES);
-    files::read(&flags.openmetrics, &mut recording)?;
+/// All that any of the rules reads, from as far before the start as they look back.
+fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Recording, String> {
+    let readers: Vec<Reads> = judges.iter().map(|it| reads(&it.settings)).collect();
+    let selectors = readers
+        .iter()
+        .flat_map(|it| it.interest.selectors())
+        .collect();
+    let past = judges
+        .iter()
+        .map(|it| past(&it.settings))
+        .max()
+        .unwrap_or_default();
+    let from = flags.start.map(|it| it - past);
+    let mut recording = Recording::new(readers, MEMORY_BYTES).between(from, flags.end);
+    let Some(said) = &flags.prometheus else {
+        files::read(&flags.openmetrics, &mut recording)?;
+        return Ok(recording);
+    };
+    let server = server::server(said, judges[0].config.as_ref())?;
+    let from = from.ok_or("--prometheus needs --start: from when on?")?;
+    let until = flags.end.unwrap_or_else(|| Clock::start().now());
+    let asked = server::read(&server, &selectors, (from, until), &mut recording);
+    runtime.block_on(asked)?;
     Ok(recording)
 }
 

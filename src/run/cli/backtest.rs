@@ -46,7 +46,7 @@ pub struct Backtest {
     #[arg(long, value_name = "T")]
     pub start: Option<Timestamp>,
 
-    /// Up to here [default: where the data ends]
+    /// Up to here [default: where the data ends; now, of a server]
     #[arg(long, value_name = "T")]
     pub end: Option<Timestamp>,
 

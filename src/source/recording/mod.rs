@@ -8,7 +8,7 @@ mod spool;
 
 pub mod openmetrics;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use self::spool::{Sample, Spool};
@@ -60,6 +60,9 @@ pub struct Recording {
     known: HashMap<Labels, SeriesId>,
     spool: Spool,
     tally: Tally,
+    /// Samples outside are not kept.
+    from: i64,
+    until: i64,
 }
 
 /// One series: where its samples are.
@@ -106,7 +109,17 @@ impl Recording {
             known: HashMap::new(),
             spool: Spool::new(memory),
             tally: Tally::default(),
+            from: i64::MIN,
+            until: i64::MAX,
         }
+    }
+
+    /// Keeps what lies between these moments alone.
+    #[must_use]
+    pub fn between(mut self, from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        self.from = from.map_or(i64::MIN, Timestamp::millis);
+        self.until = until.map_or(i64::MAX, Timestamp::millis);
+        self
     }
 
     /// The series with these labels; `None` where nothing wants it.
@@ -146,6 +159,9 @@ impl Recording {
     /// The temporary file cannot be written.
     pub fn push(&mut self, id: SeriesId, at: i64, value: f64) -> io::Result<()> {
         self.tally.read += 1;
+        if at < self.from || at > self.until {
+            return Ok(());
+        }
         let series = &mut self.series[id.0 as usize];
         if at > series.newest {
             series.newest = at;
@@ -160,6 +176,15 @@ impl Recording {
             series.spool(&mut self.spool)?;
         }
         Ok(())
+    }
+
+    /// What selects whether the targets of the kept series were up; `None` where none of them has a job.
+    #[must_use]
+    pub fn ups(&self) -> Option<String> {
+        let jobs = self.series.iter().filter_map(|it| it.labels.get("job"));
+        let jobs: BTreeSet<String> = jobs.map(regex::escape).collect();
+        let jobs = Vec::from_iter(jobs).join("|");
+        (!jobs.is_empty()).then(|| format!("up{{job=~{jobs:?}}}"))
     }
 
     /// Puts the samples of each series in order, once all are there.
