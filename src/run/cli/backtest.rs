@@ -52,7 +52,7 @@ pub struct Backtest {
 
     /// A rollout: [PREVIOUS..]VERSION@T; may be repeated [default: found from the version label that version_from of
     /// [rollout] names]
-    #[arg(long, value_name = "V@T", value_parser = rollout)]
+    #[arg(long, value_name = "V@T")]
     pub rollout: Vec<Told>,
 
     /// The go-live, for rules that count from it [default: go_live of [rollout]]
@@ -97,6 +97,14 @@ pub struct Told {
 }
 
 /// `[PREVIOUS..]VERSION@T`, split at the last `@`.
+impl std::str::FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        rollout(text)
+    }
+}
+
 fn rollout(text: &str) -> Result<Told, String> {
     let help = "write VERSION@T or PREVIOUS..VERSION@T, such as 2.0.0@2026-04-01T13:11:00Z";
     let (versions, at) = text.rsplit_once('@').ok_or(help)?;
