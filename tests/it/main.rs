@@ -78,6 +78,7 @@ mod runbook;
 mod scrape;
 mod scrape_pages;
 mod scrape_tls;
+mod shadow;
 mod show;
 mod sources;
 mod stories;
