@@ -19,7 +19,10 @@ pub fn read(paths: &[PathBuf], recording: &mut Recording) -> Result<(), String> 
             let name = path.display();
             match error {
                 // A line each, so that an editor can jump there.
-                ReadError::Malformed { faults: lines, more } => {
+                ReadError::Malformed {
+                    faults: lines,
+                    more,
+                } => {
                     let lines = lines.iter().map(|it| {
                         format!("error: {name}:{}: {}: {}", it.line, it.message, it.excerpt)
                     });

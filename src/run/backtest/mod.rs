@@ -57,9 +57,13 @@ fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
         draw: flags.format == BacktestFormat::Html,
     };
     let mut bar = bar::Bar::new("judging");
-    let played = play(&it, std::sync::Arc::new(judge.settings.clone()), &mut |share| {
-        bar.show(share);
-    });
+    let played = play(
+        &it,
+        std::sync::Arc::new(judge.settings.clone()),
+        &mut |share| {
+            bar.show(share);
+        },
+    );
     bar.clear();
     let outcome = played.map_err(|error| error.to_string())?;
     print(&match flags.format {

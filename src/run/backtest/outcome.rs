@@ -201,7 +201,12 @@ impl Recorder {
     /// The time until `at` had the status that it had.
     fn pass(&mut self, at: Timestamp) {
         let passed = at.since(self.since);
-        if let Some(span) = self.outcome.phases.last_mut().filter(|_| !self.phase.is_empty()) {
+        if let Some(span) = self
+            .outcome
+            .phases
+            .last_mut()
+            .filter(|_| !self.phase.is_empty())
+        {
             let place = Status::ALL.iter().position(|it| *it == self.status);
             span.status_millis[place.expect("one of all")] +=
                 u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
@@ -252,8 +257,16 @@ impl SignalSeen {
         if let Some(value) = value {
             let first = column.known == 0;
             column.known += 1;
-            column.lowest = if first { value } else { column.lowest.min(value) };
-            column.highest = if first { value } else { column.highest.max(value) };
+            column.lowest = if first {
+                value
+            } else {
+                column.lowest.min(value)
+            };
+            column.highest = if first {
+                value
+            } else {
+                column.highest.max(value)
+            };
         }
     }
 }

@@ -130,6 +130,8 @@ impl Play<'_> {
             return Err(outside("end", end, "before the beginning"));
         }
         let late = self.rollouts.iter().find(|it| it.at > end);
-        late.map_or(Ok(()), |it| Err(outside("rollout", it.at, "behind the end")))
+        late.map_or(Ok(()), |it| {
+            Err(outside("rollout", it.at, "behind the end"))
+        })
     }
 }

@@ -9,8 +9,8 @@ use crate::model::Timestamp;
 use crate::promql::Expr;
 use crate::run::cli;
 use crate::run::config::environment;
-use crate::run::live::Files;
 use crate::run::config::read_rules;
+use crate::run::live::Files;
 use crate::runbook::{GroupRuleKind, Rules, load_with};
 use crate::source::recording::Made;
 

@@ -99,7 +99,9 @@ pub struct Told {
 fn rollout(text: &str) -> Result<Told, String> {
     let help = "write VERSION@T or PREVIOUS..VERSION@T, such as 2.0.0@2026-04-01T13:11:00Z";
     let (versions, at) = text.rsplit_once('@').ok_or(help)?;
-    let at = at.parse().map_err(|_| format!("`{at}` is no moment: {help}"))?;
+    let at = at
+        .parse()
+        .map_err(|_| format!("`{at}` is no moment: {help}"))?;
     let (previous, version) = match versions.split_once("..") {
         Some((previous, version)) => (Some(previous), version),
         None => (None, versions),

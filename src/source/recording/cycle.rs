@@ -39,10 +39,7 @@ struct Group {
 
 /// Every page of a sorted recording, in the order of the targets' names. `interval`: of every target, where it is
 /// longer than what the recording shows.
-pub(super) fn cycles(
-    recording: &Recording,
-    interval: Option<Duration>,
-) -> io::Result<Vec<Cycle>> {
+pub(super) fn cycles(recording: &Recording, interval: Option<Duration>) -> io::Result<Vec<Cycle>> {
     let mut found: Vec<(Labels, Found)> = Vec::new();
     for (labels, group) in groups(recording) {
         let read = |id: &SeriesId| recording.is_read(recording.labels(*id));
@@ -57,7 +54,11 @@ pub(super) fn cycles(
     let mut cycles = Vec::with_capacity(found.len());
     let (mut pages, mut beside) = (0, TargetId::BESIDE.0);
     for (labels, found) in found {
-        let next = if found.beside { &mut beside } else { &mut pages };
+        let next = if found.beside {
+            &mut beside
+        } else {
+            &mut pages
+        };
         let id = TargetId(*next);
         *next += 1;
         let spacing = found.spacing.or(shortest).unwrap_or(unknown);
@@ -101,7 +102,10 @@ fn groups(recording: &Recording) -> BTreeMap<Labels, Group> {
             continue;
         }
         let own = target(labels);
-        let holds = |up: &&Labels| up.iter().all(|(name, value)| labels.get(name) == Some(value));
+        let holds = |up: &&Labels| {
+            up.iter()
+                .all(|(name, value)| labels.get(name) == Some(value))
+        };
         let known = ups.get(&own).into_iter().flatten().filter(holds);
         let up = known.max_by_key(|up| up.len()).cloned().unwrap_or(own);
         groups.entry(up).or_default().series.push(id);

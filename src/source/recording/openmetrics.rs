@@ -79,7 +79,9 @@ pub fn read<'f>(from: impl Read + 'f, recording: &mut Recording) -> Result<(), R
     for number in 1.. {
         line.clear();
         let mut bounded = Read::take(&mut from, LINE_BYTES_MAX);
-        let read = bounded.read_until(b'\n', &mut line).map_err(ReadError::Io)?;
+        let read = bounded
+            .read_until(b'\n', &mut line)
+            .map_err(ReadError::Io)?;
         if read == 0 {
             break;
         }

@@ -76,7 +76,11 @@ impl<'r> Pages<'r> {
     #[must_use]
     pub fn next_at(&self) -> Option<Timestamp> {
         let ready = self.ready.front().map(|(at, _)| *at);
-        let due = || self.next.peek().map(|Reverse((at, _))| Timestamp::from_millis(*at));
+        let due = || {
+            self.next
+                .peek()
+                .map(|Reverse((at, _))| Timestamp::from_millis(*at))
+        };
         ready.or_else(due)
     }
 

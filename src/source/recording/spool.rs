@@ -164,7 +164,9 @@ mod tests {
                 let mut out = vec![(1, 1.0)];
                 spool.read(from, count, &mut out).unwrap();
                 let bits = |it: &[Sample]| -> Vec<(i64, u64)> {
-                    it.iter().map(|(at, value)| (*at, value.to_bits())).collect()
+                    it.iter()
+                        .map(|(at, value)| (*at, value.to_bits()))
+                        .collect()
                 };
                 let from = usize::try_from(from).unwrap();
                 assert_eq!(bits(&out[1..]), bits(&all[from..from + count]));
