@@ -27,6 +27,7 @@ mod alerts;
 mod announce;
 mod attest;
 mod backtest;
+mod backtest_server;
 mod binary;
 mod body;
 mod canary;

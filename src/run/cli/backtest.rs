@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::model::{Timestamp, time};
+use crate::run::backtest::Expect;
 
 pub(super) const BACKTEST_EXAMPLES: &str = "\
 Examples:
@@ -45,13 +46,13 @@ pub struct Backtest {
     #[arg(long, value_name = "T")]
     pub start: Option<Timestamp>,
 
-    /// Up to here [default: where the data ends]
+    /// Up to here [default: where the data ends; now, of a server]
     #[arg(long, value_name = "T")]
     pub end: Option<Timestamp>,
 
     /// A rollout: [PREVIOUS..]VERSION@T; may be repeated [default: found from the version label that version_from of
     /// [rollout] names]
-    #[arg(long, value_name = "V@T", value_parser = rollout)]
+    #[arg(long, value_name = "V@T")]
     pub rollout: Vec<Told>,
 
     /// The go-live, for rules that count from it [default: go_live of [rollout]]
@@ -72,7 +73,7 @@ pub struct Backtest {
 
     /// rollback, none or escalate, and when: exit 1 where it is otherwise
     #[arg(long, value_name = "WHAT[@T+-D]", conflicts_with_all = ["compare", "sweep"])]
-    pub expect: Option<String>,
+    pub expect: Option<Expect>,
 
     /// How it is printed
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
@@ -96,6 +97,14 @@ pub struct Told {
 }
 
 /// `[PREVIOUS..]VERSION@T`, split at the last `@`.
+impl std::str::FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        rollout(text)
+    }
+}
+
 fn rollout(text: &str) -> Result<Told, String> {
     let help = "write VERSION@T or PREVIOUS..VERSION@T, such as 2.0.0@2026-04-01T13:11:00Z";
     let (versions, at) = text.rsplit_once('@').ok_or(help)?;
