@@ -26,6 +26,7 @@ mod alertmanager_faults;
 mod alerts;
 mod announce;
 mod attest;
+mod backtest;
 mod backtest_server;
 mod binary;
 mod body;
