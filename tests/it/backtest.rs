@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gated::model::{Action, Decision, Timestamp};
-use gated::run::backtest::{Judge, Outcome, Play, judge, play};
+use gated::run::backtest::{Judge, Outcome, Play, judge, play, reads};
 use gated::run::cli::Told;
 use gated::source::recording::{MEMORY_BYTES, Recording};
 
+mod command;
 mod scenarios;
+mod server;
 
 /// A file of the example scenarios.
 fn example(name: &str) -> PathBuf {
@@ -27,7 +29,7 @@ fn examples_judge() -> Judge {
 
 /// A recording that keeps what the judge reads.
 fn recording_for(judge: &Judge) -> Recording {
-    Recording::new(vec![judge.interest()], judge.made(), MEMORY_BYTES)
+    Recording::new(vec![reads(&judge.settings)], MEMORY_BYTES)
 }
 
 fn played(judge: &Judge, recording: &Recording, rollouts: &[Told]) -> Outcome {

@@ -27,7 +27,6 @@ mod alerts;
 mod announce;
 mod attest;
 mod backtest;
-mod backtest_server;
 mod binary;
 mod body;
 mod canary;
