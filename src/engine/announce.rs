@@ -149,9 +149,9 @@ impl Engine {
         if self.decided.contains(&self.announcement_id(of, None)) {
             against.push("this go-live was announced already".to_owned());
         }
-        if self.verdict.verdict != Verdict::Go {
-            let why = &self.verdict.reasons;
-            let mut said = format!("the gate says {}", self.verdict.verdict);
+        if self.standing.verdict != Verdict::Go {
+            let why = self.verdict_at(self.standing.at).reasons;
+            let mut said = format!("the gate says {}", self.standing.verdict);
             if !why.is_empty() {
                 said = format!("{said} ({})", why.join("; "));
             }

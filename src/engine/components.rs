@@ -36,13 +36,13 @@ impl Engine {
         }
     }
 
-    /// The components of which no check says anything yet, since nothing is done when they fail: amber while they do. What
-    /// cannot be asked is shown, and nobody waits for it.
-    pub(super) fn component_checks(&self, others: &[Check]) -> Vec<Check> {
+    /// The components that no trigger judges, since nothing is done when they fail: amber while they do. What cannot be asked
+    /// is shown, and nobody waits for it.
+    pub(super) fn component_checks(&self, judged: &dyn Fn(&str) -> bool) -> Vec<Check> {
         let signals = self.settings.rules.signals.iter().zip(&self.signals);
         let components = signals.enumerate().filter(|(_, (signal, _))| {
             let name = &signal.name;
-            self.probed(name).is_some() && others.iter().all(|it| it.name != *name)
+            self.probed(name).is_some() && !judged(name)
         });
         let checks = components.map(|(s, (signal, watch))| {
             let name = &signal.name;

@@ -15,7 +15,6 @@ use super::Restored;
 use super::Scrape;
 use super::Settings;
 use super::TargetInfo;
-use super::VerdictState;
 use super::alerts::AlertBook;
 use super::checklist::ChecklistBook;
 use super::due::DueBook;
@@ -27,6 +26,7 @@ use super::outbox::Outbox;
 use super::phase_runs::PhaseBook;
 use super::reports::ReportBook;
 use super::say::freeze_of;
+use super::show::Standing;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
 use super::unrecorded::Unrecorded;
@@ -43,8 +43,10 @@ use crate::model::Metadata;
 use crate::model::Reading;
 use crate::model::STALE;
 use crate::model::Slot;
+use crate::model::Status;
 use crate::model::TargetId;
 use crate::model::Timestamp;
+use crate::model::Verdict;
 use crate::model::WallClock;
 use crate::store::Window;
 
@@ -109,7 +111,7 @@ pub struct Engine {
     pub(super) criteria: Arc<[super::CriterionState]>,
     pub(super) due: DueBook,
     pub(super) reports: ReportBook,
-    pub(super) verdict: Arc<VerdictState>,
+    pub(super) standing: Standing,
     /// Deadlines up to here have fired; no input may be older.
     pub(super) settled: Timestamp,
     pub(super) evaluations: u64,
@@ -192,7 +194,13 @@ impl Engine {
             criteria: Arc::new([]),
             due: DueBook::new(last_seen, at),
             reports,
-            verdict: Arc::new(VerdictState::nothing_yet()),
+            standing: Standing {
+                verdict: Verdict::Unknown,
+                status: Status::Unknown,
+                phase: None,
+                evaluated_at: None,
+                at,
+            },
             settled: Timestamp::from_millis(at.millis() - 1),
             evaluations: 0,
             evaluation_failures: 0,
@@ -222,10 +230,13 @@ impl Engine {
         engine
     }
 
-    /// What the gate says, as of the last input or deadline.
+    /// What the gate says, as of the last input or deadline, and the phase that it speaks of; empty outside of all.
     #[must_use]
-    pub fn verdict(&self) -> &VerdictState {
-        &self.verdict
+    pub fn standing(&self) -> (Verdict, Status, &str) {
+        let (verdict, status) = (self.standing.verdict, self.standing.status);
+        let phases = &self.settings.rules.phases;
+        let phase = self.standing.phase.and_then(|place| phases.get(place));
+        (verdict, status, phase.map_or("", |it| &it.name))
     }
 
     /// What every signal gave last, in the order of the rules: when, the reading, and why it is no value.

@@ -127,7 +127,7 @@ impl Engine {
         out: &mut Vec<Effect>,
     ) {
         let recent = |last: Timestamp| at.since(last) < self.settings.judging.blind_after;
-        let outcome = match self.verdict.verdict {
+        let outcome = match self.standing.verdict {
             Verdict::Go => PhaseOutcome::Passed,
             Verdict::NoGo => PhaseOutcome::Failed,
             Verdict::Unknown => PhaseOutcome::Unknown,

@@ -64,21 +64,102 @@ impl Engine {
         }
         let active = self.active_phases(at);
         self.update_alerts(&active, at, out);
-        let next = self.verdict_of(&active, at);
-        let before = (self.verdict.verdict, self.verdict.status);
+        let next = self.stands(&active, at);
+        let before = (self.standing.verdict, self.standing.status);
         let after = (next.verdict, next.status);
         if before != after && next.evaluated_at.is_some() {
-            let reasons = next.reasons.clone();
             out.push(Effect::Tell(Event::VerdictChanged {
                 from: before,
                 to: after,
-                reasons,
+                reasons: self.verdict_of(&active, at).reasons,
             }));
         }
         if next.status == Status::Red && self.settings.preview.is_none() {
             self.mark_red(out);
         }
-        self.verdict = Arc::new(next);
+        self.standing = next;
+    }
+
+    /// What the gate says, without the words, which are many and are drawn when somebody looks.
+    fn stands(&self, active: &[usize], at: Timestamp) -> Standing {
+        let evaluated_at = self.evaluated_at();
+        let rules = &self.settings.rules;
+        let mut next = Standing {
+            verdict: Verdict::Unknown,
+            status: Status::Unknown,
+            phase: active.first().copied().filter(|_| evaluated_at.is_some()),
+            evaluated_at,
+            at,
+        };
+        let live = active.iter().filter(|p| !rules.phases[**p].shadow);
+        let gate = live.map(|p| rules.phases[*p].gate).min();
+        let (Some(_), None, Some(gate)) = (evaluated_at, self.settle_until, gate) else {
+            return next;
+        };
+        let mut counted = Counted::default();
+        let baseline = self.baseline();
+        let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+        for phase in active
+            .iter()
+            .map(|p| &rules.phases[*p])
+            .filter(|it| !it.shadow)
+        {
+            for target in &phase.targets {
+                let (outcome, _) = self.target_outcome(target, &median);
+                // Nobody waits for what is only expected.
+                if !(target.expected && outcome == Outcome::Unknown) {
+                    counted.count(Role::Target, outcome);
+                }
+            }
+        }
+        for (t, trigger) in self.counting_triggers(active) {
+            if !trigger.shadow {
+                counted.count(Role::Trigger, self.trigger_outcome(t, trigger).0);
+            }
+        }
+        for check in self
+            .other_checks(active)
+            .iter()
+            .filter(|it| it.is_waited_for())
+        {
+            counted.count(check.role, check.outcome);
+        }
+        (next.verdict, next.status) = counted.conclude(gate);
+        next
+    }
+
+    fn evaluated_at(&self) -> Option<Timestamp> {
+        let evaluated = self.signals.iter().filter_map(|signal| signal.at).max();
+        evaluated.or_else(|| {
+            let last = self.targets.values().filter_map(|it| it.last.as_ref());
+            last.map(|last| last.at).max()
+        })
+    }
+
+    /// The triggers of active phases, of those with one name that of the shortest band.
+    fn counting_triggers<'a>(
+        &'a self,
+        active: &'a [usize],
+    ) -> impl Iterator<Item = (usize, &'a Trigger)> {
+        let phases = &self.settings.rules.phases;
+        (0..self.triggers.len()).filter_map(move |t| {
+            // The place is that of the first active phase that has it.
+            let ((phase, trigger), is_active) = self.place(t, active);
+            is_active.then(|| (t, &phases[phase].triggers[trigger]))
+        })
+    }
+
+    /// What is no target and no trigger: failing components, rule groups, the checklist, criteria.
+    fn other_checks(&self, active: &[usize]) -> Vec<Check> {
+        let judged = |name: &str| {
+            let mut counting = self.counting_triggers(active);
+            counting.any(|(_, it)| it.name == name)
+        };
+        let mut checks = self.component_checks(&judged);
+        checks.extend(self.group_checks());
+        checks.extend(self.checklist_checks(active));
+        checks.extend(self.criteria_checks(active));
+        checks
     }
 
     /// What another version does, that took its place, is no fault of the rollout in progress.
@@ -96,20 +177,16 @@ impl Engine {
         }
     }
 
+    /// As [`Engine::stands`], with every check and its words.
     fn verdict_of(&self, active: &[usize], at: Timestamp) -> VerdictState {
-        let evaluated_at = self.signals.iter().filter_map(|signal| signal.at).max();
-        let evaluated_at = evaluated_at.or_else(|| {
-            self.targets
-                .values()
-                .filter_map(|it| it.last.as_ref())
-                .map(|last| last.at)
-                .max()
-        });
+        let standing = self.stands(active, at);
         let mut next = VerdictState {
-            evaluated_at,
+            verdict: standing.verdict,
+            status: standing.status,
+            evaluated_at: standing.evaluated_at,
             ..VerdictState::nothing_yet()
         };
-        if evaluated_at.is_none() {
+        if standing.evaluated_at.is_none() {
             return next;
         }
         let rules = &self.settings.rules;
@@ -122,39 +199,18 @@ impl Engine {
         };
         next.phase.clone_from(&rules.phases[*first].name);
         next.checks = self.checks(active);
-        if let Some(until) = self.settle_until {
+        next.reasons = if let Some(until) = self.settle_until {
             let seconds = std::time::Duration::from_secs(until.since(at).as_secs().max(1));
             let left = humantime::format_duration(seconds);
-            next.reasons = vec![format!(
+            vec![format!(
                 "the rollout settles for another {left}: nothing is judged yet"
-            )];
-            return next;
-        }
-        let live = active.iter().filter(|p| !rules.phases[**p].shadow);
-        let Some(gate) = live.map(|p| rules.phases[*p].gate).min() else {
-            next.reasons = vec!["only rules in shadow are active: they say nothing".into()];
-            return next;
+            )]
+        } else if active.iter().all(|p| rules.phases[*p].shadow) {
+            vec!["only rules in shadow are active: they say nothing".into()]
+        } else {
+            next.would_fire = self.would_fire(active, at);
+            reasons(&next.checks)
         };
-        let any = |outcome| {
-            next.checks
-                .iter()
-                .any(|check: &Check| check.outcome == outcome && check.is_waited_for())
-        };
-        let (verdict, status) = conclude(
-            any(Outcome::Firing),
-            any(Outcome::Unknown),
-            any(Outcome::Missed),
-            gate,
-        );
-        // A line that must be done holds the gate, however much the phase lets pass and whatever else is not known.
-        let held = |it: &Check| it.role == Role::Checklist && it.outcome == Outcome::Missed;
-        let verdict = match verdict {
-            Verdict::Go | Verdict::Unknown if next.checks.iter().any(held) => Verdict::NoGo,
-            Verdict::Go | Verdict::NoGo | Verdict::Unknown => verdict,
-        };
-        next.reasons = reasons(&next.checks);
-        next.would_fire = self.would_fire(active, at);
-        (next.verdict, next.status) = (verdict, status);
         next
     }
 
@@ -170,25 +226,26 @@ impl Engine {
                 checks.push(Check { shadow, ..check });
             }
         }
-        for t in 0..self.triggers.len() {
-            let ((phase, trigger), is_active) = self.place(t, active);
-            let trigger = &rules.phases[phase].triggers[trigger];
-            // Of triggers with one name only that of the shortest band counts.
-            let shadowed = active.iter().take_while(|p| **p != phase).any(|p| {
-                rules.phases[*p]
-                    .triggers
-                    .iter()
-                    .any(|other| other.name == trigger.name)
-            });
-            if is_active && !shadowed {
-                checks.push(self.check_trigger(t, trigger, &median));
-            }
+        for (t, trigger) in self.counting_triggers(active) {
+            checks.push(self.check_trigger(t, trigger, &median));
         }
-        checks.extend(self.component_checks(&checks));
-        checks.extend(self.group_checks());
-        checks.extend(self.checklist_checks(active));
-        checks.extend(self.criteria_checks(active));
+        checks.extend(self.other_checks(active));
         checks
+    }
+
+    fn target_outcome(
+        &self,
+        target: &crate::runbook::Target,
+        median: &dyn Fn(usize) -> Option<f64>,
+    ) -> (Outcome, Option<f64>) {
+        let value = |s: usize| self.signals[s].reading().value();
+        let judged = crate::rules::judge(&target.condition, &value, median);
+        let outcome = match judged.truth {
+            Truth::True => Outcome::Met,
+            Truth::False => Outcome::Missed,
+            Truth::Unknown => Outcome::Unknown,
+        };
+        (outcome, judged.value)
     }
 
     fn check_target(
@@ -200,32 +257,23 @@ impl Engine {
         let signal = &rules.signals[target.signal];
         let watch = &self.signals[target.signal];
         let condition = &target.condition;
-        let judged = crate::rules::judge(condition, &|s| self.signals[s].reading().value(), median);
-        let (outcome, reason) = match judged.truth {
-            Truth::True => (Outcome::Met, String::new()),
-            Truth::False => {
-                let now = judged
-                    .value
-                    .map(|value| signal.unit.show(value))
-                    .unwrap_or_default();
-                (
-                    Outcome::Missed,
-                    format!(
-                        "{} is {now}, should be {}{}",
-                        signal.title,
-                        target.text,
-                        self.why_failing(&signal.name)
-                    ),
+        let (outcome, value) = self.target_outcome(target, median);
+        let reason = match outcome {
+            Outcome::Missed => {
+                let now = value.map(|value| signal.unit.show(value));
+                format!(
+                    "{} is {}, should be {}{}",
+                    signal.title,
+                    now.unwrap_or_default(),
+                    target.text,
+                    self.why_failing(&signal.name)
                 )
             }
-            Truth::Unknown if judged.value.is_some() => (
-                Outcome::Unknown,
-                format!("{}: no baseline from before the rollout", signal.title),
-            ),
-            Truth::Unknown => (
-                Outcome::Unknown,
-                format!("{}: {}", signal.title, self.why(target.signal)),
-            ),
+            Outcome::Unknown if value.is_some() => {
+                format!("{}: no baseline from before the rollout", signal.title)
+            }
+            Outcome::Unknown => format!("{}: {}", signal.title, self.why(target.signal)),
+            Outcome::Met | Outcome::Quiet | Outcome::Pending | Outcome::Firing => String::new(),
         };
         Check {
             name: signal.name.clone(),
@@ -242,6 +290,31 @@ impl Engine {
         }
     }
 
+    /// What is said of a trigger, and by which of its series.
+    fn trigger_outcome(&self, t: usize, trigger: &Trigger) -> (Outcome, Option<&SeriesState>) {
+        let watch = &self.triggers[t];
+        let rank = |it: &SeriesState| match self.outcome(watch, it) {
+            Outcome::Firing => 4,
+            Outcome::Unknown => 3,
+            Outcome::Pending => 2,
+            Outcome::Quiet | Outcome::Met | Outcome::Missed => 1,
+        };
+        let speaker = watch.series.values().max_by_key(|it| rank(it));
+        let outcome = match (self.cannot_trip(trigger), speaker) {
+            (Some(_), _) => Outcome::Firing,
+            (None, Some(it)) => self.outcome(watch, it),
+            // An `each` trigger without any calm series kept: its signal says whether that is quiet.
+            (None, None) => match speaking(watch, None).map(|s| self.signals[s].reading()) {
+                Some(Reading::Stale | Reading::Thin | Reading::SourceError | Reading::Empty) => {
+                    Outcome::Unknown
+                }
+                Some(Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous)
+                | None => Outcome::Quiet,
+            },
+        };
+        (outcome, speaker)
+    }
+
     fn check_trigger(
         &self,
         t: usize,
@@ -250,31 +323,11 @@ impl Engine {
     ) -> Check {
         let watch = &self.triggers[t];
         let component = component_of(&trigger.name);
-        let rank = |it: &SeriesState| match self.outcome(watch, it) {
-            Outcome::Firing => 4,
-            Outcome::Unknown => 3,
-            Outcome::Pending => 2,
-            Outcome::Quiet | Outcome::Met | Outcome::Missed => 1,
-        };
-        let speaker = watch.series.values().max_by_key(|it| rank(it));
-        let signal = speaker
-            .and_then(|it| it.signal)
-            .or_else(|| watch.signals.first().copied());
+        let (outcome, speaker) = self.trigger_outcome(t, trigger);
+        let signal = speaking(watch, speaker);
         let unit = signal.map_or(Unit::None, |s| self.settings.rules.signals[s].unit);
         let reading = speaker.map_or(Reading::Empty, |it| it.reading);
         let cannot = self.cannot_trip(trigger);
-        let outcome = match (&cannot, speaker) {
-            (Some(_), _) => Outcome::Firing,
-            (None, Some(it)) => self.outcome(watch, it),
-            // An `each` trigger without any calm series kept: its signal says whether that is quiet.
-            (None, None) => match signal.map(|s| self.signals[s].reading()) {
-                Some(Reading::Stale | Reading::Thin | Reading::SourceError | Reading::Empty) => {
-                    Outcome::Unknown
-                }
-                Some(Reading::Value(_) | Reading::Nan | Reading::Infinite | Reading::Ambiguous)
-                | None => Outcome::Quiet,
-            },
-        };
         let now = speaker
             .and_then(|it| it.value)
             .map(|value| format!(", now {}", unit.show(value)));
@@ -423,6 +476,11 @@ impl Engine {
         all
     }
 
+    /// The verdict with its words, as of a moment.
+    pub(super) fn verdict_at(&self, at: Timestamp) -> VerdictState {
+        self.verdict_of(&self.active_phases(at), at)
+    }
+
     /// Everything that edges show.
     #[must_use]
     pub fn snapshot(&self, at: Timestamp) -> Snapshot {
@@ -432,7 +490,7 @@ impl Engine {
             at,
             service: self.settings.service.clone(),
             environment: self.settings.environment.clone(),
-            verdict: Arc::clone(&self.verdict),
+            verdict: Arc::new(self.verdict_at(self.standing.at)),
             targets: self
                 .targets
                 .values()
@@ -533,6 +591,51 @@ impl Engine {
 }
 
 /// What speaks against go, firing first, one sentence each.
+/// The signal that a trigger's check is about.
+fn speaking(watch: &TriggerWatch, speaker: Option<&SeriesState>) -> Option<usize> {
+    let said = speaker.and_then(|it| it.signal);
+    said.or_else(|| watch.signals.first().copied())
+}
+
+/// What the gate says.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Standing {
+    pub verdict: Verdict,
+    pub status: Status,
+    /// The active phase that is shown.
+    pub phase: Option<usize>,
+    pub evaluated_at: Option<Timestamp>,
+    /// As of when.
+    pub at: Timestamp,
+}
+
+/// Outcomes that a verdict rests on.
+#[derive(Default)]
+struct Counted {
+    firing: bool,
+    unknown: bool,
+    missed: bool,
+    /// A line that must be done holds the gate, however much the phase lets pass and whatever else is not known.
+    held: bool,
+}
+
+impl Counted {
+    fn count(&mut self, role: Role, outcome: Outcome) {
+        self.firing |= outcome == Outcome::Firing;
+        self.unknown |= outcome == Outcome::Unknown;
+        self.missed |= outcome == Outcome::Missed;
+        self.held |= role == Role::Checklist && outcome == Outcome::Missed;
+    }
+
+    fn conclude(&self, gate: Status) -> (Verdict, Status) {
+        let (verdict, status) = conclude(self.firing, self.unknown, self.missed, gate);
+        match verdict {
+            Verdict::Go | Verdict::Unknown if self.held => (Verdict::NoGo, status),
+            Verdict::Go | Verdict::NoGo | Verdict::Unknown => (verdict, status),
+        }
+    }
+}
+
 fn reasons(checks: &[Check]) -> Vec<String> {
     let order = [
         Outcome::Firing,

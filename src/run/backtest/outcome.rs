@@ -165,11 +165,11 @@ impl Recorder {
         if at < self.outcome.start {
             return;
         }
-        let verdict = engine.verdict();
-        if verdict.phase != self.phase || verdict.status != self.status {
+        let (_, status, phase) = engine.standing();
+        if phase != self.phase || status != self.status {
             self.pass(at);
-            if verdict.phase != self.phase {
-                self.phase.clone_from(&verdict.phase);
+            if phase != self.phase {
+                phase.clone_into(&mut self.phase);
                 if !self.phase.is_empty() {
                     self.outcome.phases.push(PhaseSpan {
                         name: self.phase.clone(),
@@ -179,7 +179,7 @@ impl Recorder {
                     });
                 }
             }
-            self.status = verdict.status;
+            self.status = status;
             self.outcome.statuses.push((at, self.status));
         }
         let Outcome {

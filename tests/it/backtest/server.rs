@@ -1,12 +1,20 @@
-//! A real Prometheus that scraped the demo's service as the source of a backtest: it decides what the daemon beside it
+//! A server's past: chunks as short as it wants them; and a real Prometheus that scraped the demo's service as the source of a backtest: it decides what the daemon beside it
 //! decided live.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use gated::engine::Interest;
 use gated::model::Timestamp;
+use gated::promql::Expr;
 use gated::run::demo::service::{Health, Service, Traffic};
+use gated::source::recording::{MEMORY_BYTES, Reads, Recording};
+use gated::source::{History, PrometheusConfig};
 use serde_json::Value;
 
 use crate::binary::{House, Receiver, Said, eventually, gated};
@@ -131,4 +139,118 @@ fn a_prometheus_that_scraped_the_demo_gives_the_decision_of_the_daemon_beside_it
     assert_eq!((count(decisions), count(&all_live)), (1, 1));
     drop(daemon);
     runtime.block_on(service.stop());
+}
+
+/// A Prometheus that answers short ranges alone, and holds both ends of them, as Prometheus 2 does.
+fn shy(first: i64, last: i64, longest: i64) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let refused = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&refused);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut read = BufReader::new(stream.try_clone().unwrap());
+            let (mut line, mut length) = (String::new(), 0);
+            while read.read_line(&mut line).unwrap() > 2 {
+                if let Some(text) = line.to_lowercase().strip_prefix("content-length:") {
+                    length = text.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            read.read_exact(&mut body).unwrap();
+            let said: BTreeMap<String, String> =
+                form_urlencoded::parse(&body).into_owned().collect();
+            let (selector, range) = said["query"].rsplit_once('[').unwrap();
+            let range: i64 = range.trim_end_matches("ms]").parse().unwrap();
+            let until = (said["time"].parse::<f64>().unwrap() * 1000.0).round() as i64;
+            let (status, body) = if range > longest {
+                count.fetch_add(1, Ordering::Relaxed);
+                let text = r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples into memory in query execution"}"#;
+                ("422 Unprocessable Entity", text.to_owned())
+            } else {
+                let values = (first..=last)
+                    .step_by(5000)
+                    .filter(|at| (until - range..=until).contains(at));
+                let values: Vec<String> = values
+                    .map(|at| format!("[{}.{:03},\"{}\"]", at / 1000, at % 1000, at / 5000))
+                    .collect();
+                let name = if selector.contains("requests") {
+                    "requests_total"
+                } else {
+                    "up"
+                };
+                let series = format!(
+                    r#"{{"metric":{{"__name__":"{name}","job":"api","instance":"a"}},"values":[{}]}}"#,
+                    values.join(",")
+                );
+                (
+                    "200 OK",
+                    format!(
+                        r#"{{"status":"success","data":{{"resultType":"matrix","result":[{series}]}}}}"#
+                    ),
+                )
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
+            stream.write_all((head + &body).as_bytes()).unwrap();
+        }
+    });
+    (url, refused)
+}
+
+#[test]
+fn a_server_that_refuses_long_ranges_is_asked_for_shorter_ones_and_no_sample_is_lost_or_doubled() {
+    let (first, last) = (1_775_034_000_000_i64, 1_775_034_000_000 + 6 * 3_600_000);
+    let (url, refused) = shy(first, last, 20 * 60_000);
+    let reads = Reads {
+        interest: Interest::new(
+            Expr::parse("rate(requests_total[1m])").unwrap().selectors(),
+            None,
+        ),
+        ..Reads::default()
+    };
+    let mut recording = Recording::new(vec![reads.clone()], MEMORY_BYTES);
+    let config = PrometheusConfig::new("shy", url.parse().unwrap());
+    let history = History::new(&config);
+    let span = (
+        Timestamp::from_millis(first - 1),
+        Timestamp::from_millis(last),
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut shares = Vec::new();
+    let selectors = reads.interest.selectors();
+    assert_eq!(
+        Vec::from_iter(&selectors),
+        [r#"{__name__="requests_total"}"#]
+    );
+    for selector in &selectors {
+        let mut see = |share| shares.push(share);
+        runtime
+            .block_on(history.read(selector, span, &mut recording, &mut see))
+            .unwrap();
+    }
+    let ups = recording.ups().unwrap();
+    assert_eq!(ups, r#"up{job=~"api"}"#);
+    runtime
+        .block_on(history.read(&ups, span, &mut recording, &mut |_| ()))
+        .unwrap();
+    recording.sort().unwrap();
+    let tally = recording.tally();
+    let each = (last - first) as u64 / 5000 + 1;
+    assert_eq!(
+        (tally.kept, tally.duplicates, tally.late, tally.series),
+        (2 * each, 0, 0, 2)
+    );
+    assert!(
+        refused.load(Ordering::Relaxed) >= 2,
+        "it was asked for too much at first"
+    );
+    assert!(
+        shares.is_sorted() && shares.last() == Some(&1.0),
+        "{shares:?}"
+    );
 }
