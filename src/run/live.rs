@@ -56,6 +56,7 @@ use crate::serve::Unreported;
 use crate::sink::Alertmanagers;
 use crate::sink::Command;
 use crate::sink::Hook;
+use crate::sink::Journal;
 use crate::sink::Ledger;
 use crate::sink::Mail;
 use crate::sink::Own;
@@ -249,6 +250,8 @@ impl Live {
         let settings = loaded.settings();
         let (ledger, restored) =
             open(&config.storage, &settings, clock.now()).map_err(|error| store(&error))?;
+        let journal = config.journal.clone().map(Journal::open);
+        let journal = journal.transpose().map_err(|error| store(&error))?;
         let token = token::keep(config.server.token_file.as_deref(), &config.storage)
             .map_err(|error| store(&error))?;
         let token = Token::new(&token).context("the token cannot be used")?;
@@ -265,6 +268,8 @@ impl Live {
         let start = Start {
             settings,
             ledger,
+            storage: config.storage.clone(),
+            journal,
             retention: config.retention,
             restored,
             receivers: Arc::clone(&receivers),
@@ -273,7 +278,7 @@ impl Live {
             tap,
         };
         let (core, threads) =
-            Core::start(start, &Handle::current()).context("cannot start a thread")?;
+            Core::start(start, &Handle::current()).map_err(anyhow::Error::from)?;
         let now: crate::source::Now = Arc::new(move || clock.now());
         let scraper = Scraper::start(
             config.scrapes.clone(),

@@ -36,7 +36,7 @@ pub use page::Page;
 pub use phase::{Clock, Hold, NoData, Phase, Rules, Target, Trigger, When};
 pub use prometheus::is_rule_file;
 pub use reader::Env;
-pub(crate) use reader::{Item, Reader, Scalar, Section, Text};
+pub(crate) use reader::{Amount, Item, Reader, Scalar, Section, Text};
 pub use remote::{Remote, is_source_name};
 pub use response::{After, Response};
 pub use signal::Signal;
