@@ -40,6 +40,7 @@ use crate::model::Audit;
 use crate::model::Decision;
 use crate::model::DecisionId;
 use crate::model::Metadata;
+use crate::model::Reading;
 use crate::model::STALE;
 use crate::model::Slot;
 use crate::model::TargetId;
@@ -221,6 +222,24 @@ impl Engine {
         engine
     }
 
+    /// What the gate says, as of the last input or deadline.
+    #[must_use]
+    pub fn verdict(&self) -> &VerdictState {
+        &self.verdict
+    }
+
+    /// What every signal gave last, in the order of the rules: when, the reading, and why it is no value.
+    pub fn readings(&self) -> impl Iterator<Item = (Option<Timestamp>, Reading, &str)> {
+        let signals = self.signals.iter();
+        signals.map(|it| (it.at, it.reading(), it.read.why.as_ref()))
+    }
+
+    /// How many readings were taken since it began.
+    #[must_use]
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+
     /// What sources should keep. A reload makes another, and a rollout that begins or ends.
     #[must_use]
     pub fn interest(&self) -> Arc<Interest> {
@@ -368,7 +387,7 @@ impl Engine {
 
     /// Gives a target's companion the series that the rules want and it does not have.
     pub(super) fn bear_synthetic(&mut self, id: TargetId) {
-        let Some(target) = self.targets.get_mut(&id) else {
+        let Some(target) = self.targets.get_mut(&id).filter(|_| !id.is_beside()) else {
             return;
         };
         for (slot, name) in SYNTHETIC.iter().enumerate() {

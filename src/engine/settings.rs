@@ -49,8 +49,8 @@ pub struct Settings {
     pub external_url: Option<String>,
     /// `[window] retain`; `None` keeps only what rules need.
     pub retain: Option<Duration>,
-    /// An Alertmanager that posts to gated repeats what fires at least this often. Zero in a rule test, whose series
-    /// come from no Alertmanager and no `[[prometheus]]`.
+    /// An Alertmanager that posts to gated repeats what fires at least this often. Zero in a rule test and a backtest,
+    /// whose series come from no Alertmanager and no `[[prometheus]]`.
     pub alerts_repeat: Duration,
     /// A dry run: judge this phase alone, as if a rollout had just begun and settled, and count a condition that held
     /// in every reading as firing. Nothing is decided.
@@ -58,7 +58,48 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// A rule test: every series comes from its script, whatever would write it otherwise.
+    /// These rules without a configuration: a service of no environment, UTC, defaults, nobody to tell.
+    #[must_use]
+    pub fn plain(service: &str, rules: Arc<Rules>) -> Self {
+        Self {
+            service: service.to_owned(),
+            environment: String::new(),
+            labels: BTreeMap::new(),
+            rules,
+            judging: Judging::default(),
+            rollback: RollbackPolicy::default(),
+            rollout: RolloutPolicy::default(),
+            receivers: Vec::new(),
+            people: People::default(),
+            announcement: None,
+            alerting: None,
+            reports: Vec::new(),
+            zone: TimeZone::UTC,
+            external_url: None,
+            retain: None,
+            alerts_repeat: Duration::ZERO,
+            preview: None,
+        }
+    }
+
+    /// The same where rollbacks are armed: without a hook of its own they go to one that is called `hook`.
+    #[must_use]
+    pub fn armed(mut self, hook: &str) -> Self {
+        self.rollback.mode = RollbackMode::Armed;
+        if self.rollback.hook.is_none() {
+            self.rollback.hook = Some(hook.to_owned());
+            self.receivers.push(Receiver {
+                name: hook.to_owned(),
+                give_up_after: self.rollback.give_up_after,
+                events: Vec::new(),
+                on_doubt: OnDoubt::Resend,
+                confirm_within: None,
+            });
+        }
+        self
+    }
+
+    /// A rule test or a backtest: every series comes from its script, whatever would write it otherwise.
     pub(super) fn is_scripted(&self) -> bool {
         self.alerts_repeat.is_zero()
     }
@@ -141,6 +182,17 @@ pub struct RolloutPolicy {
     pub go_live: Option<Timestamp>,
     /// How long before the rollout readings make the baseline.
     pub baseline: Duration,
+}
+
+impl Default for RolloutPolicy {
+    fn default() -> Self {
+        Self {
+            told: None,
+            version_from: None,
+            go_live: None,
+            baseline: Duration::from_secs(10 * 60),
+        }
+    }
 }
 
 /// `[rollout] version`, `started_at`, `previous_version`.

@@ -9,6 +9,8 @@ pub struct TargetId(pub u32);
 impl TargetId {
     /// What Alertmanager posts, from here: another each time it is heard again. Scraped targets are numbered from zero.
     pub const ALERTS: Self = Self(1 << 28);
+    /// What a recording has beside the pages of its targets, from here: series with moments of their own.
+    pub const BESIDE: Self = Self(1 << 27);
     /// Probes are numbered from here.
     pub const PROBES: Self = Self(1 << 29);
     /// What is asked of a Prometheus, from here: one for each signal that has a source.
@@ -22,6 +24,12 @@ impl TargetId {
     #[must_use]
     pub const fn is_alerts(self) -> bool {
         self.0 >= Self::ALERTS.0 && self.0 < Self::PROBES.0
+    }
+
+    /// Whether it stands for recorded series that stood on no page: whether their target was up is not known.
+    #[must_use]
+    pub const fn is_beside(self) -> bool {
+        self.0 >= Self::BESIDE.0 && self.0 < Self::ALERTS.0
     }
 
     /// Whether it stands for what is asked of a Prometheus.

@@ -1,5 +1,6 @@
 //! The command line: a typed value for `run` to match on.
 
+mod backtest;
 mod init;
 mod people;
 mod report;
@@ -22,6 +23,7 @@ use clap::error::ErrorKind;
 
 use crate::model::Timestamp;
 
+pub use backtest::{Backtest, BacktestFormat, Told};
 pub use init::Init;
 pub use people::Announce;
 pub use people::Deliveries;
@@ -231,6 +233,9 @@ pub enum Command {
     /// Run unit tests of rules, promtool's and gated's own: exit 0 passed, 1 failed
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
+    /// What would gated have done? Replays recorded metrics through rules
+    #[command(after_help = backtest::BACKTEST_EXAMPLES)]
+    Backtest(Backtest),
     /// Tell a running gated of a release, or list what it knows
     #[command(subcommand, after_help = ROLLOUT_EXAMPLES)]
     Rollout(Rollout),

@@ -94,6 +94,7 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
         Some(Command::Init(flags)) => runtime.block_on(init::run(flags, &cli.global.rules)),
         Some(Command::Check(which)) => Ok(checked(cli, which)),
         Some(Command::Test(test)) => tested(test),
+        Some(Command::Backtest(flags)) => super::backtest::run(flags, &cli.global),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
         Some(
             command @ (Command::Rollout(_)

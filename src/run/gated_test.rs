@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use super::spelled;
 use crate::engine::{
-    Call, Columns, Effect, Engine, Input, Judging, OnDoubt, People, Receiver, Record, Restored,
-    RollbackMode, RollbackPolicy, RolloutPolicy, Scrape, ScrapeError, ScrapeFault, Settings,
-    TargetInfo,
+    Call, Columns, Effect, Engine, Input, Judging, Record, Restored, Scrape, ScrapeError,
+    ScrapeFault, Settings, TargetInfo,
 };
 use crate::model::{
     Action, Decision, Guard, Labels, STALE, Severity, Slot, Status, TargetId, Timestamp, Verdict,
@@ -184,49 +183,15 @@ struct Stage {
 impl Stage {
     fn new(test: &GatedTest, rules: &Arc<Rules>, pages: &[Page], script: &Script<'_>) -> Self {
         let start = script.start;
-        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
         let defaults = Judging::default();
-        let settings = Settings {
-            service: "test".to_owned(),
-            environment: String::new(),
-            labels: script.external.clone(),
-            rules: Arc::clone(rules),
-            judging: Judging {
-                settle: test.settle.unwrap_or(defaults.settle),
-                ..defaults
-            },
-            rollback: RollbackPolicy {
-                mode: if test.armed {
-                    RollbackMode::Armed
-                } else {
-                    RollbackMode::Shadow
-                },
-                hook: Some(HOOK.to_owned()),
-                ..RollbackPolicy::default()
-            },
-            rollout: RolloutPolicy {
-                told: None,
-                version_from: test.version_from.clone(),
-                go_live: test.go_live.map(|it| start + it),
-                baseline: minutes(10),
-            },
-            people: People::default(),
-            receivers: vec![Receiver {
-                name: HOOK.to_owned(),
-                give_up_after: minutes(15),
-                events: Vec::new(),
-                on_doubt: OnDoubt::Resend,
-                confirm_within: None,
-            }],
-            alerting: None,
-            reports: Vec::new(),
-            zone: jiff::tz::TimeZone::UTC,
-            external_url: None,
-            retain: None,
-            announcement: None,
-            alerts_repeat: Duration::ZERO,
-            preview: None,
-        };
+        let mut settings = Settings::plain("test", Arc::clone(rules));
+        if test.armed {
+            settings = settings.armed(HOOK);
+        }
+        settings.labels = script.external.clone();
+        settings.judging.settle = test.settle.unwrap_or(defaults.settle);
+        settings.rollout.version_from.clone_from(&test.version_from);
+        settings.rollout.go_live = test.go_live.map(|it| start + it);
         let before = start - Duration::from_secs(1);
         let mut out = Vec::new();
         let settings = Arc::new(settings);

@@ -2,6 +2,7 @@
 
 mod announce;
 mod at_hand;
+pub mod backtest;
 pub mod check;
 pub mod cli;
 pub mod clock;

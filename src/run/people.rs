@@ -70,7 +70,11 @@ pub(super) async fn carry_out(
         Command::Checklist(it) => reach.checklist(it).await,
         Command::Announce(it) => reach.announce(it).await,
         Command::Deliveries(it) => reach.deliveries(it).await,
-        Command::Init(_) | Command::Check(_) | Command::Test(_) | Command::Demo(_) => {
+        Command::Init(_)
+        | Command::Check(_)
+        | Command::Test(_)
+        | Command::Backtest(_)
+        | Command::Demo(_) => {
             unreachable!("it needs no daemon")
         }
     }

@@ -1,5 +1,6 @@
 //! Printing a verdict in the four formats of a dry run. The JSON is `serve`'s, key for key.
 
+pub(super) mod grid;
 mod junit;
 mod markdown;
 mod table;
@@ -10,7 +11,6 @@ use crate::engine::ScrapeState;
 use crate::engine::Snapshot;
 use crate::model::Reading;
 use crate::model::Unit;
-use crate::model::text::visible;
 use crate::serve::wire;
 
 pub(super) const RED: &str = "31";

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod metrics;
 mod probe;
 mod prometheus;
+pub mod recording;
 mod scrape;
 pub mod script;
 mod task;

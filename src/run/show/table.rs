@@ -6,28 +6,17 @@ use super::BOLD;
 use super::GREEN;
 use super::RED;
 use super::YELLOW;
+use super::grid::Cell;
+use super::grid::grid;
 use super::paint;
 use super::reading;
 use super::scrape;
 use super::title;
-use super::visible;
 use crate::engine::Outcome;
 use crate::engine::Snapshot;
 use crate::model::Status;
 use crate::model::Verdict;
-
-/// A piece of a line, with the colour it takes when there is colour.
-struct Cell(String, Option<&'static str>);
-
-impl Cell {
-    fn plain(text: impl AsRef<str>) -> Self {
-        Self(visible(text.as_ref()).into_owned(), None)
-    }
-
-    fn painted(text: impl AsRef<str>, colour: &'static str) -> Self {
-        Self(visible(text.as_ref()).into_owned(), Some(colour))
-    }
-}
+use crate::model::text::visible;
 
 pub fn render(snapshot: &Snapshot, colour: bool) -> String {
     let state = &snapshot.verdict;
@@ -52,7 +41,7 @@ pub fn render(snapshot: &Snapshot, colour: bool) -> String {
             Cell::plain(detail),
         ]
     });
-    table(
+    grid(
         &mut out,
         &["job", "target", "scrape", ""],
         scrapes.collect(),
@@ -68,7 +57,7 @@ pub fn render(snapshot: &Snapshot, colour: bool) -> String {
             Cell::plain(&check.reason),
         ]
     });
-    table(
+    grid(
         &mut out,
         &["check", "reading", "condition", "outcome", ""],
         checks.collect(),
@@ -114,35 +103,4 @@ const fn shade(outcome: Outcome) -> &'static str {
         Outcome::Missed | Outcome::Pending | Outcome::Unknown => YELLOW,
         Outcome::Firing => RED,
     }
-}
-
-/// Columns as wide as their widest cell; nothing where there are no rows.
-fn table(out: &mut String, heads: &[&str], rows: Vec<Vec<Cell>>, colour: bool) {
-    if rows.is_empty() {
-        return;
-    }
-    let width = |text: &str| text.chars().count();
-    let mut widths: Vec<usize> = heads.iter().map(|head| width(head)).collect();
-    for row in &rows {
-        for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = width(&cell.0).max(*widest);
-        }
-    }
-    let head = heads
-        .iter()
-        .map(|head| Cell(head.to_uppercase(), Some(BOLD)))
-        .collect();
-    for row in std::iter::once(head).chain(rows) {
-        let mut line = String::new();
-        for (Cell(text, shade), widest) in row.iter().zip(&widths) {
-            let gap = widest - width(text);
-            let shown = shade.map_or_else(
-                || text.clone(),
-                |code| paint(text, code, colour && !text.is_empty()),
-            );
-            let _ = write!(line, "{shown}{:gap$}  ", "");
-        }
-        let _ = writeln!(out, "{}", line.trim_end());
-    }
-    out.push('\n');
 }

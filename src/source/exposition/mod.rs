@@ -23,6 +23,7 @@ use crate::model::{Labels, Timestamp};
 use key::Key;
 use known::Script;
 
+pub use line::{Fault as Refused, Head, Meta, excerpt, head, meta, tail};
 pub use metadata::metadata;
 
 /// How far ahead of the scrape a sample's own time may lie. Definition: Prometheus.

@@ -1,0 +1,126 @@
+//! The rules that a backtest judges by, and how: as the configuration says where there is one, armed, with nothing that
+//! needs the world outside.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::engine::{Interest, Settings};
+use crate::model::Timestamp;
+use crate::promql::Expr;
+use crate::run::cli;
+use crate::run::config::environment;
+use crate::run::config::read_rules;
+use crate::run::live::Files;
+use crate::runbook::{GroupRuleKind, Rules, load_with};
+use crate::source::recording::Made;
+
+/// The receiver of rollbacks where the configuration names none.
+const HOOK: &str = "rollback";
+/// The service's name without a configuration.
+const SERVICE: &str = "service";
+
+/// Settings that a recording can be judged by, and what is likely not meant, for people.
+#[derive(Clone, Debug)]
+pub struct Judge {
+    pub settings: Settings,
+    pub warnings: Vec<String>,
+}
+
+/// The rules of these files under the configuration of `config`, where that is there or was asked for.
+///
+/// # Errors
+/// Every fault of the files, rendered.
+pub fn judge(config: &Path, rules: &[PathBuf], colour: bool) -> Result<Judge, String> {
+    let unnamed = config == Path::new(cli::CONFIG) && !config.exists();
+    let mut warnings = Vec::new();
+    let mut settings = if unnamed {
+        let sources = read_rules(rules).map_err(|error| {
+            format!("error: {error}\n  help: name files or folders with --rules")
+        })?;
+        let loaded = load_with(&sources, &environment, None);
+        let (rules, _) = loaded.map_err(|faults| faults.render(colour))?;
+        Settings::plain(SERVICE, Arc::new(rules))
+    } else {
+        let files = Files {
+            config: config.to_owned(),
+            rules: rules.to_vec(),
+            data: None,
+        };
+        let loaded = files.load(colour)?;
+        if !loaded.config.probes.is_empty() {
+            let text = "probes are not in a recording: their components are not judged";
+            warnings.push(text.to_owned());
+        }
+        // Not the rules that the configuration's probes add to.
+        let mut settings = loaded.config.settings(Arc::clone(&loaded.rules));
+        settings.rules = Arc::clone(&loaded.rules);
+        settings
+    };
+    settings.rules = Arc::new(local(&settings.rules)?);
+    settings.reports = Vec::new();
+    settings.announcement = None;
+    settings.alerts_repeat = std::time::Duration::ZERO;
+    let settings = settings.armed(HOOK);
+    Ok(Judge { settings, warnings })
+}
+
+impl Judge {
+    /// With the rollouts that the command line tells of instead of those that the configuration tells of or infers.
+    #[must_use]
+    pub fn told(mut self, rollouts: bool, go_live: Option<Timestamp>) -> Self {
+        self.settings.rollout.told = None;
+        if rollouts {
+            self.settings.rollout.version_from = None;
+        }
+        self.settings.rollout.go_live = go_live.or(self.settings.rollout.go_live);
+        self
+    }
+
+    /// The series that it reads.
+    #[must_use]
+    pub fn interest(&self) -> Interest {
+        Interest::of(&self.settings)
+    }
+
+    /// The series that it makes.
+    #[must_use]
+    pub fn made(&self) -> Made {
+        let mut made = Made::default();
+        for rule in self.settings.rules.groups.iter().flat_map(|it| &it.rules) {
+            match rule.kind {
+                GroupRuleKind::Record => made.series.push(rule.name.clone()),
+                GroupRuleKind::Alert(_) => made.alerts.push(rule.name.clone()),
+            }
+        }
+        made
+    }
+}
+
+/// What a `[[prometheus]]` evaluates live is evaluated here: the recording holds what it was made of.
+fn local(rules: &Rules) -> Result<Rules, String> {
+    let mut rules = rules.clone();
+    let mut faults = Vec::new();
+    for signal in &mut rules.signals {
+        let Some(remote) = signal.remote.take() else {
+            continue;
+        };
+        let mut parsed = |text: &str| {
+            let parsed = Expr::parse(text);
+            parsed.map_err(|error| faults.push(format!(
+                "error: signal `{}` is asked of {} and cannot be evaluated from a recording: {error}",
+                signal.name, remote.source
+            )))
+        };
+        let expr = parsed(&remote.expr);
+        let enough = remote.enough.as_deref().map(&mut parsed).transpose();
+        if let (Ok(expr), Ok(enough)) = (expr, enough) {
+            signal.expr = expr;
+            signal.enough = enough;
+        }
+    }
+    if faults.is_empty() {
+        Ok(rules)
+    } else {
+        Err(faults.join("\n"))
+    }
+}

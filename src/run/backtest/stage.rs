@@ -1,0 +1,166 @@
+//! The engine that runs live, over what was recorded: inputs in, effects into memory. Deliberately absent: where the
+//! inputs come from, and how what was decided is shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::outcome::{Outcome, Recorder};
+use crate::engine::{Attempted, Call, Effect, Engine, Input, Record, Refusal, Restored, Settings};
+use crate::model::{DeliveryKey, Timestamp};
+
+/// Who answers what the engine sends.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Receivers {
+    /// Nobody is there: each attempt is answered 200 at once.
+    Memory,
+    /// What really came is among the inputs.
+    Recorded,
+}
+
+/// One run of one set of rules.
+#[derive(Debug)]
+pub struct Stage {
+    engine: Engine,
+    receivers: Receivers,
+    /// No input may be stamped earlier.
+    floor: Timestamp,
+    effects: Vec<Effect>,
+    /// Attempts that are to be answered.
+    sent: Vec<DeliveryKey>,
+    tokens: u64,
+    refused: BTreeMap<u64, Refusal>,
+    recorder: Recorder,
+}
+
+impl Stage {
+    /// An engine that begins at `at`. What happens before `start` is the past, and not shown.
+    #[must_use]
+    pub fn new(
+        settings: Arc<Settings>,
+        restored: Restored,
+        at: Timestamp,
+        start: Timestamp,
+        receivers: Receivers,
+    ) -> Self {
+        let mut effects = Vec::new();
+        let recorder = Recorder::new(&settings, start);
+        let engine = Engine::new(settings, restored, at, &mut effects);
+        let mut stage = Self {
+            engine,
+            receivers,
+            floor: at,
+            effects,
+            sent: Vec::new(),
+            tokens: 0,
+            refused: BTreeMap::new(),
+            recorder,
+        };
+        stage.take(at);
+        stage
+    }
+
+    /// Draws what every signal reads between `start` and `end` into so many columns.
+    #[must_use]
+    pub fn drawing(mut self, end: Timestamp, columns: usize) -> Self {
+        self.recorder.draw(end, columns);
+        self
+    }
+
+    /// Takes one input, after every deadline before it.
+    pub fn feed(&mut self, at: Timestamp, input: Input) {
+        self.reach(Timestamp::from_millis(at.millis() - 1));
+        let at = at.max(self.floor);
+        self.recorder.count(&input);
+        self.engine.apply(at, input, &mut self.effects);
+        self.floor = at;
+        self.take(at);
+    }
+
+    /// Takes one input or wake of a journal exactly as it was.
+    pub fn repeat(&mut self, at: Timestamp, input: Option<Input>) {
+        match input {
+            Some(input) => {
+                self.recorder.count(&input);
+                self.engine.apply(at, input, &mut self.effects);
+                self.floor = at;
+            }
+            None => {
+                self.engine.advance(at, &mut self.effects);
+                self.floor = Timestamp::from_millis(at.millis() + 1);
+            }
+        }
+        self.take(at);
+    }
+
+    /// Tells of a rollout.
+    ///
+    /// # Errors
+    /// The engine refuses it.
+    pub fn tell(
+        &mut self,
+        at: Timestamp,
+        version: &str,
+        previous_version: Option<&str>,
+    ) -> Result<(), Refusal> {
+        self.tokens += 1;
+        let token = self.tokens;
+        let call = Call::StartRollout {
+            id: None,
+            version: version.to_owned(),
+            previous_version: previous_version.map(str::to_owned),
+            started_at: None,
+            irreversible: false,
+        };
+        self.feed(at, Input::Operator { token, call });
+        self.refused.remove(&token).map_or(Ok(()), Err)
+    }
+
+    /// Fires every deadline up to `to`, each at its own time, so that what it changes is seen then.
+    fn reach(&mut self, to: Timestamp) {
+        while let Some(due) = self.engine.next_deadline().filter(|due| *due <= to) {
+            let due = due.max(self.floor).min(to);
+            self.engine.advance(due, &mut self.effects);
+            self.floor = Timestamp::from_millis(due.millis() + 1);
+            self.take(due);
+        }
+    }
+
+    /// What became of it all up to `end`.
+    #[must_use]
+    pub fn end(mut self, end: Timestamp) -> Outcome {
+        self.reach(end);
+        let evaluations = self.engine.evaluations();
+        self.recorder.finish(end, evaluations)
+    }
+
+    fn take(&mut self, at: Timestamp) {
+        loop {
+            for effect in std::mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Send { key, .. } => {
+                        if self.receivers == Receivers::Memory {
+                            self.sent.push(key);
+                        }
+                    }
+                    Effect::Record(Record::Decision(decision)) => self.recorder.decided(*decision),
+                    Effect::Tell(event) => self.recorder.told(at, event),
+                    Effect::Answer { token, answer } => {
+                        if let Err(refusal) = answer {
+                            self.refused.insert(token, refusal);
+                        }
+                    }
+                    // Of the other records decisions and events say what people want to know.
+                    Effect::Record(_) | Effect::Alerts(_) | Effect::Report(_) => {}
+                }
+            }
+            let Some(key) = self.sent.pop() else { break };
+            let outcome = Attempted::Answered {
+                status: 200,
+                retry_after: None,
+            };
+            let input = Input::Attempted { key, outcome };
+            self.engine.apply(self.floor, input, &mut self.effects);
+        }
+        self.recorder.see(at, &self.engine);
+    }
+}

@@ -1,0 +1,301 @@
+//! Series as they were recorded, from files or from another server: collected series after series, put in order, and
+//! played back page by page as if they were scraped now. Deliberately absent: where they come from.
+
+mod cursor;
+mod cycle;
+mod pages;
+mod spool;
+
+pub mod openmetrics;
+
+use std::collections::HashMap;
+use std::io;
+
+use self::spool::{Sample, Spool};
+use crate::engine::Interest;
+use crate::model::labels::ALERT_SERIES;
+use crate::model::{Labels, Timestamp};
+
+pub use pages::Pages;
+
+/// Samples kept in memory, in bytes; the rest goes to a temporary file.
+pub const MEMORY_BYTES: usize = 256 << 20;
+/// Samples of a series that wait before they are spooled together.
+const TAIL: usize = 64;
+
+/// What a scrape says of itself: the target's, and no series of its page.
+const ABOUT_THE_SCRAPE: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
+
+/// What was read, and what was not as it should be.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Samples read, wanted or not.
+    pub read: u64,
+    /// Of these, samples that the rules want.
+    pub kept: u64,
+    /// Samples of a series and moment that came before already; the first counts.
+    pub duplicates: u64,
+    /// Samples older than one of their series that came before; sorted in.
+    pub late: u64,
+    /// Series kept.
+    pub series: usize,
+}
+
+/// The number of a kept series.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct SeriesId(u32);
+
+/// Samples of the series that anything wants. First everything is pushed, then [`Recording::sort`], then it is played
+/// as often as anybody likes.
+#[derive(Debug)]
+pub struct Recording {
+    wanted: Vec<Interest>,
+    /// Names of series that the rules write themselves, and alerts that they raise.
+    written: Vec<String>,
+    raised: Vec<String>,
+    series: Vec<Series>,
+    known: HashMap<Labels, SeriesId>,
+    spool: Spool,
+    tally: Tally,
+}
+
+/// One series: where its samples are.
+#[derive(Debug)]
+struct Series {
+    labels: Labels,
+    /// Numbers of its first sample and how many follow each other, oldest first once sorted.
+    runs: Vec<(u64, u32)>,
+    tail: Vec<Sample>,
+    newest: i64,
+    sorted: bool,
+}
+
+/// The series that no recording gives, since the rules make them.
+#[derive(Clone, Debug, Default)]
+pub struct Made {
+    /// Names of recording rules.
+    pub series: Vec<String>,
+    /// Names of alerting rules.
+    pub alerts: Vec<String>,
+}
+
+impl Recording {
+    /// Keeps what any of `wanted` wants and no rule of `made` makes. `memory`: bytes of samples that stay in memory.
+    #[must_use]
+    pub fn new(wanted: Vec<Interest>, made: Made, memory: usize) -> Self {
+        Self {
+            wanted,
+            written: made.series,
+            raised: made.alerts,
+            series: Vec::new(),
+            known: HashMap::new(),
+            spool: Spool::new(memory),
+            tally: Tally::default(),
+        }
+    }
+
+    /// The series with these labels; `None` where nothing wants it.
+    pub fn series(&mut self, labels: Labels) -> Option<SeriesId> {
+        if let Some(known) = self.known.get(&labels) {
+            return Some(*known);
+        }
+        let id = self.wants(&labels).then(|| {
+            let id = u32::try_from(self.series.len()).expect("fewer series than 2^32");
+            self.series.push(Series {
+                labels: labels.clone(),
+                runs: Vec::new(),
+                tail: Vec::new(),
+                newest: i64::MIN,
+                sorted: true,
+            });
+            SeriesId(id)
+        });
+        if let Some(id) = id {
+            self.known.insert(labels, id);
+        }
+        id
+    }
+
+    fn wants(&self, labels: &Labels) -> bool {
+        let name = labels.name();
+        if ABOUT_THE_SCRAPE.contains(&name) {
+            return true;
+        }
+        let raised = || {
+            let alert = labels.get("alertname").unwrap_or_default();
+            ALERT_SERIES.contains(&name) && self.raised.iter().any(|it| it == alert)
+        };
+        if self.written.iter().any(|it| it == name) || raised() {
+            return false;
+        }
+        self.wanted.iter().any(|it| it.span(labels).is_some())
+    }
+
+    /// A sample that nothing wants was read.
+    pub fn skip(&mut self) {
+        self.tally.read += 1;
+    }
+
+    /// A sample of a series: `at` in milliseconds since the epoch, in whatever order.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn push(&mut self, id: SeriesId, at: i64, value: f64) -> io::Result<()> {
+        self.tally.read += 1;
+        let series = &mut self.series[id.0 as usize];
+        if at > series.newest {
+            series.newest = at;
+        } else if at == series.newest && series.sorted {
+            self.tally.duplicates += 1;
+            return Ok(());
+        } else {
+            series.sorted = false;
+        }
+        series.tail.push((at, value));
+        if series.tail.len() == TAIL {
+            series.spool(&mut self.spool)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the samples of each series in order, once all are there.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read or written.
+    pub fn sort(&mut self) -> io::Result<()> {
+        self.known = HashMap::new();
+        let mut samples = Vec::new();
+        self.tally.kept = 0;
+        for series in &mut self.series {
+            series.spool(&mut self.spool)?;
+            series.tail = Vec::new();
+            if !std::mem::replace(&mut series.sorted, true) {
+                samples.clear();
+                for (from, count) in &series.runs {
+                    self.spool.read(*from, *count as usize, &mut samples)?;
+                }
+                let (late, duplicates) = in_order(&mut samples);
+                self.tally.late += late;
+                self.tally.duplicates += duplicates;
+                series.runs.clear();
+                series.add(&samples, &mut self.spool)?;
+            }
+            series.runs.shrink_to_fit();
+            let kept: u64 = series.runs.iter().map(|run| u64::from(run.1)).sum();
+            self.tally.kept += kept;
+        }
+        self.tally.series = self.series.len();
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The first and the last moment of a sorted recording, as far as rules read it; `None` where they read nothing.
+    ///
+    /// # Errors
+    /// The temporary file cannot be read.
+    pub fn span(&self) -> io::Result<Option<(Timestamp, Timestamp)>> {
+        let mut span: Option<(i64, i64)> = None;
+        for id in self.ids().filter(|id| self.is_read(self.labels(*id))) {
+            let first = self.sample(id, 0)?;
+            let last = self.sample(id, self.len(id).wrapping_sub(1))?;
+            if let (Some((first, _)), Some((last, _))) = (first, last) {
+                let (from, until) = span.unwrap_or((first, last));
+                span = Some((from.min(first), until.max(last)));
+            }
+        }
+        let moment = Timestamp::from_millis;
+        Ok(span.map(|(from, until)| (moment(from), moment(until))))
+    }
+
+    /// The sample numbered `place` of a sorted series.
+    fn sample(&self, series: SeriesId, place: usize) -> io::Result<Option<Sample>> {
+        let mut place = place;
+        for (from, count) in &self.series[series.0 as usize].runs {
+            if place < *count as usize {
+                let mut out = Vec::with_capacity(1);
+                self.spool.read(from + place as u64, 1, &mut out)?;
+                return Ok(out.pop());
+            }
+            place -= *count as usize;
+        }
+        Ok(None)
+    }
+
+    /// How many samples a sorted series has.
+    fn len(&self, series: SeriesId) -> usize {
+        let runs = self.series[series.0 as usize].runs.iter();
+        runs.map(|(_, count)| *count as usize).sum()
+    }
+
+    fn labels(&self, series: SeriesId) -> &Labels {
+        &self.series[series.0 as usize].labels
+    }
+
+    /// Whether a rule wants it, and not only playing it back.
+    fn is_read(&self, labels: &Labels) -> bool {
+        self.wanted.iter().any(|it| it.span(labels).is_some())
+    }
+
+    fn ids(&self) -> impl Iterator<Item = SeriesId> + use<> {
+        let count = u32::try_from(self.series.len()).expect("fewer series than 2^32");
+        (0..count).map(SeriesId)
+    }
+
+    /// Bytes that did not stay in memory.
+    #[must_use]
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spool.spilled_bytes()
+    }
+}
+
+impl Series {
+    /// Spools what waits.
+    fn spool(&mut self, spool: &mut Spool) -> io::Result<()> {
+        let tail = std::mem::take(&mut self.tail);
+        let spooled = self.add(&tail, spool);
+        self.tail = tail;
+        self.tail.clear();
+        spooled
+    }
+
+    fn add(&mut self, samples: &[Sample], spool: &mut Spool) -> io::Result<()> {
+        for part in samples.chunks(1 << 30) {
+            let (from, count) = (spool.len(), part.len() as u32);
+            spool.push(part)?;
+            match self.runs.last_mut() {
+                Some(last) if last.0 + u64::from(last.1) == from && last.1 < 1 << 30 => {
+                    last.1 += count;
+                }
+                _ => self.runs.push((from, count)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sorts by time, the first of each moment alone, and gives how many came late and how many were repeats.
+fn in_order(samples: &mut Vec<Sample>) -> (u64, u64) {
+    let mut newest = i64::MIN;
+    let mut marked: Vec<(Sample, bool)> = Vec::with_capacity(samples.len());
+    for sample in samples.iter() {
+        marked.push((*sample, sample.0 < newest));
+        newest = newest.max(sample.0);
+    }
+    marked.sort_by_key(|((at, _), _)| *at);
+    marked.dedup_by_key(|((at, _), _)| *at);
+    let late = marked.iter().filter(|(_, late)| *late).count();
+    let duplicates = samples.len() - marked.len();
+    samples.clear();
+    samples.extend(marked.into_iter().map(|(sample, _)| sample));
+    (late as u64, duplicates as u64)
+}
