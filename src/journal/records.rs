@@ -47,7 +47,7 @@ impl Wire for WallClock {
 impl Wire for Labels {
     fn put(&self, to: &mut Vec<u8>) {
         self.len().put(to);
-        for (name, value) in self.iter() {
+        for (name, value) in self {
             super::wire::put_text(name, to);
             super::wire::put_text(value, to);
         }
@@ -283,7 +283,9 @@ impl Wire for Minutes {
             put_signed(at.millis().wrapping_sub(before), to);
             before = at.millis();
         }
-        values.iter().for_each(|(_, value)| value.put(to));
+        for (_, value) in values {
+            value.put(to);
+        }
     }
 
     fn take(from: &mut Bytes<'_>) -> Result<Self, Malformed> {

@@ -174,7 +174,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
 
 /// The low half of the hash.
 fn sum(bytes: &[u8]) -> u32 {
-    (xxh3_64(bytes) & u64::from(u32::MAX)) as u32
+    number(&xxh3_64(bytes).to_le_bytes(), 0)
 }
 
 #[cfg(test)]

@@ -77,7 +77,9 @@ fn put_run(before: &[f64], changes: &[Change], at: usize, to: &mut Vec<u8>) -> u
         Change::Step(digits, _) => {
             let steps = steps(before, changes, at, digits);
             head(steps.len(), digits as u64, to);
-            steps.iter().for_each(|step| put_signed(*step, to));
+            for step in &steps {
+                put_signed(*step, to);
+            }
             at + steps.len()
         }
     }

@@ -103,10 +103,10 @@ pub const UTC: &str = "UTC";
 /// Seven bits a byte, the lowest first.
 pub fn put_number(mut number: u64, to: &mut Vec<u8>) {
     while number >= 0x80 {
-        to.push((number & 0x7f) as u8 | 0x80);
+        to.push(number.to_le_bytes()[0] | 0x80);
         number >>= 7;
     }
-    to.push(number as u8);
+    to.push(number.to_le_bytes()[0]);
 }
 
 /// Numbers near zero are short, whatever their sign.
@@ -128,7 +128,7 @@ macro_rules! numbers {
     ($($name:ty),+) => { $(
         impl Wire for $name {
             fn put(&self, to: &mut Vec<u8>) {
-                put_number(*self as u64, to);
+                put_number(u64::try_from(*self).expect("no number is wider"), to);
             }
 
             fn take(from: &mut Bytes<'_>) -> Result<Self, Malformed> {

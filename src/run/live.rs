@@ -250,18 +250,12 @@ impl Live {
         let settings = loaded.settings();
         let (ledger, restored) =
             open(&config.storage, &settings, clock.now()).map_err(|error| store(&error))?;
-        let journal = config.journal.clone().map(Journal::open);
-        let journal = journal.transpose().map_err(|error| store(&error))?;
+        let journal = config.journal.clone().map(Journal::open).transpose();
+        let journal = journal.map_err(|error| store(&error))?;
         let token = token::keep(config.server.token_file.as_deref(), &config.storage)
             .map_err(|error| store(&error))?;
         let token = Token::new(&token).context("the token cannot be used")?;
-        if let Some(quarantine) = ledger.quarantine() {
-            error!(
-                moved_to = %quarantine.moved_to.display(),
-                reason = quarantine.reason,
-                "the ledger was damaged and moved aside; rollbacks are held"
-            );
-        }
+        tell_of_damage(&ledger);
         let receivers = Arc::new(ArcSwap::from_pointee(receivers));
         let reporter = Reporter::new(config.clone(), Arc::clone(&loaded.rules));
         let reporter = Arc::new(reporter);
@@ -375,6 +369,16 @@ fn open(
     let (ledger, mut restored) = Ledger::open(storage, now)?;
     restored.minutes = ledger.minutes(&look_back(settings, now))?;
     Ok((ledger, restored))
+}
+
+fn tell_of_damage(ledger: &Ledger) {
+    if let Some(quarantine) = ledger.quarantine() {
+        error!(
+            moved_to = %quarantine.moved_to.display(),
+            reason = quarantine.reason,
+            "the ledger was damaged and moved aside; rollbacks are held"
+        );
+    }
 }
 
 /// What the HTTP server asks of the hall.

@@ -6,10 +6,6 @@ use std::time::Duration;
 use crate::runbook::{Amount, Section};
 use crate::sink::{JournalConfig, Keep};
 
-/// What is older is let go of unless somebody says.
-const AGE: Duration = Duration::from_secs(7 * 86_400);
-/// … and what is more, so that no disk is filled.
-const BYTES: u64 = 1 << 30;
 /// Less is not even the segment that is being written.
 const BYTES_MIN: u64 = 16 << 20;
 const AGE_MIN: Duration = Duration::from_secs(3600);
@@ -26,10 +22,8 @@ pub(super) fn journal(root: &mut Section) -> Option<JournalConfig> {
     let limit_place = section.key_place("size_limit");
     let with_limit = section.has("size_limit");
     let limit = section.size("size_limit");
-    let mut keep = Keep {
-        age: Some(AGE),
-        bytes: limit.map_or(BYTES, whole),
-    };
+    let mut keep = Keep::default();
+    keep.bytes = limit.map_or(keep.bytes, whole);
     let mut bytes_place = &limit_place;
     match kept {
         Some(Amount::Time(age)) => {

@@ -21,6 +21,7 @@ use self::recorder::Shared;
 use self::writer::Writer;
 use crate::engine::{Restored, Settings};
 use crate::model::Timestamp;
+use crate::sink::metrics::{JOURNAL_BYTES, JOURNAL_FAILURES};
 
 /// `[journal]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,25 @@ pub struct Keep {
     pub age: Option<Duration>,
     /// What is more, in bytes. The segment that is being written stays in any case.
     pub bytes: u64,
+}
+
+/// A week, and no more than any disk has.
+impl Default for Keep {
+    fn default() -> Self {
+        Self {
+            age: Some(Duration::from_secs(7 * 86_400)),
+            bytes: 1 << 30,
+        }
+    }
+}
+
+impl JournalConfig {
+    /// In a folder, without anything more being said.
+    #[must_use]
+    pub fn at(path: PathBuf) -> Self {
+        let keep = Keep::default();
+        Self { path, keep }
+    }
 }
 
 /// Why there can be no journal here. That a folder cannot be written is none: that may pass.
@@ -68,6 +88,9 @@ impl Journal {
     /// # Errors
     /// Another gated writes there.
     pub fn open(config: JournalConfig) -> Result<Self, JournalError> {
+        // At 0 from the start: `increase` misses the first of a series that was born with it.
+        metrics::counter!(JOURNAL_FAILURES).increment(0);
+        metrics::gauge!(JOURNAL_BYTES).set(0.0);
         let folder = match Folder::open(&config.path) {
             Ok(folder) => Some(folder),
             Err(folder::Fault::Locked(pid)) => {

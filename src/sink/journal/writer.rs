@@ -1,4 +1,4 @@
-//! The journal's thread: once a second what has come is packed and written. When the disk says no, what comes is dropped for a
+//! The journal's thread: twice a second what has come is packed and written. When the disk says no, what comes is dropped for a
 //! while, and then a segment begins that needs nothing of what is missing.
 
 use std::io;
@@ -18,9 +18,9 @@ use crate::journal::{Began, Opening};
 use crate::sink::metrics::{JOURNAL_BYTES, JOURNAL_FAILURES, JOURNAL_RECORDING};
 
 /// What waits is written this often.
-const ROUND: Duration = Duration::from_secs(1);
+const ROUND: Duration = Duration::from_millis(500);
 /// Rounds after which a disk that said no is tried again.
-const ROUNDS_DEAF: u32 = 30;
+const ROUNDS_DEAF: u32 = 20;
 /// A segment ends after this long, so that what is let go of goes in small pieces …
 const SEGMENT_SPAN: Duration = Duration::from_secs(3600);
 /// … or when it has so many bytes beside its opening, or the share of all that may be kept.
@@ -182,8 +182,8 @@ impl Writer {
                 self.deaf_for = 1;
             }
             1 => {}
-            more => {
-                self.deaf_for = more - 1;
+            _ => {
+                self.deaf_for -= 1;
                 return;
             }
         }

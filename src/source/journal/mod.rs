@@ -7,6 +7,7 @@ mod segment;
 use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -96,6 +97,13 @@ impl Journal {
     pub fn since(&self) -> Option<Timestamp> {
         let heads = self.segments.iter().filter_map(|it| it.head);
         heads.map(|it| it.at).min()
+    }
+
+    /// Up to when anything is, about: as its last file was written.
+    #[must_use]
+    pub fn until(&self) -> Option<Timestamp> {
+        let last = fs::metadata(&self.segments.last()?.path).ok()?;
+        Some(Timestamp::from_millis(last.mtime().saturating_mul(1000)))
     }
 
     /// Without what is before the newest segment that begins at `at` or earlier. Where that is none, all of it.
