@@ -3,6 +3,7 @@
 mod bar;
 mod expect;
 mod files;
+mod journal;
 mod outcome;
 mod play;
 mod rules;
@@ -15,6 +16,7 @@ use self::show::Shown;
 use super::cli::{Backtest, BacktestFormat, Global, colour};
 use super::entry::print;
 pub use expect::Expect;
+pub use journal::{Replay, Replayed, replay};
 pub use outcome::{Outcome, PhaseSpan};
 pub use play::{Play, PlayError, play};
 pub use rules::{Judge, judge};
@@ -47,6 +49,9 @@ pub fn run(flags: &Backtest, global: &Global) -> anyhow::Result<u8> {
 }
 
 fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
+    if let Some(path) = &flags.journal {
+        return journal::run(flags, global, path);
+    }
     let mut rollouts = flags.rollout.clone();
     rollouts.sort_by_key(|it| it.at);
     let judge = judge(&global.config, &global.rules, colour())?;
