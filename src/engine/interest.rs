@@ -197,6 +197,21 @@ impl Interest {
         Ok(())
     }
 
+    /// Every selector that is wanted, as `PromQL` writes it, each once.
+    #[must_use]
+    pub fn selectors(&self) -> BTreeSet<String> {
+        let named = self.wanted.by_name.values().flatten();
+        let all = named.chain(&self.wanted.any_name);
+        all.map(|(matchers, _)| matchers.to_string()).collect()
+    }
+
+    /// How far back the furthest of them looks.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        let spans = self.wanted.printed.values().copied();
+        spans.chain(self.wanted.retain).max().unwrap_or_default()
+    }
+
     /// How far back the series is needed; `None` when nothing wants it.
     #[must_use]
     pub fn span(&self, labels: &Labels) -> Option<Duration> {

@@ -1,5 +1,7 @@
 //! The matchers of one selector.
 
+use std::fmt;
+
 use regex::Regex;
 
 use crate::model::Labels;
@@ -77,6 +79,33 @@ impl Matchers {
         }
         let told = told.into_iter();
         Labels::new(told.filter_map(|(label, value)| Some((label, value?))))
+    }
+}
+
+/// As a selector that `PromQL` reads.
+impl fmt::Display for Matchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        let name = self.name.as_ref().map(|it| (NAME, "=", it.as_str()));
+        let others = self.others.iter().map(|it| {
+            let (op, value) = match &it.test {
+                Test::Equal(value) => ("=", value.as_str()),
+                Test::NotEqual(value) => ("!=", value.as_str()),
+                Test::Matches(regex) => ("=~", regex.as_str()),
+                Test::MatchesNot(regex) => ("!~", regex.as_str()),
+            };
+            (it.label.as_str(), op, value)
+        });
+        for (place, (label, op, value)) in name.into_iter().chain(others).enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            let bare = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if label.chars().all(bare) && !label.starts_with(|c: char| c.is_ascii_digit()) {
+                write!(f, "{comma}{label}{op}{value:?}")?;
+            } else {
+                write!(f, "{comma}{label:?}{op}{value:?}")?;
+            }
+        }
+        f.write_str("}")
     }
 }
 

@@ -54,7 +54,7 @@ const TERMINATED: u8 = 143;
 const DRIFT_EVERY: Duration = Duration::from_secs(30);
 
 /// The parser recurses; what checks and looks runs on a stack of its own.
-const STACK_BYTES: usize = 16 << 20;
+pub(super) const STACK_BYTES: usize = 16 << 20;
 
 /// Reads the command line, does what it says, gives the exit code.
 #[must_use]
@@ -94,7 +94,7 @@ fn carry_out(cli: &Cli) -> anyhow::Result<u8> {
         Some(Command::Init(flags)) => runtime.block_on(init::run(flags, &cli.global.rules)),
         Some(Command::Check(which)) => Ok(checked(cli, which)),
         Some(Command::Test(test)) => tested(test),
-        Some(Command::Backtest(flags)) => super::backtest::run(flags, &cli.global),
+        Some(Command::Backtest(flags)) => super::backtest::run(flags, &cli.global, &runtime),
         Some(Command::Demo(demo)) => runtime.block_on(super::demo::run(demo, clock)),
         Some(
             command @ (Command::Rollout(_)

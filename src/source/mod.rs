@@ -20,7 +20,9 @@ pub use probe::{
     Ask, CommandProbe, Expect, HttpProbe, HttpRequest, JOB as PROBE_JOB, JsonProbe, JsonValue,
     JunitProbe, ProbeConfig, Prober, ReportPattern, Scalar,
 };
-pub use prometheus::{JOB as SOURCE_JOB, PrometheusConfig, Querier, SignalQuery};
+pub use prometheus::{
+    History, HistoryError, JOB as SOURCE_JOB, PrometheusConfig, Querier, SignalQuery,
+};
 pub use reqwest::Method;
 pub use scrape::config::{
     BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::bar::Bar;
 use super::outcome::Outcome;
+use super::play::COLUMNS;
 use super::show::{self, Shown};
 use super::stage::{Receivers, Stage};
 use crate::engine::{Input, Interest, Settings};
@@ -33,6 +34,8 @@ pub struct Replay<'a> {
     pub end: Option<Timestamp>,
     /// `None`: those of then.
     pub rules: Option<&'a Rules>,
+    /// Up to when what is read is kept for drawing.
+    pub draw: Option<Timestamp>,
 }
 
 /// What came of it.
@@ -58,45 +61,78 @@ pub enum ReplayError {
 /// # Errors
 /// Whatever is the user's to mend, rendered.
 pub(super) fn run(flags: &Backtest, global: &Global, path: &Path) -> Result<u8, String> {
-    let named = global.rules_named;
-    let other = named.then(|| rules(&global.rules, colour())).transpose()?;
+    let load = |paths: &[PathBuf]| rules(paths, colour());
+    let own = global
+        .rules_named
+        .then(|| load(&global.rules))
+        .transpose()?;
+    let compares = !flags.compare.is_empty();
+    let other = compares.then(|| load(&flags.compare)).transpose()?;
+    let ours = replayed(flags, path, own.as_ref())?;
+    if let Some(other) = &other {
+        let others = replayed(flags, path, Some(other))?;
+        let names = match &own {
+            Some(_) => super::named(&global.rules),
+            None => "the rules of then".to_owned(),
+        };
+        let names = (names.as_str(), &*super::named(&flags.compare));
+        print(&super::compared(
+            &ours.shown(),
+            &others.shown(),
+            names,
+            flags.format,
+        ));
+        return Ok(0);
+    }
+    let shown = ours.shown();
+    print(&match flags.format {
+        BacktestFormat::Json => show::json(&ours.outcome),
+        BacktestFormat::Table => show::table(&shown, colour()),
+        BacktestFormat::Markdown => show::markdown(&shown),
+        BacktestFormat::Html => show::html(&shown),
+    });
+    if flags.format == BacktestFormat::Json {
+        for remark in &ours.remarks {
+            let _ = writeln!(std::io::stderr(), "warning: {remark}");
+        }
+    }
+    if let Some(Err(text)) = flags.expect.as_ref().map(|it| it.check(&ours.outcome)) {
+        let _ = writeln!(std::io::stderr(), "error: {text}");
+        return Ok(super::UNEXPECTED);
+    }
+    Ok(0)
+}
+
+/// With a bar, as long as the journal's files say that it is.
+fn replayed(flags: &Backtest, path: &Path, rules: Option<&Rules>) -> Result<Replayed, String> {
+    let journal = Journal::open(path).map_err(|error| crate::run::chain(&error))?;
+    let since = flags.start.or(journal.since()).unwrap_or_default();
+    let until = flags.end.or(journal.until()).unwrap_or_default();
     let it = Replay {
         path,
         start: flags.start,
         end: flags.end,
-        rules: other.as_ref(),
+        rules,
+        draw: (flags.format == BacktestFormat::Html).then_some(until),
     };
-    let journal = Journal::open(path).map_err(|error| crate::run::chain(&error))?;
-    let since = flags.start.or(journal.since()).unwrap_or_default();
-    let until = flags.end.or(journal.until()).unwrap_or_default();
     let whole = until.since(since).as_secs_f64().max(1.0);
     let mut bar = Bar::new("replaying");
     let replayed = replay(&it, &mut |at| {
         bar.show(at.since(since).as_secs_f64() / whole);
     });
     bar.clear();
-    let replayed = replayed.map_err(|error| crate::run::chain(&error))?;
-    let shown = Shown {
-        outcome: &replayed.outcome,
-        settings: &replayed.settings,
-        tally: None,
-        notes: &replayed.remarks,
-    };
-    print(&match flags.format {
-        BacktestFormat::Json => show::json(&replayed.outcome),
-        BacktestFormat::Table => show::table(&shown, colour()),
-        BacktestFormat::Markdown | BacktestFormat::Html => show::markdown(&shown),
-    });
-    if flags.format == BacktestFormat::Json {
-        for remark in &replayed.remarks {
-            let _ = writeln!(std::io::stderr(), "warning: {remark}");
+    replayed.map_err(|error| crate::run::chain(&error))
+}
+
+impl Replayed {
+    fn shown(&self) -> Shown<'_> {
+        Shown {
+            outcome: &self.outcome,
+            settings: &self.settings,
+            tally: None,
+            notes: &self.remarks,
         }
     }
-    if let Some(Err(text)) = flags.expect.as_ref().map(|it| it.check(&replayed.outcome)) {
-        let _ = writeln!(std::io::stderr(), "error: {text}");
-        return Ok(super::UNEXPECTED);
-    }
-    Ok(0)
 }
 
 /// The rules of files that the command line names.
@@ -123,6 +159,7 @@ pub fn replay(
     let journal = Journal::open(it.path)?;
     let mut run = Run {
         rules: it.rules,
+        draw: it.draw,
         start: it.start.unwrap_or(Timestamp::EPOCH),
         end: it.end.unwrap_or(Timestamp::MAX),
         stage: None,
@@ -151,6 +188,7 @@ pub fn replay(
 
 struct Run<'a> {
     rules: Option<&'a Rules>,
+    draw: Option<Timestamp>,
     start: Timestamp,
     end: Timestamp,
     stage: Option<Stage>,
@@ -218,7 +256,10 @@ impl Run<'_> {
         };
         self.start = self.start.max(at);
         let stage = Stage::new(settings, restored, at, self.start, receivers);
-        self.stage = Some(stage);
+        self.stage = Some(match self.draw {
+            Some(end) => stage.drawing(end, COLUMNS),
+            None => stage,
+        });
     }
 
     /// What people and targets said stays; what became of what was sent and recorded does not.

@@ -1,28 +1,36 @@
 //! `gated backtest`: what would gated have done? The live engine over recorded series, with a sink in memory.
 
 mod bar;
+mod compare;
 mod expect;
 mod files;
 mod journal;
 mod outcome;
 mod play;
 mod rules;
+mod server;
 mod show;
 mod stage;
+mod sweep;
 
 use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
 
 use self::show::Shown;
 use super::cli::{Backtest, BacktestFormat, Global, colour};
+use super::clock::Clock;
 use super::entry::print;
 pub use expect::Expect;
 pub use journal::{Replay, Replayed, replay};
 pub use outcome::{Outcome, PhaseSpan};
 pub use play::{Play, PlayError, play};
-pub use rules::{Judge, judge};
+pub use rules::{Judge, judge, past, reads};
 pub use stage::{Receivers, Stage};
 
-use crate::source::recording::{MEMORY_BYTES, Recording};
+use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};
 
 /// A fault of the command line, the files or the data.
 /// It was decided otherwise than expected.
@@ -33,8 +41,8 @@ const USAGE: u8 = 2;
 ///
 /// # Errors
 /// Nothing that is the user's to mend.
-pub fn run(flags: &Backtest, global: &Global) -> anyhow::Result<u8> {
-    match carry_out(flags, global) {
+pub fn run(flags: &Backtest, global: &Global, runtime: &Runtime) -> anyhow::Result<u8> {
+    match carry_out(flags, global, runtime) {
         Ok(code) => Ok(code),
         Err(fault) => {
             let text = if fault.starts_with("error") {
@@ -48,16 +56,29 @@ pub fn run(flags: &Backtest, global: &Global) -> anyhow::Result<u8> {
     }
 }
 
-fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
+fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8, String> {
+    let compares = !flags.compare.is_empty();
+    if flags.format == BacktestFormat::Html && (compares || !flags.sweep.is_empty()) {
+        let what = if compares { "compare" } else { "sweep" };
+        return Err(format!("--{what} is printed as table, json or markdown"));
+    }
     if let Some(path) = &flags.journal {
         return journal::run(flags, global, path);
     }
     let mut rollouts = flags.rollout.clone();
     rollouts.sort_by_key(|it| it.at);
-    let judge = judge(&global.config, &global.rules, colour())?;
-    let judge = judge.told(!rollouts.is_empty(), flags.go_live);
-    let mut recording = Recording::new(vec![judge.interest()], judge.made(), MEMORY_BYTES);
-    files::read(&flags.openmetrics, &mut recording)?;
+    let told = |rules: &[PathBuf]| {
+        let judge = judge(&global.config, rules, colour())?;
+        Ok::<_, String>(judge.told(!rollouts.is_empty(), flags.go_live))
+    };
+    let own = told(&global.rules)?;
+    let other = if compares {
+        Some(told(&flags.compare)?)
+    } else {
+        None
+    };
+    let judges: Vec<&Judge> = std::iter::once(&own).chain(&other).collect();
+    let recording = read(flags, &judges, runtime)?;
     let it = Play {
         recording: &recording,
         rollouts: &rollouts,
@@ -66,30 +87,106 @@ fn carry_out(flags: &Backtest, global: &Global) -> Result<u8, String> {
         end: flags.end,
         draw: flags.format == BacktestFormat::Html,
     };
-    let mut bar = bar::Bar::new("judging");
-    let played = play(
-        &it,
-        std::sync::Arc::new(judge.settings.clone()),
-        &mut |share| {
-            bar.show(share);
-        },
-    );
-    bar.clear();
-    let outcome = played.map_err(|error| error.to_string())?;
-    let shown = Shown {
-        outcome: &outcome,
-        settings: &judge.settings,
-        tally: Some(recording.tally()),
-        notes: &judge.warnings,
-    };
+    let outcome = judged(&it, &own)?;
+    let own_shown = own.shown(&outcome, Some(recording.tally()));
+    if let Some(other) = &other {
+        let others = judged(&it, other)?;
+        let other_shown = other.shown(&others, Some(recording.tally()));
+        let names = (named(&global.rules), named(&flags.compare));
+        print(&compared(
+            &own_shown,
+            &other_shown,
+            (&names.0, &names.1),
+            flags.format,
+        ));
+        return Ok(0);
+    }
+    if !flags.sweep.is_empty() {
+        let (sweeps, rows) = sweep::sweep(&flags.sweep, &it, &own.settings)?;
+        print(&match flags.format {
+            BacktestFormat::Json => show::swept::document(&sweeps, &rows),
+            BacktestFormat::Markdown => show::swept::markdown(&own_shown, &sweeps, &rows),
+            BacktestFormat::Table | BacktestFormat::Html => {
+                show::swept::swept(&own_shown, &sweeps, &rows, colour())
+            }
+        });
+        return Ok(0);
+    }
     print(&match flags.format {
         BacktestFormat::Json => show::json(&outcome),
-        BacktestFormat::Table => show::table(&shown, colour()),
-        BacktestFormat::Markdown | BacktestFormat::Html => show::markdown(&shown),
+        BacktestFormat::Table => show::table(&own_shown, colour()),
+        BacktestFormat::Markdown => show::markdown(&own_shown),
+        BacktestFormat::Html => show::html(&own_shown),
     });
     if let Some(Err(text)) = flags.expect.as_ref().map(|it| it.check(&outcome)) {
         let _ = writeln!(std::io::stderr(), "error: {text}");
         return Ok(UNEXPECTED);
     }
     Ok(0)
+}
+
+impl Judge {
+    fn shown<'a>(&'a self, outcome: &'a Outcome, tally: Option<Tally>) -> Shown<'a> {
+        Shown {
+            outcome,
+            settings: &self.settings,
+            tally,
+            notes: &self.warnings,
+        }
+    }
+}
+
+/// All that any of the rules reads, from as far before the start as they look back.
+fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Recording, String> {
+    let readers: Vec<Reads> = judges.iter().map(|it| reads(&it.settings)).collect();
+    let selectors = readers
+        .iter()
+        .flat_map(|it| it.interest.selectors())
+        .collect();
+    let past = judges
+        .iter()
+        .map(|it| past(&it.settings))
+        .max()
+        .unwrap_or_default();
+    let from = flags.start.map(|it| it - past);
+    let mut recording = Recording::new(readers, MEMORY_BYTES).between(from, flags.end);
+    let Some(said) = &flags.prometheus else {
+        files::read(&flags.openmetrics, &mut recording)?;
+        return Ok(recording);
+    };
+    let server = server::server(said, judges[0].config.as_ref())?;
+    let from = from.ok_or("--prometheus needs --start: from when on?")?;
+    let until = flags.end.unwrap_or_else(|| Clock::start().now());
+    let asked = server::read(&server, &selectors, (from, until), &mut recording);
+    runtime.block_on(asked)?;
+    Ok(recording)
+}
+
+fn judged(it: &Play<'_>, judge: &Judge) -> Result<Outcome, String> {
+    let mut bar = bar::Bar::new("judging");
+    let settings = Arc::new(judge.settings.clone());
+    let played = play(it, settings, &mut |share| bar.show(share));
+    bar.clear();
+    played.map_err(|error| error.to_string())
+}
+
+/// Rules as people know them.
+fn named(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths.iter().map(|it| it.display().to_string()).collect();
+    names.join(" ")
+}
+
+fn compared(
+    ours: &Shown<'_>,
+    others: &Shown<'_>,
+    names: (&str, &str),
+    format: BacktestFormat,
+) -> String {
+    match format {
+        BacktestFormat::Json => show::compared::document(ours, others),
+        BacktestFormat::Markdown => show::compared::markdown(ours, others, names),
+        BacktestFormat::Table | BacktestFormat::Html => {
+            show::compared::compared(ours, others, names, colour())
+        }
+    }
 }

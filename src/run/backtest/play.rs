@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Outcome;
+use super::rules::reads;
 use super::stage::{Receivers, Stage};
 use crate::engine::{Refusal, Restored, Settings};
 use crate::model::Timestamp;
@@ -12,7 +13,7 @@ use crate::run::cli::Told;
 use crate::source::recording::{Pages, Recording};
 
 /// Columns of a drawing: about one a pixel.
-const COLUMNS: usize = 1000;
+pub(super) const COLUMNS: usize = 1000;
 
 /// What is played, and from when until when it is looked at.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ pub enum PlayError {
         from: Timestamp,
         until: Timestamp,
     },
+    #[error(
+        "the recording goes from {from} to {until}: more than 400 days; are its timestamps in seconds? --start and --end take a part of it"
+    )]
+    TooLong { from: Timestamp, until: Timestamp },
     #[error("the rollout of {version} at {at} is refused: {refusal}")]
     Rollout {
         version: String,
@@ -51,6 +56,11 @@ pub enum PlayError {
         refusal: Refusal,
     },
 }
+
+/// The engine begins this long before the first page.
+const BEFORE: Duration = Duration::from_secs(1);
+/// A recording that is longer holds a timestamp that is none.
+const SPAN_MAX: Duration = Duration::from_secs(400 * 86_400);
 
 /// Plays it under these settings. `progress` hears of the moment that is reached.
 ///
@@ -67,10 +77,14 @@ pub fn play(
         .ok_or(PlayError::NothingWanted(it.recording.tally().read))?;
     let (start, end) = (it.start.unwrap_or(first), it.end.unwrap_or(last));
     it.check((first, last), (start, end))?;
-    let mut pages = Pages::new(it.recording, it.interval)?;
-    // A rollout that begins with the recording, or before it, is told before the first page.
-    let before = it.rollouts.first().map_or(first, |told| first.min(told.at));
-    let before = Timestamp::from_millis(before.millis() - 1000);
+    if last.since(first) > SPAN_MAX {
+        return Err(PlayError::TooLong {
+            from: first,
+            until: last,
+        });
+    }
+    let mut pages = Pages::new(it.recording, &reads(&settings), it.interval)?;
+    let before = first - BEFORE;
     let mut stage = Stage::new(
         settings,
         Restored::default(),

@@ -3,16 +3,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::{Interest, Settings};
 use crate::model::Timestamp;
 use crate::promql::Expr;
 use crate::run::cli;
-use crate::run::config::environment;
 use crate::run::config::read_rules;
+use crate::run::config::{Config, environment};
 use crate::run::live::Files;
 use crate::runbook::{GroupRuleKind, Rules, load_with};
-use crate::source::recording::Made;
+use crate::source::recording::Reads;
 
 /// The receiver of rollbacks where the configuration names none.
 const HOOK: &str = "rollback";
@@ -23,6 +24,8 @@ const SERVICE: &str = "service";
 #[derive(Clone, Debug)]
 pub struct Judge {
     pub settings: Settings,
+    /// `None` where there is no configuration.
+    pub config: Option<Config>,
     pub warnings: Vec<String>,
 }
 
@@ -33,6 +36,7 @@ pub struct Judge {
 pub fn judge(config: &Path, rules: &[PathBuf], colour: bool) -> Result<Judge, String> {
     let unnamed = config == Path::new(cli::CONFIG) && !config.exists();
     let mut warnings = Vec::new();
+    let mut known = None;
     let mut settings = if unnamed {
         let sources = read_rules(rules).map_err(|error| {
             format!("error: {error}\n  help: name files or folders with --rules")
@@ -54,14 +58,19 @@ pub fn judge(config: &Path, rules: &[PathBuf], colour: bool) -> Result<Judge, St
         // Not the rules that the configuration's probes add to.
         let mut settings = loaded.config.settings(Arc::clone(&loaded.rules));
         settings.rules = Arc::clone(&loaded.rules);
+        known = Some(loaded.config);
         settings
     };
     settings.rules = Arc::new(local(&settings.rules)?);
     settings.reports = Vec::new();
     settings.announcement = None;
-    settings.alerts_repeat = std::time::Duration::ZERO;
+    settings.alerts_repeat = Duration::ZERO;
     let settings = settings.armed(HOOK);
-    Ok(Judge { settings, warnings })
+    Ok(Judge {
+        settings,
+        config: known,
+        warnings,
+    })
 }
 
 impl Judge {
@@ -75,25 +84,34 @@ impl Judge {
         self.settings.rollout.go_live = go_live.or(self.settings.rollout.go_live);
         self
     }
+}
 
-    /// The series that it reads.
-    #[must_use]
-    pub fn interest(&self) -> Interest {
-        Interest::of(&self.settings)
-    }
+/// How far before the start samples say something about what comes after it: the longest range, and what is compared
+/// with before a rollout.
+#[must_use]
+pub fn past(settings: &Settings) -> Duration {
+    let before = settings
+        .rollback
+        .predates
+        .window
+        .max(settings.rollout.baseline);
+    Interest::of(settings).longest() + before
+}
 
-    /// The series that it makes.
-    #[must_use]
-    pub fn made(&self) -> Made {
-        let mut made = Made::default();
-        for rule in self.settings.rules.groups.iter().flat_map(|it| &it.rules) {
-            match rule.kind {
-                GroupRuleKind::Record => made.series.push(rule.name.clone()),
-                GroupRuleKind::Alert(_) => made.alerts.push(rule.name.clone()),
-            }
+/// What these settings take of a recording.
+#[must_use]
+pub fn reads(settings: &Settings) -> Reads {
+    let mut reads = Reads {
+        interest: Interest::of(settings),
+        ..Reads::default()
+    };
+    for rule in settings.rules.groups.iter().flat_map(|it| &it.rules) {
+        match rule.kind {
+            GroupRuleKind::Record => reads.written.push(rule.name.clone()),
+            GroupRuleKind::Alert(_) => reads.raised.push(rule.name.clone()),
         }
-        made
     }
+    reads
 }
 
 /// What a `[[prometheus]]` evaluates live is evaluated here: the recording holds what it was made of.

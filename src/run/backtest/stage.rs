@@ -123,10 +123,11 @@ impl Stage {
             id: None,
             version: version.to_owned(),
             previous_version: previous_version.map(str::to_owned),
-            started_at: None,
+            // What began before there is anything to see is told of late.
+            started_at: (at < self.floor).then_some(at),
             irreversible: false,
         };
-        self.feed(at, Input::Operator { token, call });
+        self.feed(at.max(self.floor), Input::Operator { token, call });
         self.refused.remove(&token).map_or(Ok(()), Err)
     }
 

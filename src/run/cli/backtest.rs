@@ -45,23 +45,23 @@ pub struct Backtest {
     #[arg(long, value_name = "URL", group = "source", requires = "start")]
     pub prometheus: Option<String>,
 
-    /// The folder of a journal: what a gated with [journal] was given, and what it decided of that. With --rules: what
-    /// these would have decided
+    /// The folder of a journal: what a gated with [journal] was given, and what it decided of that. With --rules or
+    /// --compare: what these would have decided
     #[arg(long, value_name = "DIR", group = "source",
-        conflicts_with_all = ["interval", "rollout", "go_live", "compare", "sweep"])]
+        conflicts_with_all = ["interval", "rollout", "go_live", "sweep"])]
     pub journal: Option<PathBuf>,
 
     /// Judge from here on: RFC 3339 or Unix seconds [default: where the data begins]
     #[arg(long, value_name = "T")]
     pub start: Option<Timestamp>,
 
-    /// Up to here [default: where the data ends]
+    /// Up to here [default: where the data ends; now, of a server]
     #[arg(long, value_name = "T")]
     pub end: Option<Timestamp>,
 
     /// A rollout: [PREVIOUS..]VERSION@T; may be repeated [default: found from the version label that version_from of
     /// [rollout] names]
-    #[arg(long, value_name = "V@T", value_parser = rollout)]
+    #[arg(long, value_name = "V@T")]
     pub rollout: Vec<Told>,
 
     /// The go-live, for rules that count from it [default: go_live of [rollout]]
@@ -106,6 +106,14 @@ pub struct Told {
 }
 
 /// `[PREVIOUS..]VERSION@T`, split at the last `@`.
+impl std::str::FromStr for Told {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        rollout(text)
+    }
+}
+
 fn rollout(text: &str) -> Result<Told, String> {
     let help = "write VERSION@T or PREVIOUS..VERSION@T, such as 2.0.0@2026-04-01T13:11:00Z";
     let (versions, at) = text.rsplit_once('@').ok_or(help)?;

@@ -69,7 +69,7 @@ impl Asker {
         let _turn = self.turns.acquire().await.expect("never closed");
         let client = self.client().await?;
         let mut secrets = Unspeakable::default();
-        let request = self.request(&client, query, &mut secrets).await?;
+        let request = self.request(&client, query, None, &mut secrets).await?;
         let asked = self.answer(&client, request, now).await;
         match asked {
             Ok(mut answer) => {
@@ -91,12 +91,42 @@ impl Asker {
         }
     }
 
+    /// Asks what a query gave at a moment: the body of a good answer, of at most so many bytes.
+    pub(super) async fn ask_at(
+        &self,
+        query: &str,
+        at: Timestamp,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, ScrapeError> {
+        let _turn = self.turns.acquire().await.expect("never closed");
+        let client = self.client().await?;
+        let mut secrets = Unspeakable::default();
+        let request = self.request(&client, query, Some(at), &mut secrets).await?;
+        let asked = self.body(&client, request, bytes_max).await;
+        asked.map(|(_, body)| body).map_err(|error| ScrapeError {
+            text: secrets.hide(error.text),
+            ..error
+        })
+    }
+
     async fn answer(
         &self,
         client: &Client,
         request: Request,
         now: Timestamp,
     ) -> Result<Answer, ScrapeError> {
+        let (headers, body) = self.body(client, request, BODY_BYTES_MAX).await?;
+        let mut answer = answer::read(&body)?;
+        fresh(&mut answer, date(&headers).unwrap_or(now))?;
+        Ok(answer)
+    }
+
+    async fn body(
+        &self,
+        client: &Client,
+        request: Request,
+        bytes_max: usize,
+    ) -> Result<(HeaderMap, Vec<u8>), ScrapeError> {
         // A connection that was kept may have died of age meanwhile; asking twice changes nothing.
         let again = request.try_clone();
         let response = match (client.execute(request).await, again) {
@@ -106,13 +136,11 @@ impl Asker {
         let response = response.map_err(|error| of_request(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = receive(response).await?;
+        let body = receive(response, bytes_max).await?;
         if status != StatusCode::OK {
             return Err(refused(status, &headers, &body));
         }
-        let mut answer = answer::read(&body)?;
-        fresh(&mut answer, date(&headers).unwrap_or(now))?;
-        Ok(answer)
+        Ok((headers, body))
     }
 
     /// The client there is, or another where its connections are too old or the TLS files changed.
@@ -157,6 +185,7 @@ impl Asker {
         &self,
         client: &Client,
         query: &str,
+        at: Option<Timestamp>,
         secrets: &mut Unspeakable,
     ) -> Result<Request, ScrapeError> {
         let config = &self.config;
@@ -177,10 +206,13 @@ impl Asker {
         let token = config.bearer_token_file.as_deref();
         let credentials = credentials(token, config.basic_auth.as_ref()).await?;
         let limit = format!("{}ms", config.timeout.as_millis());
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("query", query)
-            .append_pair("timeout", &limit)
-            .finish();
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("query", query);
+        form.append_pair("timeout", &limit);
+        if let Some(at) = at {
+            form.append_pair("time", &format!("{:.3}", at.seconds()));
+        }
+        let form = form.finish();
         let mut request = client
             .post(url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -226,23 +258,23 @@ impl Unspeakable {
     }
 }
 
-async fn receive(mut response: Response) -> Result<Vec<u8>, ScrapeError> {
+async fn receive(mut response: Response, bytes_max: usize) -> Result<Vec<u8>, ScrapeError> {
     let encoding = response.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|it| it != "identity") {
         let text = "the answer is encoded, and that was not asked for";
         return Err(fault(ScrapeFault::Encoding, text));
     }
     let too_large = || {
-        let text = format!("the answer has more than {BODY_BYTES_MAX} bytes");
+        let text = format!("the answer has more than {bytes_max} bytes");
         fault(ScrapeFault::BodyTooLarge, text)
     };
     let announced = response.content_length();
-    if announced.is_some_and(|it| it > BODY_BYTES_MAX as u64) {
+    if announced.is_some_and(|it| it > bytes_max as u64) {
         return Err(too_large());
     }
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(|error| of_request(&error))? {
-        if body.len() + piece.len() > BODY_BYTES_MAX {
+        if body.len() + piece.len() > bytes_max {
             return Err(too_large());
         }
         body.extend_from_slice(&piece);

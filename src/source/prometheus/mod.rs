@@ -5,6 +5,7 @@
 mod answer;
 mod ask;
 mod config;
+mod history;
 mod series;
 
 use std::panic::AssertUnwindSafe;
@@ -19,6 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
 
 pub use config::{PrometheusConfig, SignalQuery};
+pub use history::{History, HistoryError};
 
 use self::ask::Asker;
 use self::series::Series;

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ABOUT_THE_SCRAPE, Recording, SeriesId};
+use super::{ABOUT_THE_SCRAPE, Reads, Recording, SeriesId};
 use crate::engine::TargetInfo;
 use crate::model::labels::NAME;
 use crate::model::{Labels, TargetId};
@@ -39,10 +39,14 @@ struct Group {
 
 /// Every page of a sorted recording, in the order of the targets' names. `interval`: of every target, where it is
 /// longer than what the recording shows.
-pub(super) fn cycles(recording: &Recording, interval: Option<Duration>) -> io::Result<Vec<Cycle>> {
+pub(super) fn cycles(
+    recording: &Recording,
+    reads: &Reads,
+    interval: Option<Duration>,
+) -> io::Result<Vec<Cycle>> {
     let mut found: Vec<(Labels, Found)> = Vec::new();
-    for (labels, group) in groups(recording) {
-        let read = |id: &SeriesId| recording.is_read(recording.labels(*id));
+    for (labels, group) in groups(recording, reads) {
+        let read = |id: &SeriesId| reads.takes(recording.labels(*id));
         if group.series.is_empty() && !group.about.iter().flatten().any(read) {
             continue;
         }
@@ -84,7 +88,7 @@ pub(super) fn cycles(recording: &Recording, interval: Option<Duration>) -> io::R
 }
 
 /// Series by the labels of their target: those of an `up` that they hold all of, else job and instance.
-fn groups(recording: &Recording) -> BTreeMap<Labels, Group> {
+fn groups(recording: &Recording, reads: &Reads) -> BTreeMap<Labels, Group> {
     let mut groups: BTreeMap<Labels, Group> = BTreeMap::new();
     let target = |labels: &Labels| labels.filter(|name| name == "job" || name == "instance");
     let mut ups: BTreeMap<Labels, Vec<Labels>> = BTreeMap::new();
@@ -98,7 +102,7 @@ fn groups(recording: &Recording) -> BTreeMap<Labels, Group> {
     }
     for id in recording.ids().filter(|id| recording.len(*id) > 0) {
         let labels = recording.labels(id);
-        if ABOUT_THE_SCRAPE.contains(&labels.name()) {
+        if ABOUT_THE_SCRAPE.contains(&labels.name()) || !reads.takes(labels) {
             continue;
         }
         let own = target(labels);

@@ -8,7 +8,7 @@ mod spool;
 
 pub mod openmetrics;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use self::spool::{Sample, Spool};
@@ -55,14 +55,14 @@ pub struct SeriesId(u32);
 /// as often as anybody likes.
 #[derive(Debug)]
 pub struct Recording {
-    wanted: Vec<Interest>,
-    /// Names of series that the rules write themselves, and alerts that they raise.
-    written: Vec<String>,
-    raised: Vec<String>,
+    readers: Vec<Reads>,
     series: Vec<Series>,
     known: HashMap<Labels, SeriesId>,
     spool: Spool,
     tally: Tally,
+    /// Samples outside are not kept.
+    from: i64,
+    until: i64,
 }
 
 /// One series: where its samples are.
@@ -76,28 +76,50 @@ struct Series {
     sorted: bool,
 }
 
-/// The series that no recording gives, since the rules make them.
+/// What one set of rules takes of a recording.
 #[derive(Clone, Debug, Default)]
-pub struct Made {
-    /// Names of recording rules.
-    pub series: Vec<String>,
-    /// Names of alerting rules.
-    pub alerts: Vec<String>,
+pub struct Reads {
+    pub interest: Interest,
+    /// Names of its recording rules: it writes their series itself.
+    pub written: Vec<String>,
+    /// Names of its alerting rules: it raises these alerts itself.
+    pub raised: Vec<String>,
+}
+
+impl Reads {
+    fn takes(&self, labels: &Labels) -> bool {
+        let name = labels.name();
+        let raised = || {
+            let alert = labels.get("alertname").unwrap_or_default();
+            ALERT_SERIES.contains(&name) && self.raised.iter().any(|it| it == alert)
+        };
+        self.interest.span(labels).is_some()
+            && !self.written.iter().any(|it| it == name)
+            && !raised()
+    }
 }
 
 impl Recording {
-    /// Keeps what any of `wanted` wants and no rule of `made` makes. `memory`: bytes of samples that stay in memory.
+    /// Keeps what any of `readers` takes. `memory`: bytes of samples that stay in memory.
     #[must_use]
-    pub fn new(wanted: Vec<Interest>, made: Made, memory: usize) -> Self {
+    pub fn new(readers: Vec<Reads>, memory: usize) -> Self {
         Self {
-            wanted,
-            written: made.series,
-            raised: made.alerts,
+            readers,
             series: Vec::new(),
             known: HashMap::new(),
             spool: Spool::new(memory),
             tally: Tally::default(),
+            from: i64::MIN,
+            until: i64::MAX,
         }
+    }
+
+    /// Keeps what lies between these moments alone.
+    #[must_use]
+    pub fn between(mut self, from: Option<Timestamp>, until: Option<Timestamp>) -> Self {
+        self.from = from.map_or(i64::MIN, Timestamp::millis);
+        self.until = until.map_or(i64::MAX, Timestamp::millis);
+        self
     }
 
     /// The series with these labels; `None` where nothing wants it.
@@ -123,18 +145,7 @@ impl Recording {
     }
 
     fn wants(&self, labels: &Labels) -> bool {
-        let name = labels.name();
-        if ABOUT_THE_SCRAPE.contains(&name) {
-            return true;
-        }
-        let raised = || {
-            let alert = labels.get("alertname").unwrap_or_default();
-            ALERT_SERIES.contains(&name) && self.raised.iter().any(|it| it == alert)
-        };
-        if self.written.iter().any(|it| it == name) || raised() {
-            return false;
-        }
-        self.wanted.iter().any(|it| it.span(labels).is_some())
+        ABOUT_THE_SCRAPE.contains(&labels.name()) || self.is_read(labels)
     }
 
     /// A sample that nothing wants was read.
@@ -148,6 +159,9 @@ impl Recording {
     /// The temporary file cannot be written.
     pub fn push(&mut self, id: SeriesId, at: i64, value: f64) -> io::Result<()> {
         self.tally.read += 1;
+        if at < self.from || at > self.until {
+            return Ok(());
+        }
         let series = &mut self.series[id.0 as usize];
         if at > series.newest {
             series.newest = at;
@@ -162,6 +176,15 @@ impl Recording {
             series.spool(&mut self.spool)?;
         }
         Ok(())
+    }
+
+    /// What selects whether the targets of the kept series were up; `None` where none of them has a job.
+    #[must_use]
+    pub fn ups(&self) -> Option<String> {
+        let jobs = self.series.iter().filter_map(|it| it.labels.get("job"));
+        let jobs: BTreeSet<String> = jobs.map(regex::escape).collect();
+        let jobs = Vec::from_iter(jobs).join("|");
+        (!jobs.is_empty()).then(|| format!("up{{job=~{jobs:?}}}"))
     }
 
     /// Puts the samples of each series in order, once all are there.
@@ -243,7 +266,7 @@ impl Recording {
 
     /// Whether a rule wants it, and not only playing it back.
     fn is_read(&self, labels: &Labels) -> bool {
-        self.wanted.iter().any(|it| it.span(labels).is_some())
+        self.readers.iter().any(|it| it.takes(labels))
     }
 
     fn ids(&self) -> impl Iterator<Item = SeriesId> + use<> {

@@ -26,9 +26,9 @@ const LIMITS: Limits = Limits {
 /// Why a recording cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("it cannot be read: {0}")]
+    #[error("it cannot be read")]
     Io(#[source] io::Error),
-    #[error("its samples cannot be kept in the folder of temporary files: {0}")]
+    #[error("its samples cannot be kept in the folder of temporary files")]
     Spool(#[source] io::Error),
     /// Every fault, up to a few.
     #[error("{}", told(.faults, *.more))]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::cycle::{Cycle, cycles};
-use super::{ABOUT_THE_SCRAPE, Recording};
+use super::{ABOUT_THE_SCRAPE, Reads, Recording};
 use crate::engine::{Columns, Input, Scrape, ScrapeError, ScrapeFault};
 use crate::model::{STALE, Slot, Timestamp};
 
@@ -43,18 +43,22 @@ struct Target {
 }
 
 impl<'r> Pages<'r> {
-    /// Of a sorted recording. `interval`: how often it is looked at, where that is less often than it was recorded.
+    /// Of a sorted recording, what is read of it. `interval`: how often it is looked at, where that is less often than it was recorded.
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn new(recording: &'r Recording, interval: Option<Duration>) -> io::Result<Self> {
+    pub fn new(
+        recording: &'r Recording,
+        reads: &Reads,
+        interval: Option<Duration>,
+    ) -> io::Result<Self> {
         let mut pages = Self {
             recording,
             targets: Vec::new(),
             next: BinaryHeap::new(),
             ready: VecDeque::new(),
         };
-        for cycle in cycles(recording, interval)? {
+        for cycle in cycles(recording, reads, interval)? {
             let interval = cycle.info.interval.as_millis();
             pages.targets.push(Target {
                 cursors: cycle.series.iter().copied().map(Cursor::new).collect(),

@@ -154,6 +154,17 @@ fn other_rules_are_judged_as_if_armed() {
     fs::write(&other, RULES.replace("> 0", "> 1")).unwrap();
     let (calm, _) = replayed(&journal, &["--rules", path]);
     assert_eq!(calm, [""; 0]);
+    let printed = |more: &[&str]| {
+        let mut all = vec!["backtest", "--journal", journal.to_str().unwrap()];
+        all.extend(more);
+        let output = gated(&all).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let compared = printed(&["--compare", path]);
+    assert!(compared.contains("the rules of then"), "{compared}");
+    let page = printed(&["--format", "html"]);
+    assert!(page.contains("<svg") && page.contains("breakage"), "{page}");
     fs::write(&other, RULES.replace("max(broken)", "max(fixed)")).unwrap();
     let (_, said) = replayed(&journal, &["--rules", path]);
     assert!(said.contains("the journal has no `fixed`"), "{said}");

@@ -48,15 +48,25 @@ struct StatusSeconds {
 /// One document, ending with a newline.
 #[must_use]
 pub fn json(outcome: &Outcome) -> String {
-    let document = Document {
+    let document = document(outcome);
+    let mut text = serde_json::to_string_pretty(&document).expect("plain texts and numbers");
+    text.push('\n');
+    text
+}
+
+/// The document as a part of another.
+#[must_use]
+pub fn value(outcome: &Outcome) -> serde_json::Value {
+    serde_json::to_value(document(outcome)).expect("plain texts and numbers")
+}
+
+fn document(outcome: &Outcome) -> Document<'_> {
+    Document {
         decisions: outcome.decisions.iter().map(decision).collect(),
         phases: outcome.phases.iter().map(phase).collect(),
         samples: outcome.samples,
         evaluations: outcome.evaluations,
-    };
-    let mut text = serde_json::to_string_pretty(&document).expect("plain texts and numbers");
-    text.push('\n');
-    text
+    }
 }
 
 fn decision(it: &Decision) -> DecisionLine<'_> {

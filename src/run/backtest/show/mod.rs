@@ -1,9 +1,13 @@
 //! A backtest's outcome as JSON, text, Markdown and a page.
 
+pub mod compared;
+mod html;
 mod json;
 mod lines;
 mod markdown;
 mod notes;
+mod svg;
+pub mod swept;
 mod table;
 
 use jiff::tz::TimeZone;
@@ -13,7 +17,8 @@ use crate::engine::Settings;
 use crate::model::Timestamp;
 use crate::source::recording::Tally;
 
-pub use json::json;
+pub use html::html;
+pub use json::{json, value};
 pub use markdown::markdown;
 pub use table::table;
 

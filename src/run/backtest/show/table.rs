@@ -121,7 +121,7 @@ pub fn seconds(millis: u64) -> String {
     }
 }
 
-const fn shade(tone: Tone) -> Option<&'static str> {
+pub const fn shade(tone: Tone) -> Option<&'static str> {
     match tone {
         Tone::Plain => None,
         Tone::Good => Some(GREEN),
