@@ -213,17 +213,15 @@ fn long_run(folder: &TempDir, keep: Keep, hours: i64) -> Vec<PathBuf> {
     let settings = world::settings(world::RULES);
     let mut world = World::new(settings.clone());
     let (mut recorder, thread) = begin(open(folder.path(), keep), &settings, at(0));
-    let mut begun = 0;
-    for hour in 0..hours {
+    for begun in 1..=hours {
         world.rounds(20);
         // A pause of an hour ends the segment; the next entry begins another.
         for (then, input) in world.inputs.drain(..) {
             recorder.input(then, &input);
         }
-        world.advance_to(at(3_600_000 * (hour + 1)).millis() + 1);
+        world.advance_to(at(3_600_000 * begun).millis() + 1);
         recorder.woke(world.at());
         world.now += 1;
-        begun += 1;
         eventually("the next segment", || {
             recorder.woke(world.at());
             world.now += 1;
