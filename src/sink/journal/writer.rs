@@ -73,12 +73,12 @@ impl Writer {
         loop {
             let (pieces, is_over) = self.next();
             self.take(pieces);
+            self.let_go();
             if is_over {
                 return;
             }
             self.listen_again();
             self.turn();
-            self.let_go();
         }
     }
 
