@@ -28,6 +28,7 @@
 //! - [`gate`]: rollouts, the guards of a rollback, the verdict.
 //! - [`report`]: the facts of a period as the runbook's reports: Markdown, one self-contained page, JSON.
 //! - [`engine`]: puts them together: [`engine::Input`] in, [`engine::Effect`] out, [`engine::Snapshot`] beside.
+//! - [`journal`]: what an engine was given, as bytes and back.
 //!
 //! Edges, which know the engine and never each other:
 //!
@@ -46,6 +47,7 @@
 pub mod engine;
 pub mod gate;
 pub mod incident;
+pub mod journal;
 pub mod model;
 pub mod promql;
 pub mod report;

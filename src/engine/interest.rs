@@ -157,11 +157,24 @@ impl Interest {
     /// # Errors
     /// The first metric of which something is missing.
     pub fn covers(&self, expr: &Expr) -> Result<(), String> {
+        self.found(expr, |span| span)
+    }
+
+    /// The same of a record, which keeps what it has seen however far back an expression looks.
+    ///
+    /// # Errors
+    /// The first metric of which something is missing.
+    pub fn holds(&self, expr: &Expr) -> Result<(), String> {
+        self.found(expr, |_| Duration::ZERO)
+    }
+
+    fn found(&self, expr: &Expr, needed: impl Fn(Duration) -> Duration) -> Result<(), String> {
         if self.wanted.retain.is_some() {
             return Ok(());
         }
         let labels = labels_in(expr.text());
         for (matchers, span) in expr.selectors() {
+            let span = needed(span);
             // Without a name the whole expression has to say which.
             let name = matchers.name().unwrap_or(expr.text());
             if span.is_zero() && self.wanted.written.contains(name) {

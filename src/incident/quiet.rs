@@ -31,6 +31,12 @@ impl QuietHours {
         })
     }
 
+    /// From when until when, where, and by which clock.
+    #[must_use]
+    pub const fn parts(&self) -> (Time, Time, &TimeZone, WallClock) {
+        (self.from, self.until, &self.zone, self.wall)
+    }
+
     /// `at`, or the end of the quiet hours that it falls in: the first moment whose clock shows none of them.
     #[must_use]
     pub fn end(&self, at: Timestamp) -> Timestamp {

@@ -28,6 +28,12 @@ impl TimeOfDay {
         Some(Self { time, on })
     }
 
+    /// The time, and the days; every day where there are none.
+    #[must_use]
+    pub fn parts(&self) -> (Time, &[Weekday]) {
+        (self.time, &self.on)
+    }
+
     /// The first occurrence after `after`, on the wall of `zone`.
     #[must_use]
     pub fn next(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {

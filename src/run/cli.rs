@@ -14,12 +14,15 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use clap::ArgMatches;
 use clap::Args;
 use clap::CommandFactory as _;
+use clap::FromArgMatches as _;
 use clap::Parser;
 use clap::Subcommand;
 use clap::ValueEnum;
 use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 
 use crate::model::Timestamp;
 
@@ -126,6 +129,10 @@ pub struct Global {
         hide_env_values = true
     )]
     pub rules: Vec<PathBuf>,
+
+    /// Whether the command line itself names them, and not the environment
+    #[arg(skip)]
+    pub rules_named: bool,
 
     /// Folder of the database (overrides `path` of `[storage]`)
     #[arg(
@@ -481,6 +488,10 @@ pub struct Demo {
     /// Leave it running afterwards, to look at its pages
     #[arg(long)]
     pub keep: bool,
+
+    /// Record what it is given in this folder, for `gated backtest --journal`
+    #[arg(long, value_name = "DIR")]
+    pub journal: Option<PathBuf>,
 }
 
 impl Cli {
@@ -494,13 +505,23 @@ impl Cli {
     pub fn read<T: Into<std::ffi::OsString> + Clone>(
         arguments: impl IntoIterator<Item = T>,
     ) -> Result<Self, clap::Error> {
-        let cli = Self::try_parse_from(arguments)?;
+        let matches = Self::command().try_get_matches_from(arguments)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        cli.global.rules_named = is_named(&matches, "rules");
         if cli.look.dry_run && cli.command.is_some() {
             let text = "--dry-run stands alone: it cannot be combined with a command";
             return Err(Self::command().error(ErrorKind::ArgumentConflict, text));
         }
         Ok(cli)
     }
+}
+
+/// Whether somebody wrote this flag, before or after a command.
+fn is_named(matches: &ArgMatches, flag: &str) -> bool {
+    let here = matches.value_source(flag) == Some(ValueSource::CommandLine);
+    here || matches
+        .subcommand()
+        .is_some_and(|(_, within)| is_named(within, flag))
 }
 
 /// Whether to colour what goes to standard output: a terminal, and nobody said `NO_COLOR`.

@@ -5,6 +5,7 @@
 mod announcement;
 mod command;
 mod files;
+mod journal;
 mod mail;
 mod notify;
 mod people;
@@ -38,6 +39,7 @@ use crate::runbook::{
     Clock, Component, Env, Fault, Faults, Grade, Known, Place, Reader, Rules, Section, Source,
     Text, nearest,
 };
+use crate::sink::JournalConfig;
 use crate::source::{PROBE_JOB, ProbeConfig, PrometheusConfig, ScrapeConfig, SignalQuery};
 
 /// The database's name in `--data DIR`.
@@ -75,6 +77,8 @@ pub struct Config {
     pub storage: PathBuf,
     /// What is settled is kept in it for this long.
     pub retention: Duration,
+    /// `[journal]`; without it nothing is recorded.
+    pub journal: Option<JournalConfig>,
     /// What loads and still is likely not meant, or is not enforced by this version: to be shown at start.
     pub warnings: Faults,
 }
@@ -309,7 +313,7 @@ impl Config {
 }
 
 fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
-    root.later(&[("flagger", "[flagger]"), ("journal", "[journal]")]);
+    root.later(&[("flagger", "[flagger]")]);
     let service = service(&mut root);
     let server = server(&mut root);
     let probes = probe::probes(&mut root);
@@ -326,6 +330,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
     let (alertmanager, alerts_repeat) = notify::alertmanager(&mut root);
     let retain = retain(&mut root);
     let (storage, retention) = storage(&mut root);
+    let journal = journal::journal(&mut root);
     let allowed = rollback
         .as_ref()
         .map_or(Vec::new(), |it| it.allowed.clone());
@@ -374,6 +379,7 @@ fn read<'r>(reader: &'r Reader<'r>, mut root: Section<'r>) -> Config {
         retain,
         storage,
         retention,
+        journal,
         warnings: Faults::default(),
     }
 }

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::panic::catch_unwind;
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -42,6 +44,7 @@ use crate::engine::Settings;
 use crate::engine::Snapshot;
 use crate::engine::Stop;
 use crate::engine::View;
+use crate::engine::look_back;
 use crate::model::DeliveryKey;
 use crate::model::Minutes;
 use crate::model::Notice;
@@ -50,7 +53,11 @@ use crate::serve::ActError;
 use crate::serve::AskFailure;
 use crate::sink::Alertmanagers;
 use crate::sink::Hook;
+use crate::sink::Journal;
+use crate::sink::JournalError;
 use crate::sink::Ledger;
+use crate::sink::Recorder;
+use crate::sink::ledger;
 
 /// Expressions recurse; the parser has no depth guard of its own beyond our bound on tokens.
 const STACK_BYTES: usize = 16 << 20;
@@ -114,6 +121,9 @@ pub(super) struct Core {
 pub(super) struct Start {
     pub settings: Arc<Settings>,
     pub ledger: Ledger,
+    /// Where the database lies: a later segment of the journal says what it had then.
+    pub storage: PathBuf,
+    pub journal: Option<Journal>,
     /// What is settled is kept for this long.
     pub retention: Duration,
     pub restored: Restored,
@@ -127,14 +137,26 @@ pub(super) struct Start {
 pub(super) struct Threads {
     engine: JoinHandle<()>,
     ledger: JoinHandle<()>,
+    journal: Option<JoinHandle<()>>,
+}
+
+/// Why the core did not start.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CoreError {
+    #[error("cannot start a thread")]
+    Thread(#[from] std::io::Error),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 impl Core {
     /// Starts both threads. Owed deliveries of before are attempted at once, before the first scrape.
-    pub fn start(start: Start, runtime: &Handle) -> std::io::Result<(Self, Threads)> {
+    pub fn start(start: Start, runtime: &Handle) -> Result<(Self, Threads), CoreError> {
         let Start {
             settings,
             ledger,
+            storage,
+            journal,
             retention,
             restored,
             receivers,
@@ -146,6 +168,8 @@ impl Core {
         let (inputs, from_inputs) = mpsc::channel(INPUTS_MAX);
         let (batches, from_batches) = std::sync::mpsc::sync_channel(BATCHES_MAX);
         let at = clock.now();
+        let recording = journal.map(|it| record(it, &settings, &restored, at, storage));
+        let (recorder, journal) = recording.transpose()?.unzip();
         let mut effects = Vec::new();
         let engine = Engine::new(settings, restored, at, &mut effects);
         let core = Self {
@@ -173,6 +197,7 @@ impl Core {
         })?;
         let mut work = Loop {
             engine,
+            recorder,
             clock,
             hands,
             batches,
@@ -189,8 +214,16 @@ impl Core {
         let engine = vital("engine", move || {
             work.carry_out(effects, at);
             timers.block_on(work.run(from_inputs, from_messages));
+            if let Some(recorder) = work.recorder {
+                recorder.finish();
+            }
         })?;
-        Ok((core, Threads { engine, ledger }))
+        let threads = Threads {
+            engine,
+            ledger,
+            journal,
+        };
+        Ok((core, threads))
     }
 
     /// Asks the engine for something; answered when it is recorded.
@@ -267,9 +300,31 @@ impl Core {
         let _ = tokio::task::spawn_blocking(move || {
             let _ = threads.engine.join();
             let _ = threads.ledger.join();
+            if let Some(journal) = threads.journal {
+                let _ = journal.join();
+            }
         })
         .await;
     }
+}
+
+/// Begins a run of the journal, with what the engine is about to be made from.
+fn record(
+    journal: Journal,
+    settings: &Arc<Settings>,
+    restored: &Restored,
+    at: Timestamp,
+    storage: PathBuf,
+) -> Result<(Recorder, JoinHandle<()>), JournalError> {
+    let past = move |settings: &Settings, at| past(&storage, settings, at);
+    let (settings, restored) = (Arc::clone(settings), restored.clone());
+    journal.begin(settings, restored, at, Box::new(past))
+}
+
+/// What a restart at `at` would have begun with.
+fn past(storage: &Path, settings: &Settings, at: Timestamp) -> Result<Restored, String> {
+    let read = ledger::read_minutes(storage, &look_back(settings, at), Timestamp::MAX);
+    read.map_err(|error| super::chain(&error))
 }
 
 /// A thread without which gated would go on showing what it last knew. Its panic ends the process: everything that was
@@ -303,6 +358,8 @@ struct Batch {
 
 struct Loop {
     engine: Engine,
+    /// Takes down what the engine is given.
+    recorder: Option<Recorder>,
     clock: Clock,
     hands: Hands,
     batches: std::sync::mpsc::SyncSender<Batch>,
@@ -390,9 +447,7 @@ impl Loop {
             .next_slot()
             .is_some_and(|slot| now.since(slot) > GAP_MIN)
         {
-            let mut effects = Vec::new();
-            self.engine
-                .apply(self.floor, Input::Slept { until: now }, &mut effects);
+            let effects = self.give(self.floor, Input::Slept { until: now });
             self.carry_out(effects, self.floor);
         }
     }
@@ -400,13 +455,22 @@ impl Loop {
     fn apply(&mut self, input: Input) {
         self.mind_the_gap();
         let at = self.clock.now().max(self.floor);
-        let mut effects = Vec::new();
         let began = Instant::now();
-        self.engine.apply(at, input, &mut effects);
+        let effects = self.give(at, input);
         metrics::histogram!(super::metrics::EVALUATION_DURATION).record(began.elapsed());
         self.floor = at;
         self.share_interest();
         self.carry_out(effects, at);
+    }
+
+    /// The one way into the engine: what the journal does not hold did not happen.
+    fn give(&mut self, at: Timestamp, input: Input) -> Vec<Effect> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(at, &input);
+        }
+        let mut effects = Vec::new();
+        self.engine.apply(at, input, &mut effects);
+        effects
     }
 
     /// Sources hear of other rules, and of a rollout that began or ended.
@@ -420,6 +484,9 @@ impl Loop {
     fn wake(&mut self) {
         self.mind_the_gap();
         let to = self.clock.now().max(self.floor);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.woke(to);
+        }
         let mut effects = Vec::new();
         self.engine.advance(to, &mut effects);
         // Deadlines at `to` have fired, so the next input must come after it.

@@ -56,6 +56,7 @@ use crate::serve::Unreported;
 use crate::sink::Alertmanagers;
 use crate::sink::Command;
 use crate::sink::Hook;
+use crate::sink::Journal;
 use crate::sink::Ledger;
 use crate::sink::Mail;
 use crate::sink::Own;
@@ -249,22 +250,20 @@ impl Live {
         let settings = loaded.settings();
         let (ledger, restored) =
             open(&config.storage, &settings, clock.now()).map_err(|error| store(&error))?;
+        let journal = config.journal.clone().map(Journal::open).transpose();
+        let journal = journal.map_err(|error| store(&error))?;
         let token = token::keep(config.server.token_file.as_deref(), &config.storage)
             .map_err(|error| store(&error))?;
         let token = Token::new(&token).context("the token cannot be used")?;
-        if let Some(quarantine) = ledger.quarantine() {
-            error!(
-                moved_to = %quarantine.moved_to.display(),
-                reason = quarantine.reason,
-                "the ledger was damaged and moved aside; rollbacks are held"
-            );
-        }
+        tell_of_damage(&ledger);
         let receivers = Arc::new(ArcSwap::from_pointee(receivers));
         let reporter = Reporter::new(config.clone(), Arc::clone(&loaded.rules));
         let reporter = Arc::new(reporter);
         let start = Start {
             settings,
             ledger,
+            storage: config.storage.clone(),
+            journal,
             retention: config.retention,
             restored,
             receivers: Arc::clone(&receivers),
@@ -273,7 +272,7 @@ impl Live {
             tap,
         };
         let (core, threads) =
-            Core::start(start, &Handle::current()).context("cannot start a thread")?;
+            Core::start(start, &Handle::current()).map_err(anyhow::Error::from)?;
         let now: crate::source::Now = Arc::new(move || clock.now());
         let scraper = Scraper::start(
             config.scrapes.clone(),
@@ -370,6 +369,16 @@ fn open(
     let (ledger, mut restored) = Ledger::open(storage, now)?;
     restored.minutes = ledger.minutes(&look_back(settings, now))?;
     Ok((ledger, restored))
+}
+
+fn tell_of_damage(ledger: &Ledger) {
+    if let Some(quarantine) = ledger.quarantine() {
+        error!(
+            moved_to = %quarantine.moved_to.display(),
+            reason = quarantine.reason,
+            "the ledger was damaged and moved aside; rollbacks are held"
+        );
+    }
 }
 
 /// What the HTTP server asks of the hall.

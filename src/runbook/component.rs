@@ -1,5 +1,6 @@
 //! Components that a probe asks: the signal of each, and the trigger that rolls back when a critical one fails.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Bound, Condition, Hold, NoData, Op, Rules, Signal, Threshold, Trigger, When};
@@ -44,6 +45,10 @@ impl Rules {
     /// time as well. A phase that has a trigger of that name keeps its own.
     #[must_use]
     pub fn watching(mut self, components: &[Component]) -> Self {
+        if !components.is_empty() {
+            let texts = Arc::make_mut(&mut self.texts);
+            texts.components.extend_from_slice(components);
+        }
         for component in components {
             let made = signal(&component.name);
             let known = self.signals.iter().position(|it| it.name == made.name);

@@ -1,5 +1,6 @@
 //! Text → typed rules. Deliberately absent: reading files and the environment (`run` does).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::{condition, find_signal, signal_help, target};
@@ -9,6 +10,7 @@ use super::prometheus;
 use super::quantity::Wrong;
 use super::reader::{Env, Reader, Section, Text};
 use super::remote::Evaluated;
+use super::texts::{Asked, Texts};
 use super::uptime::UPTIME;
 use super::{Clock, Condition, Phase, Rules, Signal, Target};
 use crate::model::{Status, Unit};
@@ -51,7 +53,9 @@ pub fn load_knowing(
     env: Env<'_>,
     known: &Known<'_>,
 ) -> Result<(Rules, Faults), Faults> {
-    let reader = Reader::new(files, env);
+    let asked = Asked::new(env);
+    let env = |name: &str| asked.get(name);
+    let reader = Reader::new(files, &env);
     let mut loading = Loading {
         reader: &reader,
         rules: Rules::default(),
@@ -81,10 +85,14 @@ pub fn load_knowing(
     };
     let refused = |it: &Fault| it.grade == Grade::Error;
     if faults.faults.iter().any(refused) {
-        Err(faults)
-    } else {
-        Ok((rules, faults))
+        return Err(faults);
     }
+    rules.texts = Arc::new(Texts {
+        files: files.to_vec(),
+        variables: asked.found(),
+        components: Vec::new(),
+    });
+    Ok((rules, faults))
 }
 
 pub(super) struct Loading<'r> {

@@ -1,5 +1,6 @@
 //! Phases with their targets and triggers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -21,6 +22,8 @@ pub struct Rules {
     pub responses: Vec<Response>,
     /// Prometheus' rule groups, in the order of the files.
     pub groups: Vec<super::RuleGroup>,
+    /// What all of it was read from. Shared: it is large and never changes.
+    pub texts: Arc<super::Texts>,
 }
 
 /// From which moment a file's phases count.

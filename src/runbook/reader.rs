@@ -14,7 +14,7 @@ use toml::de::DeTable;
 use super::fault::{Fault, Grade, Place, Source};
 use super::spot::{Map, Spot};
 use super::syntax;
-pub use section::{Item, Scalar, Section};
+pub use section::{Amount, Item, Scalar, Section};
 
 /// A variable of the environment; `None` when it is not set.
 pub type Env<'e> = &'e dyn Fn(&str) -> Option<String>;

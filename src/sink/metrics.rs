@@ -16,6 +16,12 @@ pub const ALERTMANAGER_POSTS: &str = "gated_alertmanager_posts_total";
 pub const ALERTMANAGER_FAILURES: &str = "gated_alertmanager_failures_total";
 /// Alerts that an Alertmanager refuses and that are not posted to it again, by `peer`.
 pub const ALERTMANAGER_QUARANTINED: &str = "gated_alertmanager_quarantined_total";
+/// Bytes that the journal takes on its disk.
+pub const JOURNAL_BYTES: &str = "gated_journal_bytes";
+/// Whether what happens is recorded.
+pub const JOURNAL_RECORDING: &str = "gated_journal_recording";
+/// How often recording broke off.
+pub const JOURNAL_FAILURES: &str = "gated_journal_failures_total";
 
 /// Tells the recorder what the names mean; call once, after it is installed.
 pub fn describe() {
@@ -37,10 +43,23 @@ pub fn describe() {
             ALERTMANAGER_QUARANTINED,
             "Alerts that an Alertmanager refuses and that are not posted to it again.",
         ),
+        (
+            JOURNAL_FAILURES,
+            "How often the journal broke off: a disk that is full or slow.",
+        ),
     ];
     for (name, help) in counters {
         describe_counter!(name, help);
     }
+    describe_gauge!(
+        JOURNAL_BYTES,
+        Unit::Bytes,
+        "What the journal takes on its disk."
+    );
+    describe_gauge!(
+        JOURNAL_RECORDING,
+        "Whether what happens is recorded in the journal."
+    );
     describe_gauge!(
         WEBHOOK_CLOCK_SKEW,
         Unit::Seconds,

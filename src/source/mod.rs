@@ -5,6 +5,7 @@ mod alerts;
 pub mod changes;
 mod discovery;
 pub mod exposition;
+pub mod journal;
 pub mod metrics;
 mod probe;
 mod prometheus;
@@ -14,6 +15,7 @@ pub mod script;
 mod task;
 
 pub use alerts::AlertInbox;
+pub use journal::{Entries, Journal, JournalError, Recorded, Remark};
 pub use probe::{
     Ask, CommandProbe, Expect, HttpProbe, HttpRequest, JOB as PROBE_JOB, JsonProbe, JsonValue,
     JunitProbe, ProbeConfig, Prober, ReportPattern, Scalar,

@@ -193,6 +193,15 @@ impl Reply {
 }
 
 impl Daemon {
+    /// One that something else started, and what it prints.
+    pub fn of(child: Child, log: PathBuf, address: SocketAddr) -> Self {
+        Self {
+            child,
+            log,
+            address: Some(address),
+        }
+    }
+
     fn wait_for_address(&mut self) {
         let deadline = Instant::now() + PATIENCE;
         loop {

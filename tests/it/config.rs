@@ -825,6 +825,26 @@ const WRONG: &[(&str, &str)] = &[
         "[alertmanager]",
         "[[report]]\nkind = \"dya\"\nat = \"25:00\"\nhooks = [\"deployr\"]\n[[report]]\nkind = \"day\"\nfolder = \"a\"\n[[report]]\nkind = \"day\"\non = []\nfolder = \"b\"\n[[report]]\nat = \"1\"\n[alertmanager]",
     ),
+    (
+        "[alertmanager]",
+        "[journal]\npaht = \"journal\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[journal]\npath = \" \"\nkeep = \"5m\"\nsize_limit = \"1MiB\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[journal]\npath = \"journal\"\nkeep = \"1MB\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[journal]\npath = \"journal\"\nkeep = \"64MiB\"\nsize_limit = \"1GiB\"\n[alertmanager]",
+    ),
+    (
+        "[alertmanager]",
+        "[journal]\npath = \"journal\"\nkeep = 7\nsize_limit = \"big\"\n[alertmanager]",
+    ),
     ("[alertmanager]", "[alertmanager]\ncritical = \"critical\""),
     (
         "[alertmanager]",

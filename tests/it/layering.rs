@@ -22,21 +22,31 @@ const TABLE: &[(&str, &[&str])] = &[
     ("incident", &["model", "runbook"]),
     ("gate", &["model", "runbook"]),
     ("report", &["model"]),
-    ("engine", PURE),
-    ("source", &["model", "engine"]),
-    ("sink", &["model", "engine"]),
+    ("engine", JUDGING),
+    (
+        "journal",
+        &["model", "runbook", "incident", "report", "engine"],
+    ),
+    ("source", &["model", "engine", "journal"]),
+    ("sink", &["model", "engine", "journal"]),
     ("serve", &["model", "engine", "report"]),
     ("run", ALL),
 ];
 
-const PURE: &[&str] = &[
+/// What the engine is made of.
+const JUDGING: &[&str] = &[
     "model", "store", "promql", "template", "runbook", "rules", "incident", "gate", "report",
     "engine",
 ];
 
+const PURE: &[&str] = &[
+    "model", "store", "promql", "template", "runbook", "rules", "incident", "gate", "report",
+    "engine", "journal",
+];
+
 const ALL: &[&str] = &[
     "model", "store", "promql", "template", "runbook", "rules", "incident", "gate", "report",
-    "engine", "source", "sink", "serve", "run",
+    "engine", "journal", "source", "sink", "serve", "run",
 ];
 
 /// Rooms of the table that need not exist yet.

@@ -1,7 +1,7 @@
 //! The ledger on a real disk: what comes back after a restart, a crash, a full disk, a second owner and a flipped bit.
 
 mod crash;
-mod disk;
+pub mod disk;
 mod file;
 mod records;
 

@@ -51,6 +51,7 @@ mod history;
 mod http;
 mod incidents;
 mod init;
+mod journal;
 mod kill_sweep;
 mod layering;
 mod ledger;

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+pub use dice::Dice;
 use tally::Tally;
 use world::World;
 

@@ -4,6 +4,7 @@ mod bar;
 mod compare;
 mod expect;
 mod files;
+mod journal;
 mod outcome;
 mod play;
 mod rules;
@@ -23,6 +24,7 @@ use super::cli::{Backtest, BacktestFormat, Global, colour};
 use super::clock::Clock;
 use super::entry::print;
 pub use expect::Expect;
+pub use journal::{Replay, Replayed, replay};
 pub use outcome::{Outcome, PhaseSpan};
 pub use play::{Play, PlayError, play};
 pub use rules::{Judge, judge, past, reads};
@@ -59,6 +61,9 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
     if flags.format == BacktestFormat::Html && (compares || !flags.sweep.is_empty()) {
         let what = if compares { "compare" } else { "sweep" };
         return Err(format!("--{what} is printed as table, json or markdown"));
+    }
+    if let Some(path) = &flags.journal {
+        return journal::run(flags, global, path);
     }
     let mut rollouts = flags.rollout.clone();
     rollouts.sort_by_key(|it| it.at);

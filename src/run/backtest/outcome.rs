@@ -83,27 +83,18 @@ pub struct Recorder {
     since: Timestamp,
     /// The moment of each signal's last reading.
     read_at: Vec<Option<Timestamp>>,
+    /// Signals that a later configuration does not have.
+    gone: Vec<SignalSeen>,
 }
 
 impl Recorder {
     pub fn new(settings: &Settings, start: Timestamp) -> Self {
-        let signals: Vec<SignalSeen> = settings
-            .rules
-            .signals
-            .iter()
-            .map(|signal| SignalSeen {
-                name: signal.name.clone(),
-                unit: signal.unit,
-                known: 0,
-                readings: 0,
-                lowest: f64::INFINITY,
-                highest: f64::NEG_INFINITY,
-                missing: BTreeMap::new(),
-                why: String::new(),
-                columns: Vec::new(),
-            })
+        let signals = settings.rules.signals.iter();
+        let signals: Vec<SignalSeen> = signals
+            .map(|it| SignalSeen::new(&it.name, it.unit, 0))
             .collect();
         Self {
+            gone: Vec::new(),
             read_at: vec![None; signals.len()],
             outcome: Outcome {
                 start,
@@ -130,6 +121,27 @@ impl Recorder {
         for signal in &mut self.outcome.signals {
             signal.columns = vec![Column::default(); columns];
         }
+    }
+
+    /// From here on other settings hold. Signals of the same name and unit go on.
+    pub fn judges_by(&mut self, settings: &Settings) {
+        let columns = self
+            .outcome
+            .signals
+            .first()
+            .map_or(0, |it| it.columns.len());
+        let mut known = std::mem::take(&mut self.outcome.signals);
+        known.append(&mut self.gone);
+        let signals = settings.rules.signals.iter().map(|signal| {
+            let same = |it: &SignalSeen| it.name == signal.name && it.unit == signal.unit;
+            match known.iter().position(same) {
+                Some(place) => known.swap_remove(place),
+                None => SignalSeen::new(&signal.name, signal.unit, columns),
+            }
+        });
+        self.outcome.signals = signals.collect();
+        self.read_at = vec![None; self.outcome.signals.len()];
+        self.gone = known;
     }
 
     pub fn count(&mut self, input: &Input) {
@@ -219,11 +231,26 @@ impl Recorder {
         self.pass(end);
         self.outcome.end = end;
         self.outcome.evaluations = evaluations;
+        self.outcome.signals.append(&mut self.gone);
         self.outcome
     }
 }
 
 impl SignalSeen {
+    fn new(name: &str, unit: Unit, columns: usize) -> Self {
+        Self {
+            name: name.to_owned(),
+            unit,
+            known: 0,
+            readings: 0,
+            lowest: f64::INFINITY,
+            highest: f64::NEG_INFINITY,
+            missing: BTreeMap::new(),
+            why: String::new(),
+            columns: vec![Column::default(); columns],
+        }
+    }
+
     fn take(
         &mut self,
         at: Timestamp,

@@ -13,7 +13,7 @@ use crate::run::cli::Told;
 use crate::source::recording::{Pages, Recording};
 
 /// Columns of a drawing: about one a pixel.
-const COLUMNS: usize = 1000;
+pub(super) const COLUMNS: usize = 1000;
 
 /// What is played, and from when until when it is looked at.
 #[derive(Clone, Debug)]

@@ -28,6 +28,8 @@ pub struct Stage {
     /// Attempts that are to be answered.
     sent: Vec<DeliveryKey>,
     tokens: u64,
+    /// Of the engines before this one.
+    evaluations: u64,
     refused: BTreeMap<u64, Refusal>,
     recorder: Recorder,
 }
@@ -52,6 +54,7 @@ impl Stage {
             effects,
             sent: Vec::new(),
             tokens: 0,
+            evaluations: 0,
             refused: BTreeMap::new(),
             recorder,
         };
@@ -70,24 +73,36 @@ impl Stage {
     pub fn feed(&mut self, at: Timestamp, input: Input) {
         self.reach(Timestamp::from_millis(at.millis() - 1));
         let at = at.max(self.floor);
+        self.apply(at, input);
+        self.floor = at;
+        self.take(at);
+    }
+
+    fn apply(&mut self, at: Timestamp, input: Input) {
         self.recorder.count(&input);
+        if let Input::Reload(settings) = &input {
+            self.recorder.judges_by(settings);
+        }
         self.engine.apply(at, input, &mut self.effects);
+    }
+
+    /// gated was started anew: another engine goes on.
+    pub fn reopen(&mut self, settings: Arc<Settings>, restored: Restored, at: Timestamp) {
+        self.recorder.judges_by(&settings);
+        self.evaluations += self.engine.evaluations();
+        self.engine = Engine::new(settings, restored, at, &mut self.effects);
         self.floor = at;
         self.take(at);
     }
 
     /// Takes one input or wake of a journal exactly as it was.
     pub fn repeat(&mut self, at: Timestamp, input: Option<Input>) {
-        match input {
-            Some(input) => {
-                self.recorder.count(&input);
-                self.engine.apply(at, input, &mut self.effects);
-                self.floor = at;
-            }
-            None => {
-                self.engine.advance(at, &mut self.effects);
-                self.floor = Timestamp::from_millis(at.millis() + 1);
-            }
+        if let Some(input) = input {
+            self.apply(at, input);
+            self.floor = at;
+        } else {
+            self.engine.advance(at, &mut self.effects);
+            self.floor = Timestamp::from_millis(at.millis() + 1);
         }
         self.take(at);
     }
@@ -130,7 +145,13 @@ impl Stage {
     #[must_use]
     pub fn end(mut self, end: Timestamp) -> Outcome {
         self.reach(end);
-        let evaluations = self.engine.evaluations();
+        self.stop(end)
+    }
+
+    /// The same, with nothing more fired than was.
+    #[must_use]
+    pub fn stop(self, end: Timestamp) -> Outcome {
+        let evaluations = self.evaluations + self.engine.evaluations();
         self.recorder.finish(end, evaluations)
     }
 

@@ -15,6 +15,8 @@ Examples:
   gated backtest --openmetrics april.om.gz may.om.zst
   gated backtest --prometheus http://prometheus:9090 --start 2026-04-01T12:00:00Z
   gated backtest --openmetrics day.om --compare rules-next
+  gated backtest --journal /var/lib/gated/journal        what was decided, and why
+  gated backtest --journal journal --rules rules-next    what other rules had decided
   gated backtest --openmetrics day.om --sweep error_rate=0.5%..3% --sweep for=0s..5m
   gated backtest --openmetrics incident.om.gz --rollout 2.0.0@1775049060 \\
     --expect rollback@2026-04-01T13:13:50Z+-30s            a regression test
@@ -23,7 +25,8 @@ Examples:
 The engine that runs live judges what was recorded, with every `for`, guard and
 retry, as if rollbacks were armed; receivers answer 200. Nothing is sent. The
 recorded service was not rolled back: what comes after a rollback is what was,
-not what would have been. Probes and observations are not in a recording.
+not what would have been. Probes and observations are not in a recording; all
+that a daemon is given is in its journal ([journal] path).
 
 Files hold OpenMetrics text with timestamps, plain, gzip or zstd, several are
 merged. What lies before --start is read as the past: give ten minutes or more.
@@ -41,6 +44,12 @@ pub struct Backtest {
     /// A Prometheus-compatible server, or the name of a [[prometheus]] of the configuration
     #[arg(long, value_name = "URL", group = "source", requires = "start")]
     pub prometheus: Option<String>,
+
+    /// The folder of a journal: what a gated with [journal] was given, and what it decided of that. With --rules or
+    /// --compare: what these would have decided
+    #[arg(long, value_name = "DIR", group = "source",
+        conflicts_with_all = ["interval", "rollout", "go_live", "sweep"])]
+    pub journal: Option<PathBuf>,
 
     /// Judge from here on: RFC 3339 or Unix seconds [default: where the data begins]
     #[arg(long, value_name = "T")]

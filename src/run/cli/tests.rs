@@ -107,7 +107,13 @@ fn rollouts_and_the_rest() {
     let listed = read("gated incidents --all --format json").unwrap().command;
     assert!(matches!(listed, Some(Command::Incidents(it)) if it.all));
     let keep = read("gated demo --keep").unwrap().command;
-    assert!(matches!(keep, Some(Command::Demo(Demo { keep: true }))));
+    assert!(matches!(
+        keep,
+        Some(Command::Demo(Demo {
+            keep: true,
+            journal: None
+        }))
+    ));
     let page = read("gated check metrics --format openmetrics")
         .unwrap()
         .command;

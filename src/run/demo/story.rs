@@ -25,6 +25,7 @@ use crate::run::live::Live;
 use crate::run::live::Loaded;
 use crate::runbook::Source;
 use crate::runbook::load;
+use crate::sink::JournalConfig;
 
 const RULES: &str = include_str!("rules.toml");
 const SECRET: &str = "whsec_Z2F0ZWQgZGVtbyBzZWNyZXQsIG5vdCBhIHNlY3JldA==";
@@ -55,7 +56,8 @@ async fn tell(demo: &Demo, clock: Clock, folder: &std::path::Path) -> anyhow::Re
         on_rollback: Box::new(move |version| deployer.deploy(version, Health::Good)),
     };
     let receiver = Receiver::start(setup).await?;
-    let loaded = configured(&service.targets(), &receiver.url(), folder)?;
+    let mut loaded = configured(&service.targets(), &receiver.url(), folder)?;
+    loaded.config.journal = demo.journal.clone().map(JournalConfig::at);
     let (tap, events) = mpsc::unbounded_channel();
     let live = Live::start(loaded, None, None, clock, Some(tap)).await?;
     let mut screen = Screen {
@@ -150,6 +152,12 @@ async fn tell(demo: &Demo, clock: Clock, folder: &std::path::Path) -> anyhow::Re
     screen.say("Where to look next:");
     screen.say("  gated check config && gated --dry-run      your own service, nothing is fired");
     screen.say("  config/gated.toml, rules/rollout.toml       commented, to start from");
+    if let Some(journal) = &demo.journal {
+        screen.say(&format!(
+            "  gated backtest --journal {}      this story again, from what was recorded",
+            journal.display()
+        ));
+    }
     if demo.keep {
         screen.say(&format!(
             "  http://{address}/            the page of this demo"

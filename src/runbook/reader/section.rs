@@ -20,6 +20,13 @@ pub enum Item<'r> {
     Section(Section<'r>),
 }
 
+/// How long, or how many bytes.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Amount {
+    Time(Duration),
+    Bytes(f64),
+}
+
 /// A value that is no list and no table.
 pub enum Scalar {
     Text(Text),
@@ -287,6 +294,16 @@ impl<'r> Section<'r> {
     /// `"64MiB"`, in bytes.
     pub fn size(&mut self, key: &'static str) -> Option<f64> {
         self.quantity(key, quantity::size)
+    }
+
+    /// How long, or how much of it: `"7d"` or `"256MiB"`.
+    pub fn amount(&mut self, key: &'static str) -> Option<Amount> {
+        let text = self.values.get(key).and_then(|it| it.get_ref().as_str());
+        let is_size = text.is_some_and(|it| it.trim_end().ends_with(['B', 'b']));
+        if is_size {
+            return self.size(key).map(Amount::Bytes);
+        }
+        self.duration(key).map(Amount::Time)
     }
 
     /// `"0.5%"` or `0.005`.

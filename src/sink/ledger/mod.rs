@@ -7,7 +7,6 @@ mod cells;
 mod error;
 mod history;
 mod incident;
-mod lock;
 mod place;
 mod reader;
 mod retention;
@@ -26,10 +25,10 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior};
 
-use self::lock::{Lock, LockFault};
 use self::schema::Found;
 use crate::engine::{Record, Restored};
 use crate::model::{DecisionId, DeliveryKey, Minutes, Notice, Timestamp};
+use crate::sink::lock::{Lock, LockFault};
 
 pub use self::error::{CommitError, LedgerError};
 pub use self::reader::{read, read_minutes};
@@ -87,7 +86,7 @@ impl Ledger {
                 return Err(LedgerError::Network { path, kind });
             }
         }
-        let lock = Lock::exclusive(path).map_err(|fault| match fault {
+        let lock = Lock::exclusive(&beside(path, ".lock")).map_err(|fault| match fault {
             LockFault::Held(pid) => LedgerError::Locked {
                 path: path.to_owned(),
                 pid,

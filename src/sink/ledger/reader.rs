@@ -9,11 +9,11 @@ use std::path::{self, Path};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::lock::Lock;
 use super::schema::{self, Found};
 use super::{LedgerError, beside, denied, history, is_damage, quick_check, refused, rows, sqlite};
 use crate::engine::Restored;
 use crate::model::Timestamp;
+use crate::sink::lock::Lock;
 
 /// What the ledger at `path` remembers, at the moment of its last commit; of signals' minutes the first and the last.
 pub fn read(path: &Path) -> Result<Restored, LedgerError> {
@@ -32,7 +32,7 @@ pub fn read_minutes(
             path: path.to_owned(),
         });
     }
-    let lock = Lock::shared(path).map_err(|source| denied(path, source))?;
+    let lock = Lock::shared(&beside(path, ".lock"), path).map_err(|source| denied(path, source))?;
     let how = match lock {
         // The owner keeps WAL and shared memory there, so none is made.
         None => How::BesideOwner,

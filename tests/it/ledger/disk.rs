@@ -3,10 +3,10 @@
 use super::*;
 
 /// A file system in memory, gone when dropped. Needs the right to mount: without it the test fails and says so.
-struct SmallDisk(tempfile::TempDir);
+pub struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    fn new(size: &str) -> Self {
+    pub fn new(size: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let disk = Self(folder);
         disk.mount(&format!("size={size}"), &["-t", "tmpfs", "tmpfs"]);
@@ -27,12 +27,16 @@ impl SmallDisk {
         );
     }
 
+    pub fn folder(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
     fn path(&self) -> PathBuf {
         self.0.path().join("gated.db")
     }
 
     /// Takes every byte that is left; the file to remove for them.
-    fn fill(&self, name: &str) -> PathBuf {
+    pub fn fill(&self, name: &str) -> PathBuf {
         let path = self.0.path().join(name);
         let mut file = fs::File::create(&path).unwrap();
         for size in [4096, 1] {

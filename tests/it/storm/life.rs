@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use gated::engine::{Effect, Engine, Input, Record, Restored, Settings};
+use gated::journal::{self, Decoder, Encoder, Entry, Opening};
 use gated::model::{Timestamp, Verdict};
 
 use super::dice::Dice;
@@ -27,6 +28,9 @@ enum Step {
     Apply(Timestamp, Input),
 }
 
+/// What an engine is made from.
+type Began = (Arc<Settings>, Restored, Timestamp);
+
 pub struct Life {
     pub engine: Engine,
     /// Waiting for the ledger, oldest first.
@@ -37,7 +41,7 @@ pub struct Life {
     /// The last verdict that was told.
     pub verdict: Verdict,
     floor: i64,
-    began: (Arc<Settings>, Restored, Timestamp),
+    began: Began,
     journal: Vec<Step>,
     digest: Vec<u64>,
 }
@@ -107,14 +111,20 @@ impl Life {
         self.digest.extend(out.iter().map(digest));
     }
 
-    /// The same inputs in a fresh engine, with wakes in between where `wakes`: the same effects?
+    /// The same inputs in a fresh engine, with wakes in between where `wakes`, else as a journal has them: the same
+    /// effects?
     pub fn replays(&self, wakes: Option<&mut Dice>) -> Result<(), String> {
-        let (settings, restored, began) = &self.began;
+        let recorded = wakes.is_none().then(|| self.recorded()).transpose()?;
+        let (began, steps) = match &recorded {
+            Some((began, steps)) => (began, steps),
+            None => (&self.began, &self.journal),
+        };
+        let (settings, restored, began) = began;
         let mut out = Vec::new();
         let mut engine = Engine::new(Arc::clone(settings), restored.clone(), *began, &mut out);
         let (mut last, mut told) = (began.millis(), 0);
         let mut wakes = wakes;
-        for step in &self.journal {
+        for step in steps {
             let until = step.at().millis();
             if let Some(dice) = &mut wakes
                 && until - last > 1
@@ -143,6 +153,72 @@ impl Life {
             Err(format!("it gives {told} effects, live there were {live}"))
         }
     }
+}
+
+impl Life {
+    /// What the journal of this life holds, once it was written and read again: a segment every few entries.
+    fn recorded(&self) -> Result<(Began, Vec<Step>), String> {
+        const SEGMENT: usize = 100;
+        let (settings, restored, at) = &self.began;
+        let mut encoder = Encoder::new(Arc::clone(settings), *at);
+        let opening = |encoder: &Encoder, began, at, restored: Restored| Opening {
+            gated: "storm".into(),
+            at,
+            began,
+            standing: encoder.standing(),
+            restored,
+        };
+        let mut segments = vec![Vec::new()];
+        opening(&encoder, journal::Began::Run, *at, restored.clone()).put(&mut segments[0]);
+        for (place, step) in self.journal.iter().enumerate() {
+            if place % SEGMENT == SEGMENT - 1 {
+                encoder.close(true, segments.last_mut().expect("the first is there"));
+                let mut next = Vec::new();
+                opening(
+                    &encoder,
+                    journal::Began::Later,
+                    step.at(),
+                    Restored::default(),
+                )
+                .put(&mut next);
+                encoder.begin(step.at());
+                segments.push(next);
+            }
+            let to = segments.last_mut().expect("the first is there");
+            match step {
+                Step::Advance(at) => encoder.woke(*at, to),
+                Step::Apply(at, input) => encoder.input(*at, input, to),
+            }
+        }
+        encoder.close(false, segments.last_mut().expect("the first is there"));
+        let (mut began, mut steps) = (None, Vec::new());
+        for segment in &segments {
+            for entry in entries(segment)? {
+                match entry {
+                    Entry::Opened(it) if began.is_none() => {
+                        began = Some((it.standing.settings, it.restored, it.at));
+                    }
+                    Entry::Input { at, input } => steps.push(Step::Apply(at, input)),
+                    Entry::Woke(at) => steps.push(Step::Advance(at)),
+                    Entry::Opened(_) | Entry::Closed { .. } => {}
+                }
+            }
+        }
+        Ok((began.ok_or("it has no opening")?, steps))
+    }
+}
+
+fn entries(segment: &[u8]) -> Result<Vec<Entry>, String> {
+    let zones = |name: &str| jiff::tz::TimeZone::get(name).ok();
+    let mut decoder = Decoder::new(&zones);
+    let (mut rest, mut entries) = (segment, Vec::new());
+    while !rest.is_empty() {
+        let read = decoder.entry(rest);
+        let (entry, bytes) = read.map_err(|fault| format!("its journal is none: {fault}"))?;
+        entries.push(entry);
+        rest = &rest[bytes..];
+    }
+    Ok(entries)
 }
 
 impl Step {

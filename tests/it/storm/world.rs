@@ -305,7 +305,7 @@ impl World {
             let law = if wakes {
                 "wakes in between change nothing"
             } else {
-                "a replay gives the same effects"
+                "a replay of its journal gives the same effects"
             };
             laws::broken(law, how);
         }

@@ -1,5 +1,5 @@
-//! One gated per ledger: an exclusive lock on the file `<ledger>.lock`, which holds the owner's process id. The
-//! kernel lets go of it however the owner dies. The file itself stays: removing it would race with the next owner.
+//! One gated per ledger, and per folder of a journal: an exclusive lock on a file beside, which holds the owner's process
+//! id. The kernel lets go of it however the owner dies. The file itself stays: removing it would race with the next owner.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -7,8 +7,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-
-use super::beside;
 
 /// A dry run holds the lock for as long as it reads, a few milliseconds; an owner keeps it for life.
 const TRIES: u32 = 10;
@@ -27,14 +25,14 @@ pub(super) enum LockFault {
 
 impl Lock {
     /// For the owner: nobody else may hold it, however briefly. Leaves this process's id in the file.
-    pub(super) fn exclusive(ledger: &Path) -> Result<Self, LockFault> {
+    pub(super) fn exclusive(path: &Path) -> Result<Self, LockFault> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(beside(ledger, ".lock"))
+            .open(path)
             .map_err(LockFault::Io)?;
         for _ in 1..TRIES {
             match file.try_lock() {
@@ -49,10 +47,11 @@ impl Lock {
         Err(LockFault::Held(text.trim().parse().ok()))
     }
 
-    /// For a reader: `None` when an owner is alive. Changes nothing; without a lock file there is no owner.
-    pub(super) fn shared(ledger: &Path) -> io::Result<Option<Self>> {
-        let file = match File::open(beside(ledger, ".lock")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(ledger)?,
+    /// For a reader: `None` when an owner is alive. Changes nothing; without a lock file there is no owner, and `locked` is
+    /// looked at instead.
+    pub(super) fn shared(path: &Path, locked: &Path) -> io::Result<Option<Self>> {
+        let file = match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => File::open(locked)?,
             other => other?,
         };
         match file.try_lock_shared() {
