@@ -310,6 +310,7 @@ impl Live {
             querier,
             inbox,
             files,
+            reloading: tokio::sync::Mutex::default(),
             clock,
             names_targets: AtomicBool::new(names_targets(&loaded)),
         });
@@ -391,6 +392,8 @@ struct Front {
     querier: Querier,
     inbox: AlertInbox,
     files: Option<Files>,
+    /// One reload at a time: of two, the later reads the files after the earlier has taken effect.
+    reloading: tokio::sync::Mutex<()>,
     clock: Clock,
     /// Whether the configuration names targets: they are on their way to the engine while it has none.
     names_targets: AtomicBool,
@@ -404,6 +407,7 @@ fn names_targets(loaded: &Loaded) -> bool {
 
 impl Front {
     async fn read_again(&self) -> Result<(), String> {
+        let _alone = self.reloading.lock().await;
         let files = self
             .files
             .clone()
