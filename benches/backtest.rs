@@ -155,6 +155,7 @@ fn resident_mb() -> f64 {
     kb / 1024.0
 }
 
+#[allow(clippy::cast_precision_loss, reason = "megabytes for people")]
 fn main() {
     let rules = Source {
         path: "rules.toml".into(),

@@ -610,6 +610,10 @@ pub(super) struct Standing {
 }
 
 /// Outcomes that a verdict rests on.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "four facts, none of which follows from another"
+)]
 #[derive(Default)]
 struct Counted {
     firing: bool,

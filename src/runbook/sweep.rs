@@ -203,7 +203,7 @@ fn steps(from: f64, to: f64, text: &str, round: fn(f64) -> f64) -> Result<Vec<f6
             "`{text}` goes backwards: write the smaller end first"
         ));
     }
-    if to == from {
+    if to <= from {
         return Ok(vec![from]);
     }
     let step = round((to - from) / f64::from(STEPS_MAX - 2) * 0.999);

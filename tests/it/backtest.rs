@@ -102,7 +102,7 @@ fn weigh(right: &Right, decisions: &[&Decision]) -> Result<Option<Duration>, Wro
 /// The decisions on one version.
 fn decisions_on<'o>(outcome: &'o Outcome, version: &str) -> Vec<&'o Decision> {
     let on = |it: &&Decision| {
-        let rollout = it.rollout.as_ref().map(|it| it.as_str());
+        let rollout = it.rollout.as_ref().map(gated::model::RolloutId::as_str);
         rollout.is_some_and(|it| it.split('@').nth(1) == Some(version))
     };
     outcome.decisions.iter().filter(on).collect()

@@ -260,17 +260,14 @@ impl SignalSeen {
     ) {
         self.readings += 1;
         let value = reading.value();
-        match value {
-            Some(value) => {
-                self.known += 1;
-                self.lowest = self.lowest.min(value);
-                self.highest = self.highest.max(value);
-            }
-            None => {
-                *self.missing.entry(reading.word()).or_default() += 1;
-                if self.why != why {
-                    why.clone_into(&mut self.why);
-                }
+        if let Some(value) = value {
+            self.known += 1;
+            self.lowest = self.lowest.min(value);
+            self.highest = self.highest.max(value);
+        } else {
+            *self.missing.entry(reading.word()).or_default() += 1;
+            if self.why != why {
+                why.clone_into(&mut self.why);
             }
         }
         let count = self.columns.len() as u128;

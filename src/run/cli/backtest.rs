@@ -59,13 +59,19 @@ pub struct Backtest {
     #[arg(long, value_name = "T")]
     pub end: Option<Timestamp>,
 
-    /// A rollout: [PREVIOUS..]VERSION@T; may be repeated [default: found from the version label that version_from of
-    /// [rollout] names]
-    #[arg(long, value_name = "V@T")]
+    #[arg(
+        help = "A rollout: [PREVIOUS..]VERSION@T; may be repeated [default: found from the version label that \
+                version_from of [rollout] names]",
+        long,
+        value_name = "V@T"
+    )]
     pub rollout: Vec<Told>,
 
-    /// The go-live, for rules that count from it [default: go_live of [rollout]]
-    #[arg(long, value_name = "T")]
+    #[arg(
+        help = "The go-live, for rules that count from it [default: go_live of [rollout]]",
+        long,
+        value_name = "T"
+    )]
     pub go_live: Option<Timestamp>,
 
     /// How often it is looked at [default: as often as was recorded]

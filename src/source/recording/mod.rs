@@ -293,7 +293,8 @@ impl Series {
 
     fn add(&mut self, samples: &[Sample], spool: &mut Spool) -> io::Result<()> {
         for part in samples.chunks(1 << 30) {
-            let (from, count) = (spool.len(), part.len() as u32);
+            let count = u32::try_from(part.len()).expect("less than 2^30");
+            let from = spool.len();
             spool.push(part)?;
             match self.runs.last_mut() {
                 Some(last) if last.0 + u64::from(last.1) == from && last.1 < 1 << 30 => {

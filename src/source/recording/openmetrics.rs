@@ -175,16 +175,14 @@ impl Lines<'_> {
         let mut parts = Head::default();
         let end = head(text, Format::OpenMetrics, &LIMITS, &mut parts)?;
         let (start, rest) = line.split_at(end);
-        let series = match self.heads.get(start) {
-            Some(known) => *known,
-            None => {
-                let known = self.recording.series(parts.series());
-                if known.is_some() || self.heads.len() < HEADS_MAX {
-                    self.heads.insert(start.into(), known);
-                }
-                known
+        let known = self.heads.get(start).copied();
+        let series = known.unwrap_or_else(|| {
+            let series = self.recording.series(parts.series());
+            if series.is_some() || self.heads.len() < HEADS_MAX {
+                self.heads.insert(start.into(), series);
             }
-        };
+            series
+        });
         self.series = series;
         self.newest.clear();
         self.newest.extend_from_slice(start);

@@ -140,7 +140,7 @@ mod tests {
             let value = if n.is_multiple_of(7) {
                 f64::NAN
             } else {
-                n as f64
+                f64::from(u32::try_from(n).unwrap())
             };
             (n.cast_signed() - 5, value)
         };

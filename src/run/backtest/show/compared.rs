@@ -145,9 +145,9 @@ fn statuses(ours: &Shown<'_>, others: &Shown<'_>, names: Names<'_>) -> Vec<Vec<C
     }
     spans.sort_by_key(|(it, _)| it.from);
     let row = |(it, name): (&PhaseSpan, &str)| {
-        let named = [&it.name, name].map(Cell::plain);
+        let heads = [&it.name, name].map(Cell::plain);
         let times = it.status_millis.map(|millis| Cell::plain(seconds(millis)));
-        named.into_iter().chain(times).collect()
+        heads.into_iter().chain(times).collect()
     };
     spans.into_iter().map(row).collect()
 }
