@@ -6,11 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gated::model::{Action, Decision, Timestamp};
-use gated::run::backtest::{Judge, Outcome, Play, judge, play};
+use gated::run::backtest::{Judge, Outcome, Play, judge, play, reads};
 use gated::run::cli::Told;
 use gated::source::recording::{MEMORY_BYTES, Recording};
 
+mod fleet;
+mod kinds;
+mod luck;
+mod packed;
+mod readings;
+mod reckon;
 mod scenarios;
+mod variations;
 
 /// A file of the example scenarios.
 fn example(name: &str) -> PathBuf {
@@ -27,7 +34,7 @@ fn examples_judge() -> Judge {
 
 /// A recording that keeps what the judge reads.
 fn recording_for(judge: &Judge) -> Recording {
-    Recording::new(vec![judge.interest()], judge.made(), MEMORY_BYTES)
+    Recording::new(vec![reads(&judge.settings)], MEMORY_BYTES)
 }
 
 fn played(judge: &Judge, recording: &Recording, rollouts: &[Told]) -> Outcome {
@@ -101,7 +108,7 @@ fn weigh(right: &Right, decisions: &[&Decision]) -> Result<Option<Duration>, Wro
 fn decisions_on<'o>(outcome: &'o Outcome, version: &str) -> Vec<&'o Decision> {
     let on = |it: &&Decision| {
         let rollout = it.rollout.as_ref().map(|it| it.as_str());
-        rollout.is_some_and(|it| it.split('@').nth(1) == Some(version))
+        rollout.is_some_and(|it| it.split(['@', '#']).nth(1) == Some(version))
     };
     outcome.decisions.iter().filter(on).collect()
 }
