@@ -39,7 +39,7 @@ pub(super) const PREVIEW_READINGS_MIN: u32 = 3;
 
 impl VerdictState {
     /// Before the first evaluation.
-    pub(super) fn nothing_yet() -> Self {
+    pub fn nothing_yet() -> Self {
         Self {
             verdict: Verdict::Unknown,
             status: Status::Unknown,

@@ -130,8 +130,7 @@ impl Stage {
     #[must_use]
     pub fn end(mut self, end: Timestamp) -> Outcome {
         self.reach(end);
-        let evaluations = self.engine.evaluations();
-        self.recorder.finish(end, evaluations)
+        self.recorder.finish(end, &self.engine)
     }
 
     fn take(&mut self, at: Timestamp) {
