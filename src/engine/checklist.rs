@@ -395,6 +395,7 @@ impl Engine {
                 unit: Unit::None,
                 condition: it.text,
                 expected: false,
+                shadow: false,
                 thresholds: BTreeMap::new(),
                 outcome,
                 reason,

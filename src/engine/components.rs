@@ -68,6 +68,7 @@ impl Engine {
                 unit: signal.unit,
                 condition: "probe_success == 1".to_owned(),
                 expected: true,
+                shadow: false,
                 thresholds: BTreeMap::new(),
                 outcome,
                 reason,

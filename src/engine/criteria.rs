@@ -199,6 +199,7 @@ impl Engine {
                 unit: Unit::None,
                 condition: it.text.clone(),
                 expected: false,
+                shadow: false,
                 thresholds: std::collections::BTreeMap::new(),
                 outcome,
                 reason,

@@ -107,19 +107,26 @@ impl Engine {
         phase_armed: bool,
         at: Timestamp,
     ) -> Vec<GuardAnswer> {
+        let before = match trigger.action {
+            Action::Rollback => self.predates(t, trigger, series),
+            Action::Escalate | Action::Notify => Before::No(String::new()),
+        };
+        let mut guards = self.guards_for(trigger.action, &before, phase, phase_armed, at);
         if trigger.shadow {
-            let note = "the rule says mode = \"shadow\"".to_owned();
-            return vec![GuardAnswer {
+            // Whoever reads what it would have done must see whether it would have been let.
+            let refused = guards.pop_if(|it| !it.passed);
+            let refused = refused.map_or_else(String::new, |it| {
+                format!("; live it would be refused by {}: {}", it.guard, it.note)
+            });
+            let note = format!("the rule says mode = \"shadow\"{refused}");
+            guards.retain(|it| it.guard != Guard::Shadow);
+            guards.push(GuardAnswer {
                 guard: Guard::Shadow,
                 passed: false,
                 note,
-            }];
+            });
         }
-        if trigger.action != Action::Rollback {
-            return Vec::new();
-        }
-        let before = self.predates(t, trigger, series);
-        self.guards_for(trigger.action, &before, phase, phase_armed, at)
+        guards
     }
 
     /// As [`Engine::guards`], for what asks for `action` and was so before the rollout as `before` says.
@@ -371,7 +378,12 @@ impl Engine {
     fn signals_read_by_active_triggers(&self, at: Timestamp) -> Vec<usize> {
         let active = self.active_phases(at);
         let mut read: Vec<usize> = (0..self.triggers.len())
-            .filter(|t| self.place(*t, &active).1)
+            .filter(|t| {
+                let ((phase, trigger), is_active) = self.place(*t, &active);
+                let rules = &self.settings.rules;
+                // Nobody is called for what is only tried.
+                is_active && !rules.phases[phase].triggers[trigger].shadow
+            })
             .flat_map(|t| self.triggers[t].signals.iter().copied())
             .collect();
         read.sort_unstable();

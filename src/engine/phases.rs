@@ -46,7 +46,7 @@ impl Engine {
         }
     }
 
-    /// Indexes of the active phases at `at`, the shortest band first.
+    /// Indexes of the active phases at `at`: those in shadow last, the shortest band first.
     pub(super) fn active_phases(&self, at: Timestamp) -> Vec<usize> {
         let phases = &self.settings.rules.phases;
         if let Some(preview) = &self.settings.preview {
@@ -57,7 +57,7 @@ impl Engine {
         let mut active: Vec<usize> = (0..phases.len())
             .filter(|p| self.is_active(&phases[*p], at))
             .collect();
-        active.sort_by_key(|p| (length(&phases[*p]), *p));
+        active.sort_by_key(|p| (phases[*p].shadow, length(&phases[*p]), *p));
         active
     }
 

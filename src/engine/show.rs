@@ -130,11 +130,11 @@ impl Engine {
             )];
             return next;
         }
-        let gate = active
-            .iter()
-            .map(|p| rules.phases[*p].gate)
-            .min()
-            .unwrap_or(Status::Green);
+        let live = active.iter().filter(|p| !rules.phases[**p].shadow);
+        let Some(gate) = live.map(|p| rules.phases[*p].gate).min() else {
+            next.reasons = vec!["only rules in shadow are active: they say nothing".into()];
+            return next;
+        };
         let any = |outcome| {
             next.checks
                 .iter()
@@ -164,8 +164,10 @@ impl Engine {
         let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
         let mut checks = Vec::new();
         for phase in active {
+            let shadow = rules.phases[*phase].shadow;
             for target in &rules.phases[*phase].targets {
-                checks.push(self.check_target(target, &median));
+                let check = self.check_target(target, &median);
+                checks.push(Check { shadow, ..check });
             }
         }
         for t in 0..self.triggers.len() {
@@ -234,6 +236,7 @@ impl Engine {
             condition: target.text.clone(),
             thresholds: self.thresholds(condition, median),
             expected: target.expected,
+            shadow: false,
             outcome,
             reason,
         }
@@ -314,6 +317,7 @@ impl Engine {
             unit,
             condition: trigger.text.clone(),
             expected: false,
+            shadow: trigger.shadow,
             thresholds,
             outcome,
             reason,

@@ -270,16 +270,18 @@ pub struct Check {
     pub thresholds: BTreeMap<String, f64>,
     /// A target of `[phase.expected]`.
     pub expected: bool,
+    /// It is only tried: the verdict does not rest on it.
+    pub shadow: bool,
     pub outcome: Outcome,
     /// Empty when there is nothing to say.
     pub reason: String,
 }
 
 impl Check {
-    /// Whether the verdict rests on it: not on an expected figure that nobody has.
+    /// Whether the verdict rests on it: not on what is only tried, nor on an expected figure that nobody has.
     #[must_use]
     pub fn is_waited_for(&self) -> bool {
-        !(self.expected && self.outcome == Outcome::Unknown)
+        !self.shadow && !(self.expected && self.outcome == Outcome::Unknown)
     }
 }
 

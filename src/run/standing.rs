@@ -246,6 +246,11 @@ fn last(decision: &Value) -> String {
         return "nothing yet".to_owned();
     }
     let (action, at) = (shown(&decision["do"]), shown(&decision["at"]));
+    if decision["refused_by"] == "shadow" {
+        let (asked, at) = (shown(&decision["asked"]), shown(&decision["at"]));
+        let (reason, id) = (shown(&decision["reason"]), shown(&decision["id"]));
+        return format!("would have: {asked} (shadow) at {at}: {reason} [{id}]");
+    }
     let refused = match decision["refused_by"].as_str() {
         Some(guard) => format!(" (rollback refused by {})", visible(guard)),
         None => String::new(),

@@ -116,6 +116,11 @@ impl<'r> Loading<'r> {
                     ("rollout", Clock::Rollout),
                 ],
             );
+            let modes = [("shadow", true), ("live", false)];
+            let shadow = root.word("mode", &modes).unwrap_or(false);
+            if shadow {
+                self.nothing_for_people(root);
+            }
             root.later(&[("groups", "groups")]);
             for section in root.sections("response") {
                 self.response(section);
@@ -124,10 +129,40 @@ impl<'r> Loading<'r> {
                 self.read_uptime(section);
             }
             for section in root.sections("phase") {
-                self.phase(clock.unwrap_or(Clock::Rollout), section);
+                self.phase(clock.unwrap_or(Clock::Rollout), shadow, section);
             }
         }
         self.one_preflight();
+        self.no_shadow_over_live();
+    }
+
+    /// What a person is to do is done or not: there is no trying it.
+    fn nothing_for_people(&self, root: &Section<'r>) {
+        for key in ["response", "uptime"] {
+            if root.has(key) {
+                let message = format!("`{key}` in a file with mode = \"shadow\"");
+                let help = "write it in a file that is live: a file in shadow is only tried";
+                self.reader.fault(&root.key_place(key), message, help);
+            }
+        }
+    }
+
+    /// Of triggers with one name that of the shortest band counts: one in shadow would take a live one's place.
+    fn no_shadow_over_live(&self) {
+        let phases = || self.rules.phases.iter().zip(&self.placed.triggers);
+        let named = |(phase, places): (&'_ Phase, &Vec<Place>)| -> Vec<(String, Place)> {
+            let names = phase.triggers.iter().map(|it| it.name.clone());
+            names.zip(places.iter().cloned()).collect()
+        };
+        let live: Vec<(String, Place)> =
+            phases().filter(|it| !it.0.shadow).flat_map(named).collect();
+        for (name, place) in phases().filter(|it| it.0.shadow).flat_map(named) {
+            if let Some((_, other)) = live.iter().find(|it| it.0 == name) {
+                let message = format!("trigger `{name}` is in shadow here and live elsewhere");
+                let help = "give it another name: of triggers with one name only one counts";
+                self.reader.clash(&place, message, help, other, "live here");
+            }
+        }
     }
 
     fn signal(&mut self, name: &Text, mut section: Section<'r>) {
@@ -207,9 +242,16 @@ impl<'r> Loading<'r> {
         });
     }
 
-    fn phase(&mut self, clock: Clock, mut section: Section<'r>) {
+    fn phase(&mut self, clock: Clock, shadow: bool, mut section: Section<'r>) {
         let reader = self.reader;
         let place = section.place.clone();
+        for key in ["checklist", "activity", "criterion", "preflight"] {
+            if shadow && section.has(key) {
+                let message = format!("`{key}` in a file with mode = \"shadow\"");
+                let help = "write it in a file that is live: a file in shadow is only tried";
+                reader.fault(&section.key_place(key), message, help);
+            }
+        }
         let name = section.required("name", "\"canary\"");
         let name_place = name.as_ref().map_or(place.clone(), |it| it.place.clone());
         let name = name.map_or(String::new(), |it| it.value);
@@ -247,7 +289,7 @@ impl<'r> Loading<'r> {
         let mut trigger_places = Vec::new();
         for trigger in section.sections("trigger") {
             let place = trigger.place.clone();
-            if let Some((trigger, place)) = self.trigger(trigger, place) {
+            if let Some((trigger, place)) = self.trigger(trigger, place, shadow) {
                 self.unique_trigger(&triggers, &trigger_places, &trigger, &place);
                 triggers.push(trigger);
                 trigger_places.push(place);
@@ -277,6 +319,7 @@ impl<'r> Loading<'r> {
             armed: armed.unwrap_or(false),
             gate,
             preflight,
+            shadow,
             targets: judged,
             triggers,
             checklist,

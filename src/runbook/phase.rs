@@ -59,6 +59,8 @@ pub struct Phase {
     pub gate: Status,
     /// Judged by `--dry-run` unless `--phase` says otherwise.
     pub preflight: bool,
+    /// `mode = "shadow"` of its file: judged, decided and shown; the verdict, people and receivers hear nothing of it.
+    pub shadow: bool,
     pub targets: Vec<Target>,
     pub triggers: Vec<Trigger>,
     /// Items of the phase first, then those of its activities.

@@ -27,11 +27,12 @@ impl<'r> Loading<'r> {
         }
     }
 
-    /// The trigger and the place of its name.
+    /// The trigger and the place of its name. `shadow`: what its file says.
     pub(super) fn trigger(
         &mut self,
         mut section: Section<'r>,
         place: Place,
+        shadow: bool,
     ) -> Option<(Trigger, Place)> {
         let reader = self.reader;
         let title = section.title.clone();
@@ -72,7 +73,13 @@ impl<'r> Loading<'r> {
         }
         let each = section.flag("each").unwrap_or(false);
         let quorum = quorum(&mut section, each);
-        let shadow = section.word("mode", &[("shadow", true), ("live", false)]);
+        let own_place = section.key_place("mode");
+        let own = section.word("mode", &[("shadow", true), ("live", false)]);
+        if shadow && own == Some(false) {
+            let message = "this trigger would be live, and its file is in shadow";
+            let help = "move it to a file that is live";
+            reader.fault(&own_place, message, help);
+        }
         drop(section);
         let text = when.as_ref().or(expr.as_ref()).cloned();
         if !judged {
@@ -94,7 +101,7 @@ impl<'r> Loading<'r> {
                 no_data,
                 each,
                 quorum,
-                shadow: shadow.unwrap_or(false),
+                shadow: shadow || own == Some(true),
             },
             name_place,
         ))

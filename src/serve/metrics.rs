@@ -385,6 +385,7 @@ mod tests {
             condition: condition.into(),
             thresholds: BTreeMap::new(),
             expected: false,
+            shadow: false,
             outcome: Outcome::Quiet,
             reason: String::new(),
         };

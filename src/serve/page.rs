@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use crate::engine::Snapshot;
 use crate::engine::VerdictState;
 use crate::model::DeliveryState;
+use crate::model::Guard;
 use crate::model::text::Html;
 
 pub(super) const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}\
@@ -203,11 +204,15 @@ fn decisions(page: &mut String, snapshot: &Snapshot) -> fmt::Result {
         "<h2>Decisions</h2><table><tr><th>at<th>done<th>asked<th>refused by<th>reason</tr>",
     );
     for (decision, _) in snapshot.decisions.iter().rev() {
-        let refused = decision.refused_by.map_or("", crate::model::Guard::word);
+        let refused = decision.refused_by.map_or("", Guard::word);
         let (at, id) = (decision.at, Html(decision.id.as_str()));
         write!(page, "<tr><td><a href=\"explain/{id}\">{at}</a>")?;
-        let (action, asked) = (decision.action.word(), decision.asked.word());
-        cells(page, &[action, asked, refused, &decision.reason])?;
+        let asked = decision.asked.word();
+        let done = match decision.refused_by {
+            Some(Guard::Shadow) => format!("would have: {asked}"),
+            Some(_) | None => decision.action.word().to_owned(),
+        };
+        cells(page, &[&done, asked, refused, &decision.reason])?;
     }
     page.push_str("</table>");
     Ok(())

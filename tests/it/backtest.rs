@@ -10,6 +10,7 @@ use gated::run::backtest::{Judge, Outcome, Play, judge, play, reads};
 use gated::run::cli::Told;
 use gated::source::recording::{MEMORY_BYTES, Recording};
 
+mod command;
 mod fleet;
 mod kinds;
 mod luck;
@@ -17,6 +18,7 @@ mod packed;
 mod readings;
 mod reckon;
 mod scenarios;
+mod server;
 mod variations;
 
 /// A file of the example scenarios.

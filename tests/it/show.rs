@@ -73,6 +73,7 @@ fn check(
         thresholds: BTreeMap::from([(signal.to_owned(), bound)]),
         outcome,
         expected: false,
+        shadow: false,
         reason: String::new(),
     }
 }

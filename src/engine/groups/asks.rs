@@ -230,6 +230,7 @@ fn check(rule: &GroupRule, why: Option<&str>) -> Check {
         condition: rule.expr.clone(),
         thresholds: BTreeMap::new(),
         expected: false,
+        shadow: false,
         outcome,
         reason,
     }

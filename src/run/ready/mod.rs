@@ -380,6 +380,7 @@ pub(super) fn add(state: &mut VerdictState, seen: Vec<Seen>, gate: Status) {
             condition: it.condition.to_owned(),
             thresholds: BTreeMap::new(),
             expected: false,
+            shadow: false,
             outcome: match weight {
                 Weight::Nothing => Outcome::Met,
                 Weight::Amber | Weight::NoGo => Outcome::Missed,

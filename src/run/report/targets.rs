@@ -43,7 +43,7 @@ pub(super) fn targets(
         if during.0 >= during.1 {
             continue;
         }
-        for target in &phase.targets {
+        for target in phase.targets.iter().filter(|_| !phase.shadow) {
             let signal = &context.rules.signals[target.signal];
             // An average of the uptime's minutes is held to what the period's own uptime is held to.
             let name = match signal.expr.text() {

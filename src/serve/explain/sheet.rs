@@ -95,9 +95,19 @@ fn headline(it: &Explanation<'_>) -> String {
         Action::Escalate => "escalated instead",
         Action::Notify => "notified instead",
     };
+    // A rule that is only tried tells nobody; where all rollbacks are in shadow people are told.
+    let told = match it.deliveries.is_empty() {
+        true => "nobody was told",
+        false => instead,
+    };
     match (decision.asked, decision.refused_by) {
-        (Action::Rollback, Some(Guard::Shadow)) => {
-            format!("would have rolled back (shadow); {instead}")
+        (asked, Some(Guard::Shadow)) => {
+            let would = match asked {
+                Action::Rollback => "rolled back",
+                Action::Escalate => "escalated",
+                Action::Notify => "notified",
+            };
+            format!("would have {would} (shadow); {told}")
         }
         (Action::Rollback, Some(guard)) => format!("no rollback: refused by {guard}; {instead}"),
         (_, Some(guard)) => format!("refused by {guard}"),

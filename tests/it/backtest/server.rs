@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::binary::{House, Receiver, Said, eventually, gated};
 use crate::peers::Peer;
 
-const RULES: &str = include_str!("../../src/run/demo/rules.toml");
+const RULES: &str = include_str!("../../../src/run/demo/rules.toml");
 /// Half a second, as the demo scrapes.
 const INTERVAL_MILLIS: i64 = 500;
 
