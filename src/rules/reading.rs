@@ -205,10 +205,10 @@ impl SignalPlan {
         at: Timestamp,
     ) -> Option<Duration> {
         let range = self.rate?;
-        let shows = |two: Timestamp| at.since(two) < range;
+        let holds_two = |two: Timestamp| at.since(two) < range;
         let targets = self.plan.targets();
         let mut known = targets.iter().filter_map(|target| behind(*target));
-        let shown = known.any(|it| it.two.is_some_and(shows));
+        let shown = known.any(|it| it.two.is_some_and(holds_two));
         (!targets.is_empty() && !shown).then_some(range)
     }
 

@@ -102,16 +102,21 @@ pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<Recorded> {
     let rollouts: Vec<Option<Rollout>> = rollouts.map(|it| rollout(reading, it)).collect();
     let moment = |key: &str| when(reading, &table, key);
     let (start, end, go_live) = (moment("start"), moment("end"), moment("go_live"));
+    let (interval, settle) = (
+        interval(reading, &table),
+        reading.duration(&table, "settle"),
+    );
+    let armed = reading.flag(&table, "armed", true);
     let expect = read_expect(reading, &table);
     Some(Recorded {
         files: files?,
         rollouts: rollouts.into_iter().collect::<Option<_>>()?,
         start,
         end,
-        interval: interval(reading, &table),
+        interval,
         go_live,
-        armed: reading.flag(&table, "armed", true),
-        settle: reading.duration(&table, "settle"),
+        armed,
+        settle,
         version_from: reading.word(&table, "version_from"),
         expect: expect?,
         line: reading.line(table.first().start),
@@ -217,6 +222,10 @@ fn whole(text: &str) -> Result<Wanted, String> {
     };
     let near = at.rfind("+-").or_else(|| at.rfind('±'));
     let (moment, near) = at.split_at(near.unwrap_or(at.len()));
+    if near.is_empty() {
+        let message = "how near is not said: write";
+        return Err(format!("`{text}`: {message} {what}@{moment}+-30s"));
+    }
     let after = time::duration(moment).filter(|_| moment.parse::<Timestamp>().is_err());
     let moment = after.map_or_else(|| moment.to_owned(), |_| Timestamp::EPOCH.to_string());
     // Whatever the moment, the rest is read once, so that its faults are told here.

@@ -1,5 +1,12 @@
 //! Odd recordings, and the scrapes that they become.
 
+#![allow(
+    clippy::format_push_string,
+    clippy::cast_precision_loss,
+    clippy::needless_pass_by_value,
+    reason = "a test's text is read once, by who wonders why it is red"
+)]
+
 use std::time::Duration;
 
 use expect_test::{Expect, expect};

@@ -122,23 +122,21 @@ struct Book {
 
 impl Book {
     fn write(&mut self, labels: &Labels, at: i64, value: f64) -> usize {
-        let id = match self.ids.get(labels) {
-            Some(id) => *id,
-            None => {
-                self.series.push((labels.clone(), Vec::new()));
-                self.ids.insert(labels.clone(), self.series.len() - 1);
-                self.series.len() - 1
-            }
-        };
+        let known = self.ids.get(labels).copied();
+        let id = known.unwrap_or_else(|| {
+            self.series.push((labels.clone(), Vec::new()));
+            self.ids.insert(labels.clone(), self.series.len() - 1);
+            self.series.len() - 1
+        });
         self.series[id].1.push((at, value));
         id
     }
 
     /// The page of an instance; what stood on the one before and does not on this one ends, and is marked or not.
-    fn page(&mut self, instance: &str, at: i64, page: Vec<usize>, marked: bool) {
+    fn page(&mut self, instance: &str, at: i64, page: &[usize], marked: bool) {
         let before = self
             .pages
-            .insert(instance.to_owned(), page.clone())
+            .insert(instance.to_owned(), page.to_vec())
             .unwrap_or_default();
         for id in before.into_iter().filter(|id| marked && !page.contains(id)) {
             self.series[id].1.push((at, f64::NAN));
@@ -250,7 +248,7 @@ impl Story {
                 if life.replaced && self.marked {
                     // Prometheus waits for the next scrapes before it ends the series of a target that is gone.
                     let later = stamp(t + 2.0 * self.interval);
-                    book.page(&life.instance, later, Vec::new(), true);
+                    book.page(&life.instance, later, &[], true);
                 }
                 break;
             }
@@ -271,7 +269,7 @@ impl Story {
             if answers {
                 self.write(&names, &counters, (at, spot), luck, book, &mut page);
             }
-            book.page(&life.instance, at, page, self.marked);
+            book.page(&life.instance, at, &page, self.marked);
         }
     }
 

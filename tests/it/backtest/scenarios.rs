@@ -31,7 +31,7 @@ fn within(file: &str, version: &str) -> Duration {
         ("errors_2_5_percent", "2.0.0") => after(0.01 / 0.025),
         // A twentieth of all requests above 500 ms.
         ("latency_700", "2.0.0") => after(0.05 / 0.5),
-        ("broken_before", "2.0.0") | ("rollout_in_waves", "2.0.0") => SETTLE + HOLD + 2 * SCRAPE,
+        ("broken_before" | "rollout_in_waves", "2.0.0") => SETTLE + HOLD + 2 * SCRAPE,
         ("breaks_after_the_watch" | "restarts_and_errors" | "rolled_back_and_well", "2.0.0") => {
             after(0.01 / 0.15)
         }
