@@ -169,16 +169,28 @@ impl Engine {
         let known = |id: TargetId| {
             if id.is_history() {
                 let since = history.since(id);
-                return Some(Behind { up: true, since });
+                return Some(Behind {
+                    up: true,
+                    since,
+                    two: Some(at),
+                });
             }
             if id.is_observed() {
                 let since = window.watched_since(id);
                 let up = observed.stands(id);
-                return Some(Behind { up, since });
+                return Some(Behind {
+                    up,
+                    since,
+                    two: Some(at),
+                });
             }
             if is_rule(id) {
                 let since = window.watched_since(id);
-                return Some(Behind { up: true, since });
+                return Some(Behind {
+                    up: true,
+                    since,
+                    two: Some(at),
+                });
             }
             let (real, is_companion) = behind(id);
             let target = targets.get(&real)?;
@@ -187,6 +199,7 @@ impl Engine {
             Some(Behind {
                 up,
                 since: window.watched_since(id),
+                two: window.two_scrapes_since(id),
             })
         };
         let mut read = watch.plan.read(window, &known, bounds, at);

@@ -39,7 +39,7 @@ pub(super) const PREVIEW_READINGS_MIN: u32 = 3;
 
 impl VerdictState {
     /// Before the first evaluation.
-    pub(super) fn nothing_yet() -> Self {
+    pub fn nothing_yet() -> Self {
         Self {
             verdict: Verdict::Unknown,
             status: Status::Unknown,
@@ -474,6 +474,12 @@ impl Engine {
             }
         }
         all
+    }
+
+    /// What the gate says and why, as of the last input or deadline.
+    #[must_use]
+    pub fn verdict(&self) -> VerdictState {
+        self.verdict_at(self.standing.at)
     }
 
     /// The verdict with its words, as of a moment.

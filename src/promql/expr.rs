@@ -18,6 +18,7 @@ pub struct Expr {
     pub(super) root: Root,
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
+    shortest_rate: Option<Duration>,
     reads_absence: bool,
     dynamic: bool,
     notes: Vec<Note>,
@@ -56,6 +57,7 @@ impl Expr {
             root: parsed.root,
             selectors: parsed.selectors,
             longest_range: parsed.longest_range,
+            shortest_rate: parsed.shortest_rate,
             reads_absence: parsed.reads_absence,
             dynamic: parsed.dynamic,
             notes: parsed.notes,
@@ -80,6 +82,13 @@ impl Expr {
     #[must_use]
     pub fn longest_range(&self) -> Duration {
         self.longest_range
+    }
+
+    /// The shortest range of a `rate`, `increase` or another function that gives nothing of a single sample; `None` without
+    /// one. Those of subqueries are left out: their steps are no scrapes.
+    #[must_use]
+    pub fn shortest_rate(&self) -> Option<Duration> {
+        self.shortest_rate
     }
 
     /// Whether `absent` or `absent_over_time` is in it: it gives a result *because* something is gone.

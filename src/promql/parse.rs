@@ -44,6 +44,7 @@ pub(super) struct Parsed {
     pub root: Root,
     pub selectors: Vec<(Matchers, Duration)>,
     pub longest_range: Duration,
+    pub shortest_rate: Option<Duration>,
     pub reads_absence: bool,
     /// Labels come from values.
     pub dynamic: bool,
@@ -64,6 +65,7 @@ pub(super) fn parse(text: &str, query: Query) -> Result<Parsed, ParseError> {
         root,
         selectors: reader.selectors,
         longest_range: reader.longest_range,
+        shortest_rate: reader.shortest_rate,
         reads_absence: reader.reads_absence,
         dynamic: reader.dynamic,
         notes: reader.notes,
@@ -129,6 +131,7 @@ struct Reader<'a> {
     query: Query,
     selectors: Vec<(Matchers, Duration)>,
     longest_range: Duration,
+    shortest_rate: Option<Duration>,
     reads_absence: bool,
     dynamic: bool,
     /// How far back the subqueries around this place look, in milliseconds.
@@ -163,6 +166,7 @@ impl<'a> Reader<'a> {
             query,
             selectors: Vec::new(),
             longest_range: Duration::ZERO,
+            shortest_rate: None,
             reads_absence: false,
             dynamic: false,
             outer: None,

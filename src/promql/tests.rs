@@ -285,6 +285,18 @@ fn selectors_say_how_much_history_they_need() {
     let labels = |f| Labels::new([("__name__", "d.e"), ("f", f)]);
     assert!(selectors[3].0.matches(&labels("x")) && !selectors[3].0.matches(&labels("")));
     assert_eq!(Expr::parse("up == 0").unwrap().longest_range(), secs(0));
+    let rate = |text: &str| Expr::parse(text).unwrap().shortest_rate();
+    assert_eq!(
+        rate("sum(rate(a[15s])) / sum(increase(b[2m]))"),
+        Some(secs(15))
+    );
+    assert_eq!(
+        rate("max_over_time(a[15s]) > 0 and deriv(b[20s]) > 1"),
+        Some(secs(20))
+    );
+    // One sample is enough, or the steps are no scrapes.
+    assert_eq!(rate("max_over_time(a[15s]) + a"), None);
+    assert_eq!(rate("max_over_time(rate(a[15s])[1m:5s])"), None);
 }
 
 /// F3: NaN is data, and no comparison but `!=` holds for it.

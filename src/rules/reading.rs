@@ -23,6 +23,8 @@ pub struct Behind {
     pub up: bool,
     /// Watched without a gap since then; `None` when it never answered.
     pub since: Option<Timestamp>,
+    /// Since then it was scraped twice; `None` when it was not. What is not scraped shows whatever it has at any time.
+    pub two: Option<Timestamp>,
 }
 
 /// What a reading is classified by.
@@ -74,6 +76,8 @@ pub struct SignalPlan {
     plan: Plan,
     enough: Option<Plan>,
     range: Duration,
+    /// The shortest range that wants two samples.
+    rate: Option<Duration>,
     /// `absent(…)` gives a result *because* a source is gone, so dead data cannot speak through it.
     absence: bool,
 }
@@ -85,6 +89,7 @@ impl SignalPlan {
             plan: Plan::new(expr),
             enough: enough.map(Plan::new),
             range: expr.longest_range(),
+            rate: expr.shortest_rate(),
             absence: expr.reads_absence(),
         }
     }
@@ -160,6 +165,7 @@ impl SignalPlan {
         if let Some(Enough::Nowhere(why)) = &enough {
             return Read::none(Reading::Thin, why.clone());
         }
+        let blink = bounds.empty.and_then(|_| self.blink(behind, at));
         let matched = self.plan.matched();
         let empty = bounds.empty.filter(|_| matched > 0 || !bounds.must_match);
         match self.plan.eval(window, at) {
@@ -176,6 +182,12 @@ impl SignalPlan {
                     };
                     series.push((labels.clone(), reading));
                 }
+                if let (true, Some(range)) = (series.is_empty(), blink) {
+                    let range = humantime::format_duration(range);
+                    let why =
+                        format!("{range} hold fewer than two scrapes of any target behind it");
+                    return Read::none(Reading::Thin, why);
+                }
                 let absent = vector.absent().cloned().collect();
                 Read {
                     absent,
@@ -183,6 +195,21 @@ impl SignalPlan {
                 }
             }
         }
+    }
+
+    /// A range of the expression that holds fewer than two scrapes of every target behind it: nothing comes of it then,
+    /// whatever there is.
+    fn blink(
+        &self,
+        behind: &dyn Fn(TargetId) -> Option<Behind>,
+        at: Timestamp,
+    ) -> Option<Duration> {
+        let range = self.rate?;
+        let holds_two = |two: Timestamp| at.since(two) < range;
+        let targets = self.plan.targets();
+        let mut known = targets.iter().filter_map(|target| behind(*target));
+        let shown = known.any(|it| it.two.is_some_and(holds_two));
+        (!targets.is_empty() && !shown).then_some(range)
     }
 
     /// How many of the targets behind the plan are up, how many were watched over its whole range, and all.

@@ -346,6 +346,14 @@ simulated clock, and says what must have been decided:
         decisions:                          # all of them, the oldest first
         - {do: rollback, trigger: errors}   # also: refused_by, severity, phase
 
+A backtest block plays a recording instead, as gated backtest does. Its moments
+are RFC 3339, Unix seconds, or count from the recording's start:
+
+    backtest:                               # also: start, end, interval, armed,
+      openmetrics: incident.om.gz           # settle, version_from, go_live
+      rollouts: [{at: 11m, version: \"2.0.0\"}]
+      expect: rollback@14m+-30s             # none, escalate, or a list as above
+
 Exit code: 0 all passed, 1 one failed, 2 a file that cannot be run.";
 
 const ROLLOUT_EXAMPLES: &str = "\

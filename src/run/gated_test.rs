@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::spelled;
 use crate::engine::{
     Call, Columns, Effect, Engine, Input, Judging, Record, Restored, Scrape, ScrapeError,
-    ScrapeFault, Settings, TargetInfo,
+    ScrapeFault, Settings, TargetInfo, VerdictState,
 };
 use crate::model::{
     Action, Decision, Guard, Labels, STALE, Severity, Slot, Status, TargetId, Timestamp, Verdict,
@@ -19,7 +19,7 @@ use crate::runbook::Rules;
 use crate::source::script::Samples;
 
 /// The receiver of rollbacks in a test.
-const HOOK: &str = "deployer";
+pub(super) const HOOK: &str = "deployer";
 
 /// A block, as a person wrote it.
 pub(super) struct GatedTest {
@@ -257,7 +257,19 @@ impl Stage {
     fn compare(&self, expected: &Expected) -> Vec<String> {
         let now = format!("{} (line {})", spelled(expected.at), expected.line);
         let snapshot = self.engine.snapshot(self.start + expected.at);
-        let verdict = &snapshot.verdict;
+        expected.compare(&snapshot.verdict, &self.decisions, &now)
+    }
+}
+
+impl Expected {
+    /// What is not so, one text each. `now`: the moment, for people.
+    pub fn compare(
+        &self,
+        verdict: &VerdictState,
+        decisions: &[Decision],
+        now: &str,
+    ) -> Vec<String> {
+        let expected = self;
         let mut failures = Vec::new();
         let mut differs = |what: &str, wanted: Option<&str>, got: &str| {
             let wanted = wanted.filter(|wanted| *wanted != got);
@@ -281,36 +293,36 @@ impl Stage {
             expected
                 .decisions
                 .as_ref()
-                .and_then(|it| self.decided(it, &now)),
+                .and_then(|it| differing(it, decisions, now)),
         );
         failures
     }
+}
 
-    /// Where decisions are not those expected, in their order: both, with `-` and `+` from where they part.
-    fn decided(&self, wanted: &[ExpectedDecision], now: &str) -> Option<String> {
-        let pairs = wanted.iter().zip(&self.decisions);
-        let alike = pairs.take_while(|(a, b)| a.is(b)).count();
-        if alike == wanted.len() && alike == self.decisions.len() {
-            return None;
-        }
-        let mut text = format!("decisions at {now}");
-        for it in &self.decisions[..alike] {
-            let _ = write!(text, "\n    {}", shown(it));
-        }
-        for it in &wanted[alike..] {
-            let _ = write!(text, "\n  - {}", it.shown());
-        }
-        for it in &self.decisions[alike..] {
-            let _ = write!(text, "\n  + {}", shown(it));
-        }
-        if wanted.is_empty() {
-            text += "\n  (nothing was expected)";
-        }
-        if self.decisions.is_empty() {
-            text += "\n  (nothing was decided)";
-        }
-        Some(text)
+/// Where decisions are not those expected, in their order: both, with `-` and `+` from where they part.
+fn differing(wanted: &[ExpectedDecision], decisions: &[Decision], now: &str) -> Option<String> {
+    let pairs = wanted.iter().zip(decisions);
+    let alike = pairs.take_while(|(a, b)| a.is(b)).count();
+    if alike == wanted.len() && alike == decisions.len() {
+        return None;
     }
+    let mut text = format!("decisions at {now}");
+    for it in &decisions[..alike] {
+        let _ = write!(text, "\n    {}", shown(it));
+    }
+    for it in &wanted[alike..] {
+        let _ = write!(text, "\n  - {}", it.shown());
+    }
+    for it in &decisions[alike..] {
+        let _ = write!(text, "\n  + {}", shown(it));
+    }
+    if wanted.is_empty() {
+        text += "\n  (nothing was expected)";
+    }
+    if decisions.is_empty() {
+        text += "\n  (nothing was decided)";
+    }
+    Some(text)
 }
 
 /// As a file writes it: outside of every phase there is an empty name.

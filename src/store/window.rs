@@ -44,6 +44,8 @@ struct Target {
     /// The earliest moment at which one of them is dropped.
     next_drop: i64,
     last_good: Option<Timestamp>,
+    /// The good scrape before the last one.
+    good_before: Option<Timestamp>,
     watched_since: Option<Timestamp>,
     removed: bool,
 }
@@ -71,6 +73,7 @@ impl Window {
             departed: BTreeMap::new(),
             next_drop: i64::MAX,
             last_good: None,
+            good_before: None,
             watched_since: None,
             removed: false,
         };
@@ -233,6 +236,13 @@ impl Window {
     #[must_use]
     pub fn watched_since(&self, target: TargetId) -> Option<Timestamp> {
         self.targets.get(&target)?.watched_since
+    }
+
+    /// The older one of the target's two newest good scrapes; `None` where there were not two. A range that begins before
+    /// it holds two samples of a series that stood on both.
+    #[must_use]
+    pub fn two_scrapes_since(&self, target: TargetId) -> Option<Timestamp> {
+        self.targets.get(&target)?.good_before
     }
 
     /// Series held, vanished ones within their span included.
@@ -462,6 +472,7 @@ impl Target {
         if self.watched_since.is_none() || self.last_good.is_none_or(|good| self.gap(good, at)) {
             self.watched_since = Some(at);
         }
+        self.good_before = self.last_good;
         self.last_good = Some(at);
     }
 

@@ -5,14 +5,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use gated::model::{Action, Decision, Timestamp};
+use gated::model::{Action, Decision, RolloutId, Timestamp};
 use gated::run::backtest::{Judge, Outcome, Play, judge, play, reads};
 use gated::run::cli::Told;
 use gated::source::recording::{MEMORY_BYTES, Recording};
 
+mod block;
 mod command;
+mod fleet;
+mod kinds;
+mod luck;
+mod packed;
+mod readings;
+mod reckon;
 mod scenarios;
 mod server;
+mod variations;
 
 /// A file of the example scenarios.
 fn example(name: &str) -> PathBuf {
@@ -102,8 +110,8 @@ fn weigh(right: &Right, decisions: &[&Decision]) -> Result<Option<Duration>, Wro
 /// The decisions on one version.
 fn decisions_on<'o>(outcome: &'o Outcome, version: &str) -> Vec<&'o Decision> {
     let on = |it: &&Decision| {
-        let rollout = it.rollout.as_ref().map(gated::model::RolloutId::as_str);
-        rollout.is_some_and(|it| it.split('@').nth(1) == Some(version))
+        let rollout = it.rollout.as_ref().map(RolloutId::as_str);
+        rollout.is_some_and(|it| it.split(['@', '#']).nth(1) == Some(version))
     };
     outcome.decisions.iter().filter(on).collect()
 }
@@ -114,7 +122,7 @@ fn listed(outcome: &Outcome) -> String {
         return "    (nothing was decided)\n".to_owned();
     }
     let line = |it: &Decision| {
-        let rollout = it.rollout.as_ref().map_or("no rollout", |it| it.as_str());
+        let rollout = it.rollout.as_ref().map_or("no rollout", RolloutId::as_str);
         let refused = it.refused_by.map(|guard| format!(" refused by {guard}"));
         let (at, action, refused) = (it.at, it.action, refused.unwrap_or_default());
         let (trigger, phase, reason) = (&it.trigger, &it.phase, &it.reason);

@@ -116,6 +116,7 @@ impl Reader<'_> {
                 parser::Expr::MatrixSelector(matrix) => {
                     self.note_counter(function.name, &matrix.vs, place);
                     self.edges_allow(function.name, edges(&matrix.vs))?;
+                    self.note_rate(function.name, &matrix.vs, matrix.range);
                     let selector = self.selector(&matrix.vs, Some(matrix.range))?;
                     source = Some((Source::Series(selector), matrix.range));
                 }

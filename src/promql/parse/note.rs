@@ -1,8 +1,12 @@
 //! What Prometheus says beside a result and the text alone tells: see [`notes`].
 
+use std::time::Duration;
+
 use promql_parser::parser::VectorSelector;
 
 use super::Reader;
+use super::selector::edges;
+use crate::promql::edges::Edges;
 use crate::promql::notes::{self, Place};
 use crate::promql::places::Arguments;
 use crate::promql::scalar::Scalar;
@@ -17,6 +21,18 @@ impl Reader<'_> {
         self.rated.insert(name.clone());
         if function != "irate" && notes::is_gauge(name) {
             self.notes.push(notes::gauge_note(name, place));
+        }
+    }
+
+    /// A range that shows nothing while it holds one sample.
+    pub(super) fn note_rate(&mut self, function: &str, selector: &VectorSelector, range: Duration) {
+        let wants_two = matches!(
+            function,
+            "rate" | "increase" | "irate" | "delta" | "idelta" | "deriv" | "predict_linear"
+        );
+        if wants_two && self.outer.is_none() && edges(selector) == Edges::Plain {
+            let shortest = self.shortest_rate.map_or(range, |known| known.min(range));
+            self.shortest_rate = Some(shortest);
         }
     }
 

@@ -3,7 +3,7 @@
 mod bar;
 mod compare;
 mod expect;
-mod files;
+pub mod files;
 mod journal;
 mod outcome;
 mod play;
@@ -27,7 +27,7 @@ pub use expect::Expect;
 pub use journal::{Replay, Replayed, replay};
 pub use outcome::{Outcome, PhaseSpan};
 pub use play::{Play, PlayError, play};
-pub use rules::{Judge, judge, past, reads};
+pub use rules::{Judge, judge, local, past, reads};
 pub use stage::{Receivers, Stage};
 
 use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};

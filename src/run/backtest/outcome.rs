@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::{Engine, Event, Input, Settings};
+use crate::engine::{Engine, Event, Input, Settings, VerdictState};
 use crate::model::{Action, Decision, Reading, Status, Timestamp, Unit, is_stale};
 
 /// Events kept at most; a timeline of more is read by nobody.
@@ -27,6 +27,8 @@ pub struct Outcome {
     pub signals: Vec<SignalSeen>,
     /// From when on the status was which.
     pub statuses: Vec<(Timestamp, Status)>,
+    /// What the gate says at the end.
+    pub verdict: VerdictState,
     /// Samples given to the engine.
     pub samples: u64,
     pub evaluations: u64,
@@ -106,6 +108,7 @@ impl Recorder {
                 phases: Vec::new(),
                 signals,
                 statuses: Vec::new(),
+                verdict: VerdictState::nothing_yet(),
                 samples: 0,
                 evaluations: 0,
             },
@@ -227,10 +230,11 @@ impl Recorder {
         self.since = at;
     }
 
-    pub fn finish(mut self, end: Timestamp, evaluations: u64) -> Outcome {
+    pub fn finish(mut self, end: Timestamp, evaluations: u64, engine: &Engine) -> Outcome {
         self.pass(end);
         self.outcome.end = end;
         self.outcome.evaluations = evaluations;
+        self.outcome.verdict = engine.verdict();
         self.outcome.signals.append(&mut self.gone);
         self.outcome
     }

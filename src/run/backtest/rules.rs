@@ -115,7 +115,10 @@ pub fn reads(settings: &Settings) -> Reads {
 }
 
 /// What a `[[prometheus]]` evaluates live is evaluated here: the recording holds what it was made of.
-fn local(rules: &Rules) -> Result<Rules, String> {
+///
+/// # Errors
+/// What is not evaluated here, rendered.
+pub fn local(rules: &Rules) -> Result<Rules, String> {
     let mut rules = rules.clone();
     let mut faults = Vec::new();
     for signal in &mut rules.signals {

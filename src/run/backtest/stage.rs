@@ -152,7 +152,7 @@ impl Stage {
     #[must_use]
     pub fn stop(self, end: Timestamp) -> Outcome {
         let evaluations = self.evaluations + self.engine.evaluations();
-        self.recorder.finish(end, evaluations)
+        self.recorder.finish(end, evaluations, &self.engine)
     }
 
     fn take(&mut self, at: Timestamp) {

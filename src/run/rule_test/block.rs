@@ -1,6 +1,8 @@
 //! Reads a `gated_test` block. What it means is `run/gated_test.rs`'.
 
-use super::reading::Reading;
+use std::time::Duration;
+
+use super::reading::{Reading, Table};
 use crate::model::{Action, Guard, Severity, Status, Verdict};
 use crate::run::gated_test::{Expected, ExpectedDecision, GatedTest, Told};
 use crate::runbook::yaml::Node;
@@ -50,6 +52,16 @@ fn told(reading: &Reading<'_>, node: &Node) -> Option<Told> {
 }
 
 fn expected(reading: &Reading<'_>, node: &Node) -> Option<Expected> {
+    expected_at(reading, node, |table| reading.duration(table, "at"))
+        .map(|(at, expected)| Expected { at, ..expected })
+}
+
+/// What must be so at a moment, which `at` reads.
+pub(super) fn expected_at<T>(
+    reading: &Reading<'_>,
+    node: &Node,
+    at: impl FnOnce(&Table<'_>) -> Option<T>,
+) -> Option<(T, Expected)> {
     let what = "an item of `expect`";
     let table = reading.table(node, &EXPECT_KEYS, what)?;
     let decisions = table.get("decisions").map(|_| {
@@ -59,14 +71,15 @@ fn expected(reading: &Reading<'_>, node: &Node) -> Option<Expected> {
     let verdict = reading.one_of(&table, "verdict", Verdict::ALL, Verdict::word);
     let status = reading.one_of(&table, "status", Status::ALL, Status::word);
     reading.needed(&table, "at", what)?;
-    Some(Expected {
-        at: reading.duration(&table, "at")?,
+    let expected = Expected {
+        at: Duration::ZERO,
         line: reading.line(table.first().start),
         phase: reading.word(&table, "phase"),
         verdict,
         status,
         decisions,
-    })
+    };
+    Some((at(&table)?, expected))
 }
 
 fn decision(reading: &Reading<'_>, node: &Node) -> Option<ExpectedDecision> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::block;
 use super::reading::{Reading, Table};
+use super::recorded::{self, Recorded};
 use crate::model::{Labels, Timestamp};
 use crate::promql::Expr;
 use crate::run::gated_test::GatedTest;
@@ -21,7 +22,7 @@ const FILE_KEYS: [&str; 5] = [
     "fuzzy_compare",
     "tests",
 ];
-const TEST_KEYS: [&str; 9] = [
+const TEST_KEYS: [&str; 10] = [
     "name",
     "interval",
     "start_timestamp",
@@ -31,6 +32,7 @@ const TEST_KEYS: [&str; 9] = [
     "alert_rule_test",
     "promql_expr_test",
     "gated_test",
+    "backtest",
 ];
 
 /// Between evaluations where a file does not say.
@@ -60,6 +62,7 @@ pub(super) struct Test {
     pub alerts: Vec<AlertTest>,
     pub exprs: Vec<ExprTest>,
     pub gated: Option<GatedTest>,
+    pub recorded: Option<Recorded>,
     /// Of series, values and expressions.
     pub faults: Faults,
 }
@@ -184,6 +187,9 @@ impl Reading<'_> {
             gated: table
                 .get("gated_test")
                 .and_then(|node| block::read(self, node)),
+            recorded: table
+                .get("backtest")
+                .and_then(|node| recorded::read(self, node)),
             faults: contents.take(),
         }
     }

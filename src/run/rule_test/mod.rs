@@ -6,6 +6,7 @@ mod compare;
 mod file;
 mod glob;
 mod reading;
+mod recorded;
 mod report;
 
 use std::path::{Path, PathBuf};
@@ -83,13 +84,13 @@ fn run_file(path: &Path, only: Option<&Regex>, env: Env<'_>) -> FileOutcome {
         outcome.tests.push(Outcome {
             name: test.name.clone(),
             line: test.line,
-            failures: run_test(&file, test, &rules),
+            failures: run_test(path, &file, test, &rules),
         });
     }
     outcome
 }
 
-fn run_test(file: &TestFile, test: &Test, rules: &Arc<Rules>) -> Vec<String> {
+fn run_test(path: &Path, file: &TestFile, test: &Test, rules: &Arc<Rules>) -> Vec<String> {
     let mut failures = Vec::new();
     if !test.faults.is_empty() {
         failures.push(test.faults.render(false));
@@ -112,6 +113,10 @@ fn run_test(file: &TestFile, test: &Test, rules: &Arc<Rules>) -> Vec<String> {
         } else {
             failures.extend(gated_test::run(block, rules, &script));
         }
+    }
+    if let Some(block) = &test.recorded {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        failures.extend(block.run(folder, rules, &test.external_labels));
     }
     failures
 }

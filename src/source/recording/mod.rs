@@ -5,6 +5,8 @@ mod cursor;
 mod cycle;
 mod pages;
 mod spool;
+#[cfg(test)]
+mod tests;
 
 pub mod openmetrics;
 
@@ -222,13 +224,21 @@ impl Recording {
         self.tally
     }
 
-    /// The first and the last moment of a sorted recording, as far as rules read it; `None` where they read nothing.
+    /// The first and the last moment of a sorted recording, as far as rules read it or it says whether the targets of
+    /// what they read answered; `None` where they read nothing.
     ///
     /// # Errors
     /// The temporary file cannot be read.
     pub fn span(&self) -> io::Result<Option<(Timestamp, Timestamp)>> {
         let mut span: Option<(i64, i64)> = None;
-        for id in self.ids().filter(|id| self.is_read(self.labels(*id))) {
+        let read = self.ids().filter(|id| self.is_read(self.labels(*id)));
+        let read: Vec<SeriesId> = read.collect();
+        let targets: BTreeSet<Labels> = read.iter().map(|id| target(self.labels(*id))).collect();
+        let about = self.ids().filter(|id| {
+            let labels = self.labels(*id);
+            ABOUT_THE_SCRAPE.contains(&labels.name()) && targets.contains(&target(labels))
+        });
+        for id in read.iter().copied().chain(about) {
             let first = self.sample(id, 0)?;
             let last = self.sample(id, self.len(id).wrapping_sub(1))?;
             if let (Some((first, _)), Some((last, _))) = (first, last) {
@@ -305,6 +315,11 @@ impl Series {
         }
         Ok(())
     }
+}
+
+/// The labels that a target gives to each of its series.
+fn target(labels: &Labels) -> Labels {
+    labels.filter(|name| name == "job" || name == "instance")
 }
 
 /// Sorts by time, the first of each moment alone, and gives how many came late and how many were repeats.

@@ -29,6 +29,8 @@ struct Target {
     cycle: Cycle,
     cursors: Vec<Cursor>,
     about: [Option<Cursor>; ABOUT_THE_SCRAPE.len()],
+    /// Which series count: they are never no number.
+    counts: Vec<bool>,
     /// Which series the last page had.
     alive: Vec<bool>,
     interval: i64,
@@ -63,6 +65,11 @@ impl<'r> Pages<'r> {
             pages.targets.push(Target {
                 cursors: cycle.series.iter().copied().map(Cursor::new).collect(),
                 about: cycle.about.map(|it| it.map(Cursor::new)),
+                counts: cycle
+                    .series
+                    .iter()
+                    .map(|id| counts(recording.labels(*id).name()))
+                    .collect(),
                 alive: vec![false; cycle.series.len()],
                 interval: i64::try_from(interval).unwrap_or(i64::MAX / 4),
                 last: None,
@@ -191,13 +198,13 @@ impl Target {
         let mut said = [None; ABOUT_THE_SCRAPE.len()];
         for (said, cursor) in said.iter_mut().zip(&mut self.about) {
             if let Some(cursor) = cursor {
-                *said = take(cursor, at, self.interval, recording)?;
+                *said = take(cursor, at, (self.interval, true), recording)?;
             }
         }
         let mut columns = Columns::default();
         let mut present = 0;
         for (slot, cursor) in self.cursors.iter_mut().enumerate() {
-            let value = take(cursor, at, self.interval, recording)?;
+            let value = take(cursor, at, (self.interval, self.counts[slot]), recording)?;
             let place = Slot(u32::try_from(slot).expect("fewer series than 2^32"));
             match (value, self.alive[slot]) {
                 (Some(_), false) => {
@@ -261,12 +268,12 @@ impl Target {
     }
 }
 
-/// The sample at this moment. The format has no staleness marker: an export shows it as a value that is no number, with
-/// nothing behind it for longer than the interval.
+/// The sample at this moment. The format has no staleness marker: an export shows it as a value that is no number. Of what
+/// counts it can be nothing else; of a gauge it is one where nothing follows for longer than the interval.
 fn take(
     cursor: &mut Cursor,
     at: i64,
-    interval: i64,
+    (interval, counts): (i64, bool),
     recording: &Recording,
 ) -> io::Result<Option<f64>> {
     let (Some((moment, value)), next) = cursor.peek(recording)? else {
@@ -276,8 +283,15 @@ fn take(
         return Ok(None);
     }
     cursor.skip();
-    let ends = next.is_none_or(|(next, _)| next > at + interval + interval / 2);
+    let ends = counts || next.is_none_or(|(next, _)| next > at + interval + interval / 2);
     Ok(Some(value).filter(|value| !(value.is_nan() && ends)))
+}
+
+/// Whether a metric of this name is a counter, or part of a histogram.
+fn counts(name: &str) -> bool {
+    ["_total", "_bucket", "_count"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 fn whole(value: f64) -> u32 {
