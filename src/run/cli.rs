@@ -241,7 +241,7 @@ pub enum Command {
     #[command(after_help = TEST_EXAMPLES)]
     Test(Test),
     /// What would gated have done? Replays recorded metrics through rules
-    #[command(after_help = backtest::BACKTEST_EXAMPLES)]
+    #[command(after_help = backtest::BACKTEST_EXAMPLES, override_usage = backtest::BACKTEST_USAGE)]
     Backtest(Backtest),
     /// Tell a running gated of a release, or list what it knows
     #[command(subcommand, after_help = ROLLOUT_EXAMPLES)]

@@ -66,7 +66,7 @@ impl Sweep {
                 let hold = Duration::from_secs_f64(seconds.max(0.0));
                 Step {
                     value: Value::Hold(hold),
-                    text: quantity::spelled(hold),
+                    text: quantity::spelled(hold).replace(' ', ""),
                 }
             });
             return Ok(Self {

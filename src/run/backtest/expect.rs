@@ -116,15 +116,15 @@ mod tests {
             ("escalate", "people called and nothing rolled back"),
             (
                 "rollback@2026-04-01T13:13:50Z+-30s",
-                "one rollback, at 2026-04-01T13:13:50Z ± 30s",
+                "one rollback, at 2026-04-01T13:13:50.000Z ± 30s",
             ),
             (
                 "escalate@2026-04-01T15:13:50+02:00±1m 5s",
-                "people called and nothing rolled back, at 2026-04-01T13:13:50Z ± 1m5s",
+                "people called and nothing rolled back, at 2026-04-01T13:13:50.000Z ± 1m5s",
             ),
             (
                 "rollback@1775049230.5+-1s",
-                "one rollback, at 2026-04-01T13:13:50.5Z ± 1s",
+                "one rollback, at 2026-04-01T13:13:50.500Z ± 1s",
             ),
         ] {
             assert_eq!(text.parse::<Expect>().unwrap().to_string(), expected);

@@ -8,16 +8,21 @@ use clap::{ArgGroup, Args, ValueEnum};
 use crate::model::{Timestamp, time};
 use crate::run::backtest::Expect;
 
+pub(super) const BACKTEST_USAGE: &str = "\
+gated backtest --openmetrics FILE… [OPTIONS]
+       gated backtest --prometheus URL --start T [OPTIONS]
+       gated backtest --journal DIR [OPTIONS]";
+
 pub(super) const BACKTEST_EXAMPLES: &str = "\
 Examples:
   promtool tsdb dump-openmetrics --min-time=… --max-time=… data/ |
     gated backtest --openmetrics - --rollout 1.9.0..2.0.0@2026-04-01T13:11:00Z
   gated backtest --openmetrics april.om.gz may.om.zst
-  gated backtest --prometheus http://prometheus:9090 --start 2026-04-01T12:00:00Z
+  gated backtest --prometheus http://prom:9090 --start 2026-04-01T12:00:00Z
   gated backtest --openmetrics day.om --compare rules-next
   gated backtest --journal /var/lib/gated/journal        what was decided, and why
   gated backtest --journal journal --rules rules-next    what other rules had decided
-  gated backtest --openmetrics day.om --sweep error_rate=0.5%..3% --sweep for=0s..5m
+  gated backtest --openmetrics day.om --sweep error_rate=0.5%..3%
   gated backtest --openmetrics incident.om.gz --rollout 2.0.0@1775049060 \\
     --expect rollback@2026-04-01T13:13:50Z+-30s            a regression test
   gated backtest --openmetrics day.om --format html >day.html

@@ -33,7 +33,7 @@ fn help_fits_eighty_columns_and_teaches_by_example() {
     command.build();
     let mut seen = Vec::new();
     walk(&mut command, &mut seen);
-    let expected = "gated init check config rules metrics test rollout start finish list incidents ack status explain freeze thaw veto observe attest checklist report announce deliveries ack resend demo";
+    let expected = "gated init check config rules metrics test backtest rollout start finish list incidents ack status explain freeze thaw veto observe attest checklist report announce deliveries ack resend demo";
     assert_eq!(seen.join(" "), expected);
     let test = command.find_subcommand_mut("test").unwrap();
     let help = test.render_long_help().to_string();
