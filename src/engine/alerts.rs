@@ -8,8 +8,12 @@ use std::time::Duration;
 use super::Alert;
 use super::Alerting;
 use super::Effect;
+use super::Settings;
 use super::deliver::UNDELIVERED;
 use super::engine::Engine;
+use super::incidents::Held;
+use super::notices::NOTICE_HELD;
+use super::triggers::TriggerWatch;
 use super::verify::UNVERIFIED;
 use crate::model::Action;
 use crate::model::Cause;
@@ -45,6 +49,8 @@ pub(super) struct AlertBook {
     resolved: BTreeMap<Key, Alert>,
     started_at: Timestamp,
     sent_at: Option<Timestamp>,
+    /// The settings that the alerts' labels are of.
+    drawn_for: Option<Arc<Settings>>,
 }
 
 impl AlertBook {
@@ -54,7 +60,15 @@ impl AlertBook {
             resolved: BTreeMap::new(),
             started_at: at,
             sent_at: None,
+            drawn_for: None,
         }
+    }
+
+    /// Whether only the Watchdog fires, and nothing has ended of late.
+    fn is_calm(&self, settings: &Arc<Settings>) -> bool {
+        let drawn = self.drawn_for.as_ref();
+        let current = drawn.is_some_and(|it| Arc::ptr_eq(it, settings));
+        current && self.firing.len() == 1 && self.resolved.is_empty()
     }
 
     pub fn next_resend(&self, alerting: Alerting) -> Timestamp {
@@ -95,11 +109,30 @@ impl AlertBook {
 impl Engine {
     /// Compares what fires with what was told, and tells Alertmanager at once when something changed.
     pub(super) fn update_alerts(&mut self, active: &[usize], at: Timestamp, out: &mut Vec<Effect>) {
+        // The rule, with every scrape: a map of texts that says what it said is not drawn again.
+        if self.alerts.is_calm(&self.settings) && self.is_nothing_to_tell(at) {
+            return;
+        }
         let firing = self.firing_alerts(active, at);
         let changed = self.alerts.update(firing, at);
+        self.alerts.drawn_for = Some(Arc::clone(&self.settings));
         if changed && self.settings.alerting.is_some() && self.alerts.sent_at.is_some() {
             self.send_alerts(at, out);
         }
+    }
+
+    /// Whether nothing that [`Engine::firing_alerts`] looks at is there, but for the Watchdog.
+    fn is_nothing_to_tell(&self, at: Timestamp) -> bool {
+        let held = DECISION_HELD.max(NOTICE_HELD);
+        let fires = |it: &TriggerWatch| it.series.values().any(|it| it.firing().is_some());
+        let is_open = |it: &Held| it.incident.is_open();
+        !self.triggers.iter().any(fires)
+            && !self.signals.iter().any(|it| it.blind_told)
+            && !self.incidents.all.iter().any(is_open)
+            && !self
+                .decisions
+                .last()
+                .is_some_and(|it| at.since(it.at) < held)
     }
 
     pub(super) fn send_alerts(&mut self, at: Timestamp, out: &mut Vec<Effect>) {

@@ -13,7 +13,7 @@ use crate::model::Severity;
 use crate::model::Timestamp;
 
 /// A notice is an alert for this long. Nothing ends it sooner, and nobody wants it later.
-const NOTICE_HELD: Duration = Duration::from_secs(15 * 60);
+pub(super) const NOTICE_HELD: Duration = Duration::from_secs(15 * 60);
 
 impl Engine {
     /// The notices of the last minutes that are owed to no receiver. The ledger remembers both, so a restart neither ends
