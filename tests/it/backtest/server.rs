@@ -105,38 +105,49 @@ fn a_prometheus_that_scraped_the_demo_gives_the_decision_of_the_daemon_beside_it
     thread::sleep(Duration::from_secs(8));
     let all_live = daemon.decisions();
 
-    let start = Timestamp::from_millis(live.0.millis() - 25_000);
-    let config = house.path("gated.toml");
-    let rules = house.path("rules.toml");
-    let (start, config, rules) = (start.to_string(), config.display(), rules.display());
-    let ran = gated(&[
-        "backtest",
-        "--config",
-        &config.to_string(),
-        "--rules",
-        &rules.to_string(),
-        "--prometheus",
-        &prometheus.url,
-        "--start",
-        &start,
-        "--format",
-        "json",
-    ])
-    .output()
-    .unwrap();
-    let errors = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "{errors}");
-    let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
-    let decisions = document["decisions"].as_array().unwrap();
-    let replayed = rollback(decisions).unwrap_or_else(|| panic!("{document:#}"));
-    let apart = (replayed.0.millis() - live.0.millis()).abs();
-    assert!(
-        apart <= INTERVAL_MILLIS,
-        "live {live:?}, replayed {replayed:?}"
-    );
-    assert_eq!((&live.1, &live.2), (&replayed.1, &replayed.2));
+    let rollouts = daemon.get("/api/v1/rollouts").json();
+    let rollouts = rollouts["data"]["rollouts"].as_array().unwrap();
+    let bad = rollouts.iter().find(|it| it["version"] == "1.5.0").unwrap();
+    let seen_at = bad["seen_at"].as_str().unwrap();
+
+    let start = Timestamp::from_millis(live.0.millis() - 25_000).to_string();
+    let (config, rules) = (house.path("gated.toml"), house.path("rules.toml"));
+    let (config, rules) = (config.to_str().unwrap(), rules.to_str().unwrap());
+    let backtest = |more: &[&str]| -> Vec<Value> {
+        let mut arguments = vec![
+            "backtest", "--config", config, "--rules", rules, "--format", "json",
+        ];
+        arguments.extend(["--prometheus", &prometheus.url, "--start", &start]);
+        arguments.extend(more);
+        let ran = gated(&arguments).output().unwrap();
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{errors}");
+        let document: Value = serde_json::from_slice(&ran.stdout).unwrap();
+        document["decisions"].as_array().unwrap().clone()
+    };
     let count = |all: &[Value]| all.iter().filter(|it| it["do"] == "rollback").count();
-    assert_eq!((count(decisions), count(&all_live)), (1, 1));
+    let near = |decisions: &[Value], intervals: i64| {
+        assert_eq!(
+            (count(decisions), count(&all_live)),
+            (1, 1),
+            "{decisions:#?}"
+        );
+        let replayed = rollback(decisions).unwrap();
+        let apart = (replayed.0.millis() - live.0.millis()).abs();
+        assert!(
+            apart <= intervals * INTERVAL_MILLIS,
+            "live {live:?}, replayed {replayed:?}"
+        );
+        assert_eq!(replayed.1, live.1);
+        replayed.2
+    };
+    // Of the same rollout, by the scrapes of another: within one of them.
+    near(
+        &backtest(&["--rollout", &format!("1.4.2..1.5.0@{seen_at}")]),
+        1,
+    );
+    // That the version changed is seen by a scrape too, and what follows by the next.
+    assert_eq!(near(&backtest(&[]), 2), live.2);
     drop(daemon);
     runtime.block_on(service.stop());
 }
