@@ -225,7 +225,7 @@ impl Engine {
     /// Moves every trigger whose readings are fresh, active or not: so the past is known when a phase begins.
     fn move_triggers(&mut self, at: Timestamp, active: &[usize], out: &mut Vec<Effect>) {
         let rules = Arc::clone(&self.settings.rules);
-        let baseline = self.baseline();
+        let baseline = self.baseline().into_owned();
         for t in 0..self.triggers.len() {
             let (place, is_active) = self.place(t, active);
             let trigger = &rules.phases[place.0].triggers[place.1];

@@ -1,5 +1,6 @@
 //! What people ask for, what the ledger refuses, what a reload changes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,13 +112,13 @@ impl Engine {
 
     /// The medians of the rollout in progress. A dry run before one judges as if it had just begun: what it sees is
     /// what was before.
-    pub(super) fn baseline(&self) -> BTreeMap<String, f64> {
+    pub(super) fn baseline(&self) -> Cow<'_, BTreeMap<String, f64>> {
         match self.rollouts.current() {
-            Some(rollout) => rollout.baseline.clone(),
+            Some(rollout) => Cow::Borrowed(&rollout.baseline),
             None if self.settings.preview.is_some() => {
-                self.medians(Timestamp::EPOCH, Timestamp::MAX)
+                Cow::Owned(self.medians(Timestamp::EPOCH, Timestamp::MAX))
             }
-            None => BTreeMap::new(),
+            None => Cow::Owned(BTreeMap::new()),
         }
     }
 
