@@ -419,7 +419,11 @@ fn reason(
         let _ = write!(text, ", now {}", unit.show(value));
     }
     if let Some(answer) = last.filter(|answer| !answer.passed) {
-        let _ = write!(text, "; no rollback: {}", answer.note);
+        let undone = match trigger.action {
+            Action::Rollback => "no rollback",
+            Action::Escalate | Action::Notify => "nobody is told",
+        };
+        let _ = write!(text, "; {undone}: {}", answer.note);
     }
     text
 }

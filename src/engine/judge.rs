@@ -329,12 +329,19 @@ impl Engine {
         }
     }
 
-    /// The trigger's definition that counts: that of the active phase with the shortest band, else the first.
+    /// The trigger's definition that counts: that of the active phase with the shortest band, else the first. One that is
+    /// only tried never takes a live one's place.
     pub(super) fn place(&self, trigger: usize, active: &[usize]) -> ((usize, usize), bool) {
         let places = &self.triggers[trigger].places;
-        let found = active
+        let phases = &self.settings.rules.phases;
+        let in_order = active
             .iter()
-            .find_map(|phase| places.iter().find(|(p, _)| p == phase));
+            .filter_map(|phase| places.iter().find(|(p, _)| p == phase));
+        let live = |it: &&(usize, usize)| !phases[it.0].triggers[it.1].shadow;
+        let found = in_order
+            .clone()
+            .find(live)
+            .or_else(|| in_order.clone().next());
         (*found.unwrap_or(&places[0]), found.is_some())
     }
 

@@ -199,6 +199,10 @@ impl Engine {
         };
         next.phase.clone_from(&rules.phases[*first].name);
         next.checks = self.checks(active);
+        for check in next.checks.iter_mut().filter(|it| it.shadow) {
+            let gap = if check.reason.is_empty() { "" } else { ": " };
+            check.reason = format!("in shadow{gap}{}", check.reason);
+        }
         next.reasons = if let Some(until) = self.settle_until {
             let seconds = std::time::Duration::from_secs(until.since(at).as_secs().max(1));
             let left = humantime::format_duration(seconds);

@@ -157,6 +157,29 @@ fn a_trigger_in_shadow_turns_no_gate() {
 }
 
 #[test]
+fn what_is_only_tried_takes_no_live_trigger_s_place() {
+    let tried = r#"
+[[phase]]
+name = "canary"
+from = "0s"
+until = "10m"
+[[phase.trigger]]
+name = "errors"
+mode = "shadow"
+when = "error_rate > 1%"
+for = "30s"
+do = "rollback"
+"#;
+    let mut world = World::new(settings(&format!("{RULES}{tried}")));
+    world.rounds(60);
+    world.deploy("2.0.0", 0.05);
+    world.rounds(120);
+    // Its band is the shorter one, and it does not count all the same.
+    assert_eq!(world.verdict().phase, "canary");
+    assert_eq!(world.decided(), ["rollback errors"]);
+}
+
+#[test]
 fn what_a_file_in_shadow_cannot_hold_is_named_with_its_place() {
     let next = r#"
 mode = "shadow"

@@ -13,7 +13,7 @@ use crate::source::recording::openmetrics::{self, ReadError};
 /// # Errors
 /// Every file that cannot be read, with its faults.
 pub fn read(paths: &[PathBuf], recording: &mut Recording) -> Result<(), String> {
-    let mut faults = Vec::new();
+    let (mut faults, mut other) = (Vec::new(), false);
     for path in paths {
         if let Err(error) = read_one(path, recording) {
             let name = path.display();
@@ -23,6 +23,7 @@ pub fn read(paths: &[PathBuf], recording: &mut Recording) -> Result<(), String> 
                     faults: lines,
                     more,
                 } => {
+                    other = true;
                     let lines = lines.iter().map(|it| {
                         format!("error: {name}:{}: {}: {}", it.line, it.message, it.excerpt)
                     });
@@ -37,7 +38,9 @@ pub fn read(paths: &[PathBuf], recording: &mut Recording) -> Result<(), String> 
     }
     if !faults.is_empty() {
         let help = "OpenMetrics text with timestamps is expected, as `promtool tsdb dump-openmetrics` writes it";
-        faults.push(format!("  help: {help}"));
+        if other {
+            faults.push(format!("  help: {help}"));
+        }
         return Err(faults.join("\n"));
     }
     let sorted = recording.sort();

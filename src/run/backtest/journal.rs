@@ -96,11 +96,11 @@ pub(super) fn run(flags: &Backtest, global: &Global, path: &Path) -> Result<u8, 
             let _ = writeln!(std::io::stderr(), "warning: {remark}");
         }
     }
-    if let Some(Err(text)) = flags.expect.as_ref().map(|it| it.check(&ours.outcome)) {
-        let _ = writeln!(std::io::stderr(), "error: {text}");
-        return Ok(super::UNEXPECTED);
-    }
-    Ok(0)
+    super::expected(
+        flags,
+        &ours.outcome,
+        ours.remarks.first().map(String::as_str),
+    )
 }
 
 /// With a bar, as long as the journal's files say that it is.

@@ -30,6 +30,7 @@ pub use play::{Play, PlayError, play};
 pub use rules::{Judge, judge, local, past, reads};
 pub use stage::{Receivers, Stage};
 
+use crate::model::Action;
 use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};
 
 /// A fault of the command line, the files or the data.
@@ -118,11 +119,27 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
         BacktestFormat::Markdown => show::markdown(&own_shown),
         BacktestFormat::Html => show::html(&own_shown),
     });
-    if let Some(Err(text)) = flags.expect.as_ref().map(|it| it.check(&outcome)) {
-        let _ = writeln!(std::io::stderr(), "error: {text}");
-        return Ok(UNEXPECTED);
+    expected(flags, &outcome, None)
+}
+
+/// The exit code. What could not be judged is as little as expected as what was decided otherwise.
+fn expected(flags: &Backtest, outcome: &Outcome, damaged: Option<&str>) -> Result<u8, String> {
+    let Some(expect) = &flags.expect else {
+        return Ok(0);
+    };
+    // What is missing may be what was to be found; a rollback that was found is there.
+    let damaged = damaged.filter(|_| outcome.of(Action::Rollback).next().is_none());
+    let unjudged = outcome.nothing_judged().or(damaged);
+    if let Some(why) = unjudged {
+        return Err(format!("--expect cannot be answered: {why}"));
     }
-    Ok(0)
+    match expect.check(outcome) {
+        Ok(()) => Ok(0),
+        Err(text) => {
+            let _ = writeln!(std::io::stderr(), "error: {text}");
+            Ok(UNEXPECTED)
+        }
+    }
 }
 
 impl Judge {
@@ -150,6 +167,9 @@ fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Record
         .unwrap_or_default();
     let from = flags.start.map(|it| it - past);
     let mut recording = Recording::new(readers, MEMORY_BYTES).between(from, flags.end);
+    if flags.prometheus.is_some() {
+        recording = recording.overlapping();
+    }
     let Some(said) = &flags.prometheus else {
         files::read(&flags.openmetrics, &mut recording)?;
         return Ok(recording);
@@ -157,6 +177,11 @@ fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Record
     let server = server::server(said, judges[0].config.as_ref())?;
     let from = from.ok_or("--prometheus needs --start: from when on?")?;
     let until = flags.end.unwrap_or_else(|| Clock::start().now());
+    if until.since(from) > play::SPAN_MAX {
+        return Err(format!(
+            "from {from} to {until} are more than 400 days: say a shorter time with --start and --end"
+        ));
+    }
     let asked = server::read(&server, &selectors, (from, until), &mut recording);
     runtime.block_on(asked)?;
     Ok(recording)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{Engine, Event, Input, Settings, VerdictState};
-use crate::model::{Action, Decision, Reading, Status, Timestamp, Unit, is_stale};
+use crate::model::{Action, Decision, Guard, Reading, Status, Timestamp, Unit, is_stale};
 
 /// Events kept at most; a timeline of more is read by nobody.
 const EVENTS_MAX: usize = 10_000;
@@ -29,15 +29,38 @@ pub struct Outcome {
     pub statuses: Vec<(Timestamp, Status)>,
     /// What the gate says at the end.
     pub verdict: VerdictState,
+    /// Targets that were silent often: the instance, how often, and how often they answered.
+    pub silent: Vec<(String, u64, u64)>,
     /// Samples given to the engine.
     pub samples: u64,
     pub evaluations: u64,
 }
 
 impl Outcome {
+    /// Decisions that would have been acted on: what is only tried acts on nothing.
     pub fn of(&self, action: Action) -> impl Iterator<Item = &Decision> {
-        self.decisions.iter().filter(move |it| it.action == action)
+        let acted = self.decisions.iter().filter(|it| !is_tried(it));
+        acted.filter(move |it| it.action == action)
     }
+
+    /// Decisions of what is only tried.
+    pub fn tried(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.iter().filter(|it| is_tried(it))
+    }
+
+    /// Why nothing could be decided at all; `None` where something could.
+    #[must_use]
+    pub fn nothing_judged(&self) -> Option<&'static str> {
+        self.phases.is_empty().then_some(
+            "no phase of the rules was active in this time, so nothing was judged: say when a rollout began (--rollout VERSION@T, or version_from of [rollout]); rules with clock = \"go_live\" need --go-live T",
+        )
+    }
+}
+
+/// Whether it is what a rule in shadow would have done.
+#[must_use]
+pub fn is_tried(decision: &Decision) -> bool {
+    decision.refused_by == Some(Guard::Shadow)
 }
 
 /// A phase, as long as it was the one judged.
@@ -108,6 +131,7 @@ impl Recorder {
                 phases: Vec::new(),
                 signals,
                 statuses: Vec::new(),
+                silent: Vec::new(),
                 verdict: VerdictState::nothing_yet(),
                 samples: 0,
                 evaluations: 0,

@@ -34,7 +34,7 @@ pub enum PlayError {
     #[error("the recorded samples cannot be read again: {0}")]
     Spool(#[from] io::Error),
     #[error(
-        "none of the recorded series is read by the rules: {0} series were looked at; do their names, labels and jobs fit?"
+        "none of the recorded series is read by the rules at this time: {0} samples were looked at; do names, labels, jobs, --start and --end fit?"
     )]
     NothingWanted(u64),
     #[error("--{what} {at} lies {side} of the recording, which goes from {from} to {until}")]
@@ -46,7 +46,7 @@ pub enum PlayError {
         until: Timestamp,
     },
     #[error(
-        "the recording goes from {from} to {until}: more than 400 days; are its timestamps in seconds? --start and --end take a part of it"
+        "the recording goes from {from} to {until}: more than 400 days, or past the year 2200; are its timestamps in seconds? --start and --end take a part of it"
     )]
     TooLong { from: Timestamp, until: Timestamp },
     #[error("the rollout of {version} at {at} is refused: {refusal}")]
@@ -60,7 +60,10 @@ pub enum PlayError {
 /// The engine begins this long before the first page.
 const BEFORE: Duration = Duration::from_secs(1);
 /// A recording that is longer holds a timestamp that is none.
-const SPAN_MAX: Duration = Duration::from_secs(400 * 86_400);
+pub const SPAN_MAX: Duration = Duration::from_secs(400 * 86_400);
+
+/// The year 2200: later is a timestamp in milliseconds.
+const LATEST: Timestamp = Timestamp::from_millis(7_258_118_400_000);
 
 /// Plays it under these settings. `progress` hears of the moment that is reached.
 ///
@@ -77,7 +80,7 @@ pub fn play(
         .ok_or(PlayError::NothingWanted(it.recording.tally().read))?;
     let (start, end) = (it.start.unwrap_or(first), it.end.unwrap_or(last));
     it.check((first, last), (start, end))?;
-    if last.since(first) > SPAN_MAX {
+    if last.since(first) > SPAN_MAX || last > LATEST {
         return Err(PlayError::TooLong {
             from: first,
             until: last,
@@ -111,7 +114,9 @@ pub fn play(
     for rollout in told {
         start_rollout(&mut stage, rollout)?;
     }
-    Ok(stage.end(end))
+    let mut outcome = stage.end(end);
+    outcome.silent = pages.often_silent();
+    Ok(outcome)
 }
 
 fn start_rollout(stage: &mut Stage, told: &Told) -> Result<(), PlayError> {
@@ -137,6 +142,9 @@ impl Play<'_> {
             from,
             until,
         };
+        if start > end {
+            return Err(outside("start", start, "behind --end, and so outside"));
+        }
         if start > until {
             return Err(outside("start", start, "behind the end"));
         }

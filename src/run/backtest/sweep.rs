@@ -10,7 +10,7 @@ use super::bar::Bar;
 use super::outcome::Outcome;
 use super::play::{Play, PlayError, play};
 use crate::engine::Settings;
-use crate::model::{Action, Decision, Guard, Timestamp};
+use crate::model::{Action, Decision, Timestamp};
 use crate::run::entry::STACK_BYTES;
 use crate::runbook::Sweep;
 
@@ -30,12 +30,7 @@ pub struct Row {
 
 impl Row {
     fn new(values: Vec<String>, outcome: &Outcome) -> Self {
-        let of = |action| -> Vec<&Decision> {
-            let decided = outcome.of(action);
-            decided
-                .filter(|it| it.refused_by != Some(Guard::Shadow))
-                .collect()
-        };
+        let of = |action| -> Vec<&Decision> { outcome.of(action).collect() };
         let (rollbacks, escalations) = (of(Action::Rollback), of(Action::Escalate));
         Self {
             values,
@@ -63,12 +58,18 @@ pub fn sweep(
         return Err(faults.join("\n"));
     }
     let sweeps: Vec<Sweep> = sweeps.into_iter().filter_map(Result::ok).collect();
-    let runs: usize = sweeps.iter().map(Sweep::len).product();
-    if runs > RUNS_MAX {
-        return Err(format!(
-            "{runs} combinations are too many: {RUNS_MAX} at most; sweep fewer values or shorter ranges"
-        ));
+    for (place, sweep) in sweeps.iter().enumerate() {
+        if sweeps[..place].iter().any(|it| it.name == sweep.name) {
+            return Err(format!("`{}` is swept twice: say it once", sweep.name));
+        }
     }
+    let runs = sweeps
+        .iter()
+        .map(Sweep::len)
+        .try_fold(1, usize::checked_mul);
+    let runs = runs.filter(|runs| *runs <= RUNS_MAX).ok_or_else(|| {
+        format!("these are more than {RUNS_MAX} combinations: sweep fewer values or shorter ranges")
+    })?;
     let rows = all(&sweeps, runs, it, settings)?;
     Ok((sweeps, rows))
 }

@@ -91,6 +91,8 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
             name: title(check),
             seconds: 0.0,
             wrong: match check.outcome {
+                // What is only tried fails no job.
+                _ if check.shadow => Some(("skipped", text.clone())),
                 Outcome::Met | Outcome::Quiet | Outcome::Pending => None,
                 Outcome::Missed | Outcome::Firing => Some(("failure", text.clone())),
                 Outcome::Unknown => Some((unanswered(check.is_waited_for()), text.clone())),

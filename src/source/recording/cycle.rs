@@ -2,11 +2,12 @@
 //! that have samples at the same moments are one page; what has moments of its own (a rule's series, samples with
 //! timestamps of the application) goes its own way beside it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cursor::Cursor;
 use super::{ABOUT_THE_SCRAPE, Reads, Recording, SeriesId, target};
 use crate::engine::TargetInfo;
 use crate::model::labels::NAME;
@@ -137,11 +138,21 @@ fn companies(recording: &Recording, group: Group) -> io::Result<Vec<Found>> {
             break;
         };
         let moments = moments(recording, lead)?;
-        let alone = found.len() >= COMPANIES_MAX;
+        if found.len() >= COMPANIES_MAX {
+            for id in left {
+                found.push(Found {
+                    series: vec![id],
+                    about: [None; ABOUT_THE_SCRAPE.len()],
+                    spacing: spacing(&self::moments(recording, id)?),
+                    beside: true,
+                });
+            }
+            break;
+        }
         let mut together = Vec::new();
         let mut others = Vec::new();
         for id in left {
-            let comes = id == lead || (!alone && comes_with(recording, id, &moments)?);
+            let comes = id == lead || comes_with(recording, id, &moments)?;
             if comes { &mut together } else { &mut others }.push(id);
         }
         left = others;
@@ -165,28 +176,23 @@ fn moments(recording: &Recording, id: SeriesId) -> io::Result<Vec<i64>> {
     Ok(samples.into_iter().map(|(at, _)| at).collect())
 }
 
-/// Whether the series has samples at these moments alone, as far as they reach: counted, and looked at in a few places.
+/// Whether the series has samples at these moments alone, as far as they reach: a single one of its own would be a page
+/// on which everything else is missing.
 fn comes_with(recording: &Recording, id: SeriesId, moments: &[i64]) -> io::Result<bool> {
-    let count = recording.len(id);
-    let places: HashSet<usize> = [0, count / 4, count / 2, 3 * count / 4, count - 1].into();
     let (Some(first), Some(last)) = (moments.first(), moments.last()) else {
         return Ok(true);
     };
-    let ends = (recording.sample(id, 0)?, recording.sample(id, count - 1)?);
-    if let (Some((from, _)), Some((until, _))) = ends
-        && (first..=last).contains(&&from)
-        && (first..=last).contains(&&until)
-    {
-        let before = |at: i64| moments.partition_point(|it| *it < at);
-        if count > before(until + 1) - before(from) {
-            return Ok(false);
-        }
-    }
-    for place in places {
-        let Some((at, _)) = recording.sample(id, place)? else {
+    let mut cursor = Cursor::new(id);
+    let mut place = 0;
+    while let (Some((at, _)), _) = cursor.peek(recording)? {
+        cursor.skip();
+        if at < *first || at > *last {
             continue;
-        };
-        if (first..=last).contains(&&at) && moments.binary_search(&at).is_err() {
+        }
+        while moments[place] < at {
+            place += 1;
+        }
+        if moments[place] != at {
             return Ok(false);
         }
     }

@@ -62,6 +62,8 @@ pub struct Recording {
     known: HashMap<Labels, SeriesId>,
     spool: Spool,
     tally: Tally,
+    /// One source may give a sample several times, and that is no fault of it.
+    overlapping: bool,
     /// Samples outside are not kept.
     from: i64,
     until: i64,
@@ -111,9 +113,17 @@ impl Recording {
             known: HashMap::new(),
             spool: Spool::new(memory),
             tally: Tally::default(),
+            overlapping: false,
             from: i64::MIN,
             until: i64::MAX,
         }
+    }
+
+    /// Of a source that is asked by several questions, whose answers overlap: repeats are not told of.
+    #[must_use]
+    pub fn overlapping(mut self) -> Self {
+        self.overlapping = true;
+        self
     }
 
     /// Keeps what lies between these moments alone.
@@ -221,7 +231,12 @@ impl Recording {
 
     #[must_use]
     pub fn tally(&self) -> Tally {
-        self.tally
+        let repeats = !self.overlapping;
+        Tally {
+            duplicates: self.tally.duplicates * u64::from(repeats),
+            late: self.tally.late * u64::from(repeats),
+            ..self.tally
+        }
     }
 
     /// The first and the last moment of a sorted recording, as far as rules read it or it says whether the targets of

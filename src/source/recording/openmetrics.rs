@@ -86,6 +86,7 @@ pub fn read<'f>(from: impl Read + 'f, recording: &mut Recording) -> Result<(), R
             break;
         }
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
         let message = match lines.take(text) {
             Ok(()) => continue,
             Err(LineError::Spool(error)) => return Err(ReadError::Spool(error)),
@@ -104,8 +105,8 @@ pub fn read<'f>(from: impl Read + 'f, recording: &mut Recording) -> Result<(), R
     }
     match (faults.is_empty(), lines.ended, lines.samples) {
         (false, ..) => Err(ReadError::Malformed { faults, more }),
+        (true, _, 0) => Err(ReadError::Nothing),
         (true, false, _) => Err(ReadError::NoEnd),
-        (true, true, 0) => Err(ReadError::Nothing),
         (true, true, _) => Ok(()),
     }
 }

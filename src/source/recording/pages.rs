@@ -34,6 +34,9 @@ struct Target {
     /// Which series the last page had.
     alive: Vec<bool>,
     interval: i64,
+    /// How often it was found silent, and how often it answered.
+    silences: u64,
+    answers: u64,
     /// The moment of the last page.
     last: Option<i64>,
     /// When it will be found silent.
@@ -72,6 +75,8 @@ impl<'r> Pages<'r> {
                     .collect(),
                 alive: vec![false; cycle.series.len()],
                 interval: i64::try_from(interval).unwrap_or(i64::MAX / 4),
+                silences: 0,
+                answers: 0,
                 last: None,
                 silent_at: None,
                 slot: None,
@@ -93,6 +98,17 @@ impl<'r> Pages<'r> {
                 .map(|Reverse((at, _))| Timestamp::from_millis(*at))
         };
         ready.or_else(due)
+    }
+
+    /// Targets that were found silent more than one time in ten: the instance, how often, and how often they answered.
+    #[must_use]
+    pub fn often_silent(&self) -> Vec<(String, u64, u64)> {
+        let often = self
+            .targets
+            .iter()
+            .filter(|it| it.silences * 10 > it.answers);
+        let told = often.map(|it| (it.cycle.info.instance.clone(), it.silences, it.answers));
+        told.collect()
     }
 
     fn schedule(&mut self, place: usize) -> io::Result<()> {
@@ -166,6 +182,7 @@ impl Target {
                     out.push_back((now, Input::Target(info)));
                 }
                 self.last = Some(at);
+                self.answers += 1;
                 self.silent_at = Some(at + self.interval + self.interval / 2);
                 out.push_back((now, Input::Scraped(scrape)));
             }
@@ -177,6 +194,7 @@ impl Target {
             return Ok(());
         }
         self.silent_at = Some(at + self.interval);
+        self.silences += 1;
         let text = "the recording has nothing of it here";
         let scrape = self.failed(now, ScrapeFault::Timeout, text);
         out.push_back((now, Input::Scraped(scrape)));

@@ -274,6 +274,30 @@ fn a_sample_between_two_pages_ends_nothing() {
 }
 
 #[test]
+fn a_single_sample_that_is_late_ends_nothing_and_is_nowhere_missing() {
+    let every: Vec<i64> = (0..60).map(|it| it * 5).collect();
+    for late in 1..59 {
+        let all = |moved: bool| -> String {
+            let at = |place: usize| every[place] + i64::from(moved && place == late);
+            (0..60)
+                .map(|place| format!("{}={place} ", at(place)))
+                .collect()
+        };
+        let text = [
+            series(UP, &all(false)),
+            series(A, &all(false)),
+            series(G, &all(true)),
+        ];
+        let shown = shown(&recorded(&[&text.concat()]), None);
+        assert!(
+            !shown.contains('-'),
+            "the sample at {}: {shown}",
+            every[late]
+        );
+    }
+}
+
+#[test]
 fn a_sample_is_enough_for_a_target() {
     let text = [series(A, "0=1"), series("b{job=\"k\"}", "2=1 4=1 6=1")];
     check(

@@ -212,11 +212,11 @@ fn what_cannot_be_judged_says_why() {
     for (arguments, told) in [
         (
             vec!["--openmetrics", far],
-            "more than 400 days; are its timestamps in seconds?",
+            "or past the year 2200; are its timestamps in seconds?",
         ),
         (
             vec!["--openmetrics", other],
-            "none of the recorded series is read by the rules: 1 series",
+            "none of the recorded series is read by the rules at this time: 1 samples",
         ),
         (
             vec!["--openmetrics", &file, "--start", "1775134005"],
@@ -265,6 +265,56 @@ fn what_cannot_be_judged_says_why() {
         assert!(errors.contains(told), "{arguments:?}: {errors}");
         assert!(!errors.contains("pw"), "{errors}");
     }
+}
+
+#[test]
+fn what_was_never_judged_is_not_as_expected() {
+    let (file, config) = (path(FILE), path("gated.toml"));
+    for rollout in [None, Some("2.0.0@1")] {
+        let mut arguments = vec!["--openmetrics", file.as_str(), "--expect", "none"];
+        arguments.extend(rollout.into_iter().flat_map(|it| ["--rollout", it]));
+        let (code, out, errors) = said(&backtest(&arguments).output().unwrap());
+        assert_eq!(code, 2, "{errors}");
+        assert!(
+            errors.contains("no phase of the rules was active"),
+            "{errors}"
+        );
+        assert!(out.contains("no phase of the rules was active"), "{out}");
+    }
+    for arguments in [
+        [
+            "--openmetrics",
+            &file,
+            "--start",
+            "1775049000",
+            "--end",
+            "1775048000",
+        ],
+        [
+            "--openmetrics",
+            &file,
+            "--sweep",
+            "error_rate=1%..2%",
+            "--sweep",
+            "error_rate=1%..3%",
+        ],
+        [
+            "--prometheus",
+            "http://127.0.0.1:9",
+            "--start",
+            "1",
+            "--config",
+            &config,
+        ],
+    ] {
+        let (code, _, errors) = said(&backtest(&arguments).output().unwrap());
+        assert_eq!(code, 2, "{arguments:?}");
+        let told = ["behind --end", "is swept twice", "more than 400 days"];
+        assert!(told.iter().any(|it| errors.contains(it)), "{errors}");
+    }
+    let many = ["--sweep", "error_rate=0%..100%"].repeat(40);
+    let arguments = [&["--openmetrics", file.as_str()][..], &many].concat();
+    assert_eq!(said(&backtest(&arguments).output().unwrap()).0, 2);
 }
 
 #[test]

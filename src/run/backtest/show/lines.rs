@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Shown;
 use crate::engine::Event;
 use crate::model::{Action, Decision, Guard, Helped, Status, Timestamp, Unit, Verdict};
+use crate::run::backtest::outcome::is_tried;
 use crate::run::spelled;
 use crate::runbook::{Condition, When};
 
@@ -43,7 +44,7 @@ pub fn lines(shown: &Shown<'_>) -> Vec<Line> {
 
 /// What a decision did, in one word.
 pub fn deed(decision: &Decision) -> &'static str {
-    if decision.refused_by == Some(Guard::Shadow) {
+    if is_tried(decision) {
         return "would have";
     }
     match decision.action {
@@ -67,7 +68,7 @@ pub fn why(decision: &Decision) -> String {
 
 pub fn tone(decision: &Decision) -> Tone {
     match decision.action {
-        _ if decision.refused_by == Some(Guard::Shadow) => Tone::Warn,
+        _ if is_tried(decision) => Tone::Warn,
         Action::Rollback => Tone::Bad,
         Action::Escalate => Tone::Warn,
         Action::Notify => Tone::Plain,
@@ -210,6 +211,11 @@ fn line(event: &Event, shown: &Shown<'_>) -> Option<(Tone, &'static str, String)
             ..
         } => {
             let whom = role.clone().unwrap_or_else(|| receivers.join(", "));
+            let whom = if whom.is_empty() {
+                "nobody: no receiver is configured".to_owned()
+            } else {
+                whom
+            };
             (Warn, "calls", format!("{whom} (level {level})"))
         }
         Event::IncidentAcknowledged { by, .. } => (Plain, "incident", format!("{by} has it")),

@@ -1,7 +1,7 @@
 //! Sentences that belong to an outcome: what was looked at, what was decided, what to bear in mind.
 
 use super::{Shown, counted, grouped, moment};
-use crate::model::{Action, Guard};
+use crate::model::Action;
 use crate::run::spelled;
 use std::time::Duration;
 
@@ -30,22 +30,13 @@ pub fn span(shown: &Shown<'_>) -> String {
 
 /// What was decided, in numbers.
 pub fn decided(shown: &Shown<'_>) -> String {
-    let count = |action| {
-        shown
-            .outcome
-            .of(action)
-            .filter(|it| it.refused_by != Some(Guard::Shadow))
-            .count()
-    };
+    let count = |action| shown.outcome.of(action).count();
     let mut parts = vec![
         counted(count(Action::Rollback), "rollback"),
         counted(count(Action::Escalate), "escalation"),
         counted(count(Action::Notify), "notification"),
     ];
-    let shadowed = shown.outcome.decisions.iter();
-    let shadowed = shadowed
-        .filter(|it| it.refused_by == Some(Guard::Shadow))
-        .count();
+    let shadowed = shown.outcome.tried().count();
     if shadowed > 0 {
         parts.push(format!("{shadowed} in shadow"));
     }
@@ -56,6 +47,12 @@ pub fn decided(shown: &Shown<'_>) -> String {
 pub fn notes(shown: &Shown<'_>) -> Vec<String> {
     let outcome = shown.outcome;
     let mut notes = shown.notes.to_vec();
+    notes.extend(outcome.nothing_judged().map(str::to_owned));
+    for (instance, silent, pages) in &outcome.silent {
+        notes.push(format!(
+            "{instance} was silent where a scrape was due {silent} times, and answered {pages} times: where it was recorded less often than elsewhere, --interval says so"
+        ));
+    }
     if outcome.of(Action::Rollback).next().is_some() {
         let text = "the recorded service was not rolled back: what comes after a rollback is what was, not what would have been";
         notes.push(text.to_owned());

@@ -6,8 +6,8 @@ use std::fmt::{self, Write as _};
 use super::lines::{deed, why};
 use super::{Shown, clock};
 use crate::model::text::Html;
-use crate::model::{Action, Decision, Guard, Status, Timestamp};
-use crate::run::backtest::outcome::{Column, SignalSeen};
+use crate::model::{Action, Decision, Status, Timestamp};
+use crate::run::backtest::outcome::{Column, SignalSeen, is_tried};
 use crate::runbook::{Bound, Condition, Phase, When};
 
 const WIDTH: f64 = 1000.0;
@@ -212,7 +212,7 @@ fn envelope(
 fn mark(page: &mut String, axis: &Axis, it: &Decision, (top, bottom): (f64, f64)) -> fmt::Result {
     let x = axis.x(it.at);
     let class = match it.action {
-        _ if it.refused_by == Some(Guard::Shadow) => "d-shadow",
+        _ if is_tried(it) => "d-shadow",
         Action::Rollback => "d-rollback",
         Action::Escalate => "d-escalate",
         Action::Notify => "d-notify",
