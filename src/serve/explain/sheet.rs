@@ -96,9 +96,10 @@ fn headline(it: &Explanation<'_>) -> String {
         Action::Notify => "notified instead",
     };
     // A rule that is only tried tells nobody; where all rollbacks are in shadow people are told.
-    let told = match it.deliveries.is_empty() {
-        true => "nobody was told",
-        false => instead,
+    let told = if it.deliveries.is_empty() {
+        "nobody was told"
+    } else {
+        instead
     };
     match (decision.asked, decision.refused_by) {
         (asked, Some(Guard::Shadow)) => {
