@@ -11,6 +11,7 @@ mod core;
 pub mod demo;
 mod dry_run;
 mod entry;
+mod explain;
 mod gated_test;
 mod init;
 mod live;

@@ -1,8 +1,7 @@
-//! What people tell and ask a running gated from the command line: freeze, thaw, veto, deliveries, explain, status.
+//! What people tell and ask a running gated from the command line: freeze, thaw, veto, deliveries, status.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
-use std::io::Write as _;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -12,8 +11,6 @@ use serde_json::json;
 use super::cli::Command;
 use super::cli::Deliveries;
 use super::cli::DeliveryWord;
-use super::cli::Explain;
-use super::cli::ExplainFormat;
 use super::cli::Freeze;
 use super::cli::Global;
 use super::cli::Said;
@@ -28,9 +25,7 @@ use super::reach::speaker;
 use super::remote::RemoteError;
 use super::standing;
 use crate::model::text::visible;
-use crate::serve::explain::Known;
 use crate::serve::explain::find;
-use crate::sink::ledger;
 
 /// How often `status --watch` looks.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -146,68 +141,6 @@ impl Reach {
             Value::Array(decisions) => Ok(decisions),
             _ => Ok(Vec::new()),
         }
-    }
-
-    /// From the daemon; where none answers, from the ledger, which is only read.
-    async fn explain(&self, explain: &Explain) -> anyhow::Result<()> {
-        let asked = match explain.format {
-            ExplainFormat::Text => self.daemon.explanation(explain.id.as_deref()).await,
-            ExplainFormat::Json => {
-                let data = self.daemon.explanation_json(explain.id.as_deref()).await;
-                data.map(|data| format!("{data:#}\n"))
-            }
-        };
-        let error = match asked {
-            Ok(text) => {
-                print(&text);
-                return Ok(());
-            }
-            Err(error) => error,
-        };
-        match &error {
-            RemoteError::NoDaemon { .. } | RemoteError::Answer { .. } => {}
-            // The daemon shows the newest; the ledger goes further back.
-            RemoteError::Refused { status: 404, .. } if self.storage.exists() => {
-                let older = self.recorded(explain).ok();
-                let (note, text) = older.ok_or(error)?;
-                let _ = std::io::stderr().write_all(note.as_bytes());
-                print(&text);
-                return Ok(());
-            }
-            RemoteError::Refused { .. }
-            | RemoteError::Token { .. }
-            | RemoteError::NoToken(_)
-            | RemoteError::NoRollout
-            | RemoteError::NoIncident(_)
-            | RemoteError::ManyIncidents { .. }
-            | RemoteError::Client(_) => return Err(error.into()),
-        }
-        if !self.storage.exists() {
-            let path = self.storage.display();
-            let error = anyhow::Error::from(error);
-            return Err(error.context(format!(
-                "there is neither a running gated nor a ledger at {path}"
-            )));
-        }
-        // Said first: a ledger that cannot be read is then no riddle.
-        let _ = writeln!(std::io::stderr(), "note: {error}");
-        let (note, text) = self.recorded(explain)?;
-        let _ = std::io::stderr().write_all(note.as_bytes());
-        print(&text);
-        Ok(())
-    }
-
-    /// The explanation as the ledger has it, and a note that says so.
-    fn recorded(&self, explain: &Explain) -> anyhow::Result<(String, String)> {
-        let recorded = ledger::read(&self.storage)?;
-        let known = Known::recorded(&recorded);
-        let explanation = known.explain(explain.id.as_deref())?;
-        let note = format!("note: read from the ledger at {}\n", self.storage.display());
-        let text = match explain.format {
-            ExplainFormat::Text => explanation.text(),
-            ExplainFormat::Json => serde_json::to_string_pretty(&explanation.json())? + "\n",
-        };
-        Ok((note, text))
     }
 
     async fn status(&self, status: &Status) -> anyhow::Result<()> {

@@ -23,6 +23,8 @@ pub(super) struct Reach {
     pub daemon: Daemon,
     /// The ledger's file.
     pub storage: PathBuf,
+    /// The journal's folder, where there is to be one.
+    pub journal: Option<PathBuf>,
     token_file: Option<PathBuf>,
 }
 
@@ -48,6 +50,9 @@ impl Reach {
         Ok(Self {
             daemon: Daemon::new(listen)?,
             storage,
+            journal: config
+                .as_ref()
+                .and_then(|config| Some(config.journal.as_ref()?.path.clone())),
             token_file: config.and_then(|config| config.server.token_file),
         })
     }

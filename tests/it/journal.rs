@@ -3,6 +3,7 @@
 
 mod chance;
 mod daemon;
+mod explain;
 mod files;
 
 use std::sync::Arc;

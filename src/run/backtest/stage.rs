@@ -107,6 +107,12 @@ impl Stage {
         self.take(at);
     }
 
+    /// As it stands.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Tells of a rollout.
     ///
     /// # Errors

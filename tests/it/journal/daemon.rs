@@ -10,7 +10,7 @@ use crate::binary::{
     Daemon, Exporter, House, RULES, Receiver, Said, config, eventually, gated, told,
 };
 
-const JOURNAL: &str = "[journal]\npath = \"journal\"\n";
+pub const JOURNAL: &str = "[journal]\npath = \"journal\"\n";
 /// What a backtest lists of a decision.
 const KEYS: [&str; 10] = [
     "at",
