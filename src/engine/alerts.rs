@@ -129,10 +129,10 @@ impl Engine {
         !self.triggers.iter().any(fires)
             && !self.signals.iter().any(|it| it.blind_told)
             && !self.incidents.all.iter().any(is_open)
-            && !self
+            && self
                 .decisions
                 .last()
-                .is_some_and(|it| at.since(it.at) < held)
+                .is_none_or(|it| at.since(it.at) >= held)
     }
 
     pub(super) fn send_alerts(&mut self, at: Timestamp, out: &mut Vec<Effect>) {

@@ -279,9 +279,10 @@ fn a_single_sample_that_is_late_ends_nothing_and_is_nowhere_missing() {
     for late in 1..59 {
         let all = |moved: bool| -> String {
             let at = |place: usize| every[place] + i64::from(moved && place == late);
-            (0..60)
-                .map(|place| format!("{}={place} ", at(place)))
-                .collect()
+            let samples: Vec<String> = (0..60)
+                .map(|place| format!("{}={place}", at(place)))
+                .collect();
+            samples.join(" ")
         };
         let text = [
             series(UP, &all(false)),
