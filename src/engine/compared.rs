@@ -1,9 +1,11 @@
 //! What a decision rests on, as it stands: the readings that its trigger compares, and what that says of them. For who draws the
 //! minutes around a decision. Deliberately absent: keeping any of it, and drawing.
 
+use std::borrow::Cow;
+
 use super::engine::Engine;
 use super::signals::SignalWatch;
-use super::triggers::{SeriesState, TriggerWatch};
+use super::triggers::TriggerWatch;
 use crate::model::{Reading, Timestamp, Unit};
 use crate::rules::{AlertState, GroupRule, RuleKind, State, Truth, bound};
 use crate::runbook::{Condition, Threshold, When};
@@ -26,7 +28,7 @@ pub struct About<'a> {
 pub struct Compared<'a> {
     /// The last evaluation of any of `signals`.
     pub at: Option<Timestamp>,
-    /// Whether the condition held then; `None` where that is not known.
+    /// Whether the condition held then, judged or not, whatever `no_data` says; `None` where that is not known.
     pub held: Option<bool>,
     pub standing: TriggerStanding,
     /// In the order in which the condition names them.
@@ -50,7 +52,7 @@ pub struct ComparedSignal<'a> {
     pub threshold: Option<(f64, &'a str)>,
     pub reading: Reading,
     /// Why there is no value; empty where there is one.
-    pub why: &'a str,
+    pub why: Cow<'a, str>,
 }
 
 impl Engine {
@@ -81,7 +83,10 @@ impl Engine {
     fn of_trigger<'a>(&'a self, watch: &'a TriggerWatch, series: &str) -> Compared<'a> {
         let (phase, place) = watch.places[0];
         let trigger = &self.settings.rules.phases[phase].triggers[place];
-        let state = watch.series.get(series);
+        let names = &self.settings.rules.signals;
+        let baseline = |signal: usize| self.median_before(&names[signal].name);
+        // Not the state's: while a rollout settles readings are shown and not judged.
+        let seen = watch.seen_now(trigger, series, &self.signals, &baseline);
         let mut signals: Vec<ComparedSignal<'a>> = match (&trigger.when, &watch.expr) {
             (When::Condition(condition), _) => {
                 let all = watch.signals.iter();
@@ -90,27 +95,27 @@ impl Engine {
             (When::Expr(_), Some(expr)) => vec![unnamed(expr)],
             (When::Expr(_), None) => Vec::new(),
         };
-        let mut held = state.and_then(|it| truth(it.truth));
-        if trigger.each || watch.expr.is_some() {
-            let first = match &watch.expr {
-                Some(expr) => Some(expr),
-                None => watch.signals.first().map(|it| &self.signals[*it]),
+        // Of several series the one, of a quorum or a bare expression what speaks for it.
+        if (trigger.each || watch.expr.is_some())
+            && let Some(first) = signals.first_mut()
+        {
+            (first.reading, first.why) = match &seen {
+                // It may still say why the signal as a whole has none.
+                Some((_, reading @ Reading::Value(_), _)) => (*reading, "".into()),
+                Some((_, reading, why)) => (*reading, why.clone().into()),
+                None => (Reading::Empty, "its series is not in the result".into()),
             };
-            if let (Some(shown), Some(watch)) = (signals.first_mut(), first) {
-                one_series(shown, watch, state, series);
-                // Of a series that is calm no state is kept.
-                held = held.or_else(|| shown.reading.value().and(state.is_none().then_some(false)));
-            }
         }
-        let plans = watch.signals.iter().map(|it| &self.signals[*it]);
+        let state = watch.series.get(series).map(|it| &it.state);
+        let read = watch.signals.iter().map(|it| &self.signals[*it]);
         Compared {
-            at: plans.chain(&watch.expr).filter_map(|it| it.at).max(),
-            held,
-            standing: state.map_or(TriggerStanding::Calm, |it| match it.state {
-                State::Inactive => TriggerStanding::Calm,
-                State::Pending { .. } => TriggerStanding::Pending,
-                State::Firing { .. } => TriggerStanding::Firing,
-            }),
+            at: read.chain(&watch.expr).filter_map(|it| it.at).max(),
+            held: seen.and_then(|(it, ..)| truth(it)),
+            standing: match state {
+                None | Some(State::Inactive) => TriggerStanding::Calm,
+                Some(State::Pending { .. }) => TriggerStanding::Pending,
+                Some(State::Firing { .. }) => TriggerStanding::Firing,
+            },
             signals,
         }
     }
@@ -128,25 +133,8 @@ impl Engine {
             unit: signal.unit,
             threshold,
             reading: watch.reading(),
-            why: &watch.read.why,
+            why: Cow::Borrowed(&watch.read.why),
         }
-    }
-}
-
-/// The reading of one of several series; of a quorum or a bare expression the one that speaks for it.
-fn one_series<'a>(
-    shown: &mut ComparedSignal<'a>,
-    watch: &'a SignalWatch,
-    state: Option<&'a SeriesState>,
-    series: &str,
-) {
-    if let Some(state) = state {
-        (shown.reading, shown.why) = (state.reading, &state.why);
-        return;
-    }
-    let mut all = watch.read.series.iter();
-    if let Some((_, reading)) = all.find(|(labels, _)| labels.to_string() == series) {
-        (shown.reading, shown.why) = (*reading, "");
     }
 }
 
@@ -156,7 +144,7 @@ fn unnamed(expr: &SignalWatch) -> ComparedSignal<'_> {
         unit: Unit::None,
         threshold: None,
         reading: expr.reading(),
-        why: &expr.read.why,
+        why: Cow::Borrowed(&expr.read.why),
     }
 }
 
@@ -187,7 +175,7 @@ fn of_alert<'a>(rule: &'a GroupRule, series: &str) -> Compared<'a> {
             unit: Unit::None,
             threshold: None,
             reading,
-            why,
+            why: why.into(),
         }],
     }
 }

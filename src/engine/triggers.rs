@@ -269,6 +269,23 @@ impl TriggerWatch {
         speaker.map_or((Truth::Unknown, None), |one| (one.truth, one.value))
     }
 
+    /// The same for one of its series, which it may not follow; its name is empty where it judges no single one.
+    pub fn seen_now(
+        &self,
+        trigger: &Trigger,
+        series: &str,
+        signals: &[SignalWatch],
+        baseline: &dyn Fn(usize) -> Option<f64>,
+    ) -> Option<(Truth, Reading, String)> {
+        let seen = self.see(trigger, signals, baseline).into_iter();
+        let mut named = seen.filter(|one| match series {
+            "" => one.labels.is_empty(),
+            series => one.labels.to_string() == series,
+        });
+        let one = named.next()?;
+        Some((one.truth, one.reading, one.why))
+    }
+
     /// What the condition says: once, or for every series.
     fn see(
         &self,

@@ -299,3 +299,112 @@ pub(super) fn json(minutes: &Minutes) -> Value {
 fn value(reading: Reading) -> Option<f64> {
     reading.value().filter(|it| it.is_finite())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use expect_test::expect;
+
+    use super::*;
+    use crate::engine::TriggerStanding;
+    use crate::model::Unit;
+
+    /// One evaluation a second; the value is its number, and what is above 700 holds.
+    fn minutes(count: u32) -> Minutes {
+        let at = |second: u32| Timestamp::EPOCH + Duration::from_secs(second.into());
+        let row = |second: u32| Row {
+            at: at(second),
+            readings: vec![match second {
+                0..10 => (Reading::Thin, "too \u{202e}little".to_owned()),
+                _ => (Reading::Value(second.into()), String::new()),
+            }],
+            held: (second >= 10).then_some(second > 700),
+            standing: TriggerStanding::Calm,
+            events: match second {
+                701 => vec!["pending".to_owned()],
+                703 => vec!["firing".to_owned(), "decided: rollback".to_owned()],
+                _ => Vec::new(),
+            },
+        };
+        Minutes {
+            condition: "load > 700".to_owned(),
+            series: String::new(),
+            signals: vec![Signal {
+                name: "load".to_owned(),
+                unit: Unit::Count,
+                threshold: Some((700.0, "> 700".to_owned())),
+            }],
+            rows: (0..count).map(row).collect(),
+            decided: 703.min(count as usize - 1),
+            skipped: 0,
+            cold: None,
+            remarks: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn few_are_all_shown() {
+        let shown = text(&Minutes {
+            cold: Some(Timestamp::EPOCH),
+            series: "{pod=\"\u{202e}\"}".to_owned(),
+            ..minutes(12)
+        });
+        expect![[r#"
+
+            The minutes around it
+              load       ··········▁▁  10 to 11; its threshold, > 700, is at █
+              condition  ··········─◆  ━ load > 700 for {pod="\u{202e}"}; ◆ decided
+
+              time           load  held  what happened
+              00:00:00.000Z  thin  ?     thin: too \u{202e}little
+              00:00:01.000Z  thin  ?
+              00:00:02.000Z  thin  ?
+              00:00:03.000Z  thin  ?
+              00:00:04.000Z  thin  ?
+              00:00:05.000Z  thin  ?
+              00:00:06.000Z  thin  ?
+              00:00:07.000Z  thin  ?
+              00:00:08.000Z  thin  ?
+              00:00:09.000Z  thin  ?
+              00:00:10.000Z  10    no
+            ◆ 00:00:11.000Z  11    no
+              replayed from 1970-01-01T00:00:00.000Z on, where the journal begins anew: readings that look back further may differ
+        "#]]
+        .assert_eq(&shown);
+    }
+
+    #[test]
+    fn of_many_some_are_shown_and_all_that_tells_something() {
+        let shown = text(&minutes(1000));
+        let rows: Vec<&str> = shown.lines().filter(|it| it.contains("000Z")).collect();
+        assert_eq!(rows.len(), TEXT_ROWS_MAX);
+        for says in [
+            "701   yes   pending",
+            "◆ 00:11:43.000Z  703   yes   firing; decided",
+        ] {
+            assert!(rows.iter().any(|it| it.contains(says)), "{says}: {shown}");
+        }
+        let gap = |pair: &[usize]| pair[1] - pair[0];
+        let all: Vec<usize> = chosen(&minutes(1000), TEXT_ROWS_MAX).into_iter().collect();
+        assert!(all.windows(2).all(|pair| gap(pair) <= 18), "{all:?}");
+        assert!(shown.contains("60 of 1000 evaluations"), "{shown}");
+        let readings = json(&minutes(5000))[0]["readings"]
+            .as_array()
+            .unwrap()
+            .len();
+        assert_eq!(readings, JSON_ROWS_MAX);
+    }
+
+    /// More happens than there are rows.
+    #[test]
+    fn there_are_never_more_rows_than_that() {
+        let mut many = minutes(1000);
+        for row in &mut many.rows {
+            row.events = vec!["pending".to_owned(); 20];
+        }
+        let chosen = chosen(&many, TEXT_ROWS_MAX);
+        assert!(chosen.len() <= TEXT_ROWS_MAX && chosen.contains(&many.decided));
+        assert!(text(&many).contains("; pending; 12 more"));
+    }
+}

@@ -306,7 +306,9 @@ impl Kept {
         let readings = compared.signals.iter();
         self.rows.push(Row {
             at,
-            readings: readings.map(|it| (it.reading, it.why.to_owned())).collect(),
+            readings: readings
+                .map(|it| (it.reading, it.why.to_string()))
+                .collect(),
             held: compared.held,
             standing: compared.standing,
             events: Vec::new(),

@@ -236,6 +236,17 @@ fn a_journal_that_cannot_be_written_is_said_and_counted() {
     assert!(daemon.log().contains("the journal is written again"));
     let (_, said) = replayed(&house.path("journal"), &[]);
     assert!(said.contains("begins anew"), "{said}");
+    // What is decided from here on is in it; that it began late is said.
+    exporter.set(false);
+    daemon.wait_for("green");
+    exporter.set(true);
+    eventually("another decision", || daemon.decisions().len() >= 2);
+    let address = daemon.address().to_string();
+    eventually("its minutes", || {
+        let page = house.run(&["explain", "--listen", &address]).stdout;
+        let page = String::from_utf8(page).unwrap();
+        page.contains("◆ ") && page.contains("on, where the journal begins anew: ")
+    });
 }
 
 #[test]

@@ -266,7 +266,9 @@ do = "escalate"
         .replace("for = \"200ms\"", "for = \"200ms\"\neach = true")
         .replace("\"rollback\"\nsev", "\"escalate\"\nsev");
     let alert = "groups:\n- name: parts\n  interval: 200ms\n  rules:\n  - alert: Parts\n    expr: max(broken) * 2 > 9\n    labels: {gated_do: escalate}\n";
-    let text = config(&[&target.url()], "http://127.0.0.1:9/", &told("2")) + JOURNAL;
+    let begins = "version = \"2\"\nprevious_version = \"1\"";
+    let text = config(&[&target.url()], "http://127.0.0.1:9/", begins) + JOURNAL;
+    let text = text.replace("settle = \"0s\"", "settle = \"500ms\"");
     let house = House::new(&text, &(rules + people));
     fs::write(house.path("rules.yml"), alert).unwrap();
     let daemon = house.start();
@@ -300,6 +302,13 @@ do = "escalate"
             (&then["value"], &then["held"]),
             (&value.into(), &true.into())
         );
+        if trigger != "Parts" {
+            // What is not judged yet is seen.
+            let readings = minutes[0]["readings"].as_array().unwrap();
+            let settled = |it: &Value| it["events"].to_string().contains("settled");
+            let settled = readings.iter().position(settled).unwrap();
+            assert!(readings[..settled].iter().any(|it| it["held"] == true));
+        }
         let page = good(&explain(&house, &daemon, &[id]));
         assert!(decided(&page).contains("decided: escalate"), "{page}");
         assert!(
