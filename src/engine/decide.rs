@@ -118,7 +118,7 @@ impl Engine {
             let refused = refused.map_or_else(String::new, |it| {
                 format!("; live it would be refused by {}: {}", it.guard, it.note)
             });
-            let note = format!("the rule says mode = \"shadow\"{refused}");
+            let note = format!("{}{refused}", Decision::TRIED);
             guards.retain(|it| it.guard != Guard::Shadow);
             guards.push(GuardAnswer {
                 guard: Guard::Shadow,

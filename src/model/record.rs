@@ -358,6 +358,18 @@ pub struct Decision {
     pub reason: String,
 }
 
+impl Decision {
+    /// How the note of [`Guard::Shadow`] begins where the rule itself is in shadow, and not every rollback.
+    pub const TRIED: &'static str = "the rule says mode = \"shadow\"";
+
+    /// Whether it is what a rule that is only tried would have done: nobody was told.
+    #[must_use]
+    pub fn is_tried(&self) -> bool {
+        let last = self.guards.last();
+        last.is_some_and(|it| it.guard == Guard::Shadow && it.note.starts_with(Self::TRIED))
+    }
+}
+
 /// One guard's answer for a rollback, kept with the decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardAnswer {

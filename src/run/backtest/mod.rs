@@ -63,6 +63,11 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
         let what = if compares { "compare" } else { "sweep" };
         return Err(format!("--{what} is printed as table, json or markdown"));
     }
+    if let (Some(start), Some(end)) = (flags.start, flags.end)
+        && start > end
+    {
+        return Err(format!("--start {start} lies behind --end {end}"));
+    }
     if let Some(path) = &flags.journal {
         return journal::run(flags, global, path);
     }

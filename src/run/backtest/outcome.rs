@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::{Engine, Event, Input, Settings, VerdictState};
-use crate::model::{Action, Decision, Guard, Reading, Status, Timestamp, Unit, is_stale};
+use crate::model::{Action, Decision, Reading, Status, Timestamp, Unit, is_stale};
 
 /// Events kept at most; a timeline of more is read by nobody.
 const EVENTS_MAX: usize = 10_000;
@@ -39,13 +39,13 @@ pub struct Outcome {
 impl Outcome {
     /// Decisions that would have been acted on: what is only tried acts on nothing.
     pub fn of(&self, action: Action) -> impl Iterator<Item = &Decision> {
-        let acted = self.decisions.iter().filter(|it| !is_tried(it));
+        let acted = self.decisions.iter().filter(|it| !it.is_tried());
         acted.filter(move |it| it.action == action)
     }
 
     /// Decisions of what is only tried.
     pub fn tried(&self) -> impl Iterator<Item = &Decision> {
-        self.decisions.iter().filter(|it| is_tried(it))
+        self.decisions.iter().filter(|it| it.is_tried())
     }
 
     /// Why nothing could be decided at all; `None` where something could.
@@ -55,12 +55,6 @@ impl Outcome {
             "no phase of the rules was active in this time, so nothing was judged: say when a rollout began (--rollout VERSION@T, or version_from of [rollout]); rules with clock = \"go_live\" need --go-live T",
         )
     }
-}
-
-/// Whether it is what a rule in shadow would have done.
-#[must_use]
-pub fn is_tried(decision: &Decision) -> bool {
-    decision.refused_by == Some(Guard::Shadow)
 }
 
 /// A phase, as long as it was the one judged.

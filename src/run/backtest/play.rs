@@ -142,9 +142,6 @@ impl Play<'_> {
             from,
             until,
         };
-        if start > end {
-            return Err(outside("start", start, "behind --end, and so outside"));
-        }
         if start > until {
             return Err(outside("start", start, "behind the end"));
         }

@@ -96,7 +96,7 @@ fn headline(it: &Explanation<'_>) -> String {
         Action::Notify => "notified instead",
     };
     // A rule that is only tried tells nobody; where all rollbacks are in shadow people are told.
-    let told = if it.deliveries.is_empty() {
+    let told = if decision.is_tried() {
         "nobody was told"
     } else {
         instead

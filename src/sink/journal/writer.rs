@@ -72,6 +72,7 @@ impl Writer {
     pub fn run(mut self) {
         loop {
             let (pieces, is_over) = self.next();
+            self.mind_removal();
             self.take(pieces);
             self.let_go();
             if is_over {
@@ -94,6 +95,18 @@ impl Writer {
         let mut state = state;
         state.bytes = 0;
         (std::mem::take(&mut state.pieces), state.is_over)
+    }
+
+    /// A file that somebody removed takes what is written to it, and nobody can read it any more.
+    fn mind_removal(&mut self) {
+        let removed = |it: &Segment| !it.path.exists();
+        if self.segment.as_ref().is_some_and(removed) {
+            let text = "somebody removed the segment that is being written";
+            self.break_off(&io::Error::new(io::ErrorKind::NotFound, text));
+            // The folder may be gone with it; nothing is wrong with the disk.
+            self.folder = None;
+            self.deaf_for = 1;
+        }
     }
 
     fn take(&mut self, pieces: Vec<Piece>) {

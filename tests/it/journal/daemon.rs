@@ -218,6 +218,33 @@ fn a_journal_belongs_to_one_gated() {
 
 /// A folder that cannot be written takes nothing else along.
 #[test]
+fn a_folder_that_is_removed_under_it_is_said_counted_and_made_anew() {
+    let exporter = Exporter::start(false);
+    let receiver = Receiver::start(|_, _| Said::Status(200));
+    let text = config(&[&exporter.url()], &receiver.url(), &told("2")) + JOURNAL;
+    let house = House::new(&text, &rules("0.5"));
+    let daemon = house.start();
+    let folder = house.path("journal");
+    let segments = || {
+        let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+        files.filter(|it| it.path().extension().is_some()).count()
+    };
+    eventually("a segment", || segments() > 0);
+    fs::remove_dir_all(&folder).unwrap();
+    eventually("the loss on /metrics", || {
+        daemon.metric("gated_journal_failures_total") == Some(1.0)
+    });
+    eventually("another segment", || {
+        segments() > 0 && daemon.metric("gated_journal_recording") == Some(1.0)
+    });
+    assert!(
+        daemon.log().contains("somebody removed the segment"),
+        "{}",
+        daemon.log()
+    );
+}
+
+#[test]
 fn a_journal_that_cannot_be_written_is_said_and_counted() {
     let exporter = Exporter::start(true);
     let receiver = Receiver::start(|_, _| Said::Status(200));

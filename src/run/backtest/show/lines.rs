@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::Shown;
 use crate::engine::Event;
-use crate::model::{Action, Decision, Guard, Helped, Status, Timestamp, Unit, Verdict};
-use crate::run::backtest::outcome::is_tried;
+use crate::model::{Action, Decision, Helped, Status, Timestamp, Unit, Verdict};
 use crate::run::spelled;
 use crate::runbook::{Condition, When};
 
@@ -44,7 +43,7 @@ pub fn lines(shown: &Shown<'_>) -> Vec<Line> {
 
 /// What a decision did, in one word.
 pub fn deed(decision: &Decision) -> &'static str {
-    if is_tried(decision) {
+    if decision.is_tried() {
         return "would have";
     }
     match decision.action {
@@ -57,18 +56,23 @@ pub fn deed(decision: &Decision) -> &'static str {
 /// Why it was decided, and what was asked where that is something else.
 pub fn why(decision: &Decision) -> String {
     let reason = &decision.reason;
-    match (decision.asked, decision.refused_by) {
-        (Action::Rollback, Some(Guard::Shadow)) => format!("rolled back: {reason}"),
-        (Action::Escalate, Some(Guard::Shadow)) => format!("called people: {reason}"),
-        (Action::Notify, Some(Guard::Shadow)) => format!("told people: {reason}"),
-        (_, Some(guard)) => format!("{reason} ({guard})"),
-        (_, None) => reason.clone(),
+    if decision.is_tried() {
+        let would = match decision.asked {
+            Action::Rollback => "rolled back",
+            Action::Escalate => "called people",
+            Action::Notify => "told people",
+        };
+        return format!("{would}: {reason}");
+    }
+    match decision.refused_by {
+        Some(guard) => format!("{reason} ({guard})"),
+        None => reason.clone(),
     }
 }
 
 pub fn tone(decision: &Decision) -> Tone {
     match decision.action {
-        _ if is_tried(decision) => Tone::Warn,
+        _ if decision.is_tried() => Tone::Warn,
         Action::Rollback => Tone::Bad,
         Action::Escalate => Tone::Warn,
         Action::Notify => Tone::Plain,

@@ -7,7 +7,7 @@ use super::lines::{deed, why};
 use super::{Shown, clock};
 use crate::model::text::Html;
 use crate::model::{Action, Decision, Status, Timestamp};
-use crate::run::backtest::outcome::{Column, SignalSeen, is_tried};
+use crate::run::backtest::outcome::{Column, SignalSeen};
 use crate::runbook::{Bound, Condition, Phase, When};
 
 const WIDTH: f64 = 1000.0;
@@ -212,7 +212,7 @@ fn envelope(
 fn mark(page: &mut String, axis: &Axis, it: &Decision, (top, bottom): (f64, f64)) -> fmt::Result {
     let x = axis.x(it.at);
     let class = match it.action {
-        _ if is_tried(it) => "d-shadow",
+        _ if it.is_tried() => "d-shadow",
         Action::Rollback => "d-rollback",
         Action::Escalate => "d-escalate",
         Action::Notify => "d-notify",
