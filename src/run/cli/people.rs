@@ -53,7 +53,11 @@ Examples:
 What was asked and what was done, expression, reading and threshold, the
 rollout, every guard's answer, every delivery with its attempts, and what came
 afterwards. What a running gated does not know (any more), and everything where
-none runs, is read from the ledger that --config or --data names, unchanged.";
+none runs, is read from the ledger that --config or --data names, unchanged.
+
+Where the configuration has a [journal], the minutes around the decision are
+redrawn from it: every signal that was compared, from two minutes before until
+one after, and what happened then. In JSON they are the key `minutes`.";
 
 pub(super) const STATUS_EXAMPLES: &str = "\
 Examples:

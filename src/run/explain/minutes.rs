@@ -14,8 +14,14 @@ use crate::source::{Journal, JournalError, Recorded, Remark};
 
 const BEFORE: Duration = Duration::from_secs(120);
 const AFTER: Duration = Duration::from_secs(60);
-/// A replay begins this long before it, so that ranges are whole: two or three segments of an hour, a second's work.
-const LEAD: Duration = Duration::from_secs(2 * 3600);
+/// A replay begins this long before it, so that ranges are whole; nearer where that is too much to read.
+const LEADS: [Duration; 3] = [
+    Duration::from_secs(2 * 3600),
+    Duration::from_secs(3600),
+    BEFORE,
+];
+/// At about a byte a sample, several seconds' work.
+const BYTES_MAX: u64 = 8 << 20;
 /// Of evaluations that follow each other more closely only those that change something are kept …
 const APART: Duration = Duration::from_millis(25);
 /// … and no more than these.
@@ -112,12 +118,20 @@ pub fn replay(path: &Path, asked: &Asked) -> Result<Option<Minutes>, NoMinutes> 
         return Err(NoMinutes::Before { path, since });
     }
     let mut replay = Replay::new(asked);
-    for recorded in journal.from(asked.at - LEAD).entries() {
+    for recorded in near(&journal, asked.at).entries() {
         if !replay.take(recorded) {
             break;
         }
     }
     replay.end(path)
+}
+
+/// The part of it that is replayed: with the longest lead that is not too much.
+fn near(journal: &Journal, at: Timestamp) -> Journal {
+    let [longer @ .., shortest] = LEADS.map(|lead| journal.clone().from(at - lead));
+    let mut longer = longer.into_iter();
+    let fits = |it: &Journal| it.bytes_until(at + AFTER) <= BYTES_MAX;
+    longer.find(fits).unwrap_or(shortest)
 }
 
 struct Replay<'a> {
@@ -211,7 +225,7 @@ impl<'a> Replay<'a> {
 
     fn end(self, path: &Path) -> Result<Option<Minutes>, NoMinutes> {
         let (path, asked) = (path.to_owned(), self.asked);
-        let remarks = self.remarks;
+        let mut remarks = self.remarks;
         let reached = self.reached.filter(|reached| *reached >= asked.at);
         let (Some(stage), Some(end)) = (self.stage, reached) else {
             return Err(NoMinutes::Nothing {
@@ -223,6 +237,10 @@ impl<'a> Replay<'a> {
         let outcome = stage.stop(end);
         let mut decisions = outcome.decisions.iter();
         if !decisions.any(|it| it.id.as_str() == asked.id && it.at == asked.at) {
+            if let Some(at) = self.cold {
+                let text = "and what led to it may lie further back";
+                remarks.push(format!("it was replayed from {at} on, {text}"));
+            }
             return Err(NoMinutes::Other { path, remarks });
         }
         let Kept {
@@ -330,5 +348,38 @@ impl Kept {
             threshold: it.threshold.map(|(at, text)| (at, text.to_owned())),
         });
         self.signals = signals.collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::journal::segment::{Head, Number};
+
+    #[test]
+    fn what_is_replayed_begins_nearer_where_there_is_much_of_it() {
+        let hour = |it: u64| Timestamp::EPOCH + Duration::from_secs(it * 3600);
+        for (bytes, begins) in [(1 << 20, 1), (3 << 20, 2), (5 << 20, 3)] {
+            let folder = tempfile::tempdir().unwrap();
+            // The last begins after the decision's minutes, and is no work.
+            for segment in 0..=4 {
+                let number = Number { run: 1, segment };
+                let head = Head {
+                    number,
+                    at: hour(segment.into()),
+                    began: Began::Later,
+                };
+                let mut file = File::create(folder.path().join(number.file_name())).unwrap();
+                file.write_all(&head.bytes()).unwrap();
+                file.set_len(bytes).unwrap();
+            }
+            let journal = Journal::open(folder.path()).unwrap();
+            let decided = hour(3) + Duration::from_secs(1800);
+            let near = near(&journal, decided);
+            assert_eq!(near.since(), Some(hour(begins)), "{bytes}");
+        }
     }
 }

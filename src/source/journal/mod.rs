@@ -33,7 +33,7 @@ pub enum JournalError {
 }
 
 /// A folder of segments, as it is found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Journal {
     segments: Vec<Found>,
     /// Someone is writing it: its end is not over.
@@ -104,6 +104,15 @@ impl Journal {
     pub fn until(&self) -> Option<Timestamp> {
         let last = fs::metadata(&self.segments.last()?.path).ok()?;
         Some(Timestamp::from_millis(last.mtime().saturating_mul(1000)))
+    }
+
+    /// How much there is to read up to `at`, in bytes of the segments that begin before it.
+    #[must_use]
+    pub fn bytes_until(&self, at: Timestamp) -> u64 {
+        let begins = |it: &&Found| it.head.is_none_or(|head| head.at <= at);
+        let files = self.segments.iter().filter(begins);
+        let sizes = files.filter_map(|it| Some(fs::metadata(&it.path).ok()?.len()));
+        sizes.sum()
     }
 
     /// Without what is before the newest segment that begins at `at` or earlier. Where that is none, all of it.
