@@ -103,8 +103,7 @@ impl Writer {
         if self.segment.as_ref().is_some_and(removed) {
             let text = "somebody removed the segment that is being written";
             self.break_off(&io::Error::new(io::ErrorKind::NotFound, text));
-            // The folder may be gone with it; nothing is wrong with the disk.
-            self.folder = None;
+            // Nothing is wrong with the disk.
             self.deaf_for = 1;
         }
     }
@@ -172,6 +171,10 @@ impl Writer {
             tell_failure(&self.config.path, error);
         }
         self.end_segment();
+        if !self.config.path.exists() {
+            // With its lock: it is made anew.
+            self.folder = None;
+        }
         self.deaf_for = ROUNDS_DEAF;
         let mut state = self.shared.lock();
         state.mode = Mode::Deaf;

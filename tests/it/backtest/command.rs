@@ -269,7 +269,7 @@ fn what_cannot_be_judged_says_why() {
 
 #[test]
 fn what_was_never_judged_is_not_as_expected() {
-    let (file, config) = (path(FILE), path("gated.toml"));
+    let file = path(FILE);
     for rollout in [None, Some("2.0.0@1")] {
         let mut arguments = vec!["--openmetrics", file.as_str(), "--expect", "none"];
         arguments.extend(rollout.into_iter().flat_map(|it| ["--rollout", it]));
@@ -282,31 +282,12 @@ fn what_was_never_judged_is_not_as_expected() {
         assert!(out.contains("no phase of the rules was active"), "{out}");
     }
     for arguments in [
-        [
-            "--openmetrics",
-            &file,
-            "--start",
-            "1775049000",
-            "--end",
-            "1775048000",
-        ],
-        [
-            "--openmetrics",
-            &file,
-            "--sweep",
-            "error_rate=1%..2%",
-            "--sweep",
-            "error_rate=1%..3%",
-        ],
-        [
-            "--prometheus",
-            "http://127.0.0.1:9",
-            "--start",
-            "1",
-            "--config",
-            &config,
-        ],
+        "--openmetrics FILE --start 1775049000 --end 1775048000",
+        "--openmetrics FILE --sweep error_rate=1%..2% --sweep error_rate=1%..3%",
+        "--prometheus http://127.0.0.1:9 --start 1",
     ] {
+        let arguments = arguments.replace("FILE", &file);
+        let arguments: Vec<&str> = arguments.split(' ').collect();
         let (code, _, errors) = said(&backtest(&arguments).output().unwrap());
         assert_eq!(code, 2, "{arguments:?}");
         let told = ["behind --end", "is swept twice", "more than 400 days"];

@@ -227,7 +227,9 @@ fn a_folder_that_is_removed_under_it_is_said_counted_and_made_anew() {
     let folder = house.path("journal");
     let segments = || {
         let files = fs::read_dir(&folder).into_iter().flatten().flatten();
-        files.filter(|it| it.path().extension().is_some()).count()
+        files
+            .filter(|it| it.path().extension().is_some_and(|it| it == "journal"))
+            .count()
     };
     eventually("a segment", || segments() > 0);
     fs::remove_dir_all(&folder).unwrap();
