@@ -46,13 +46,19 @@ pub struct Backtest {
     #[arg(long, value_name = "FILE", num_args = 1.., group = "source")]
     pub openmetrics: Vec<PathBuf>,
 
-    /// A Prometheus-compatible server, or the name of a [[prometheus]] of the configuration
-    #[arg(long, value_name = "URL", group = "source", requires = "start")]
+    #[arg(
+        help = "A Prometheus-compatible server, or the name of a [[prometheus]] of the configuration",
+        long,
+        value_name = "URL",
+        group = "source",
+        requires = "start"
+    )]
     pub prometheus: Option<String>,
 
-    /// The folder of a journal: what a gated with [journal] was given, and what it decided of that. With --rules or
-    /// --compare: what these would have decided
-    #[arg(long, value_name = "DIR", group = "source",
+    #[arg(
+        help = "The folder of a journal: what a gated with [journal] was given, and what it decided of that. With --rules \
+                or --compare: what these would have decided",
+        long, value_name = "DIR", group = "source",
         conflicts_with_all = ["interval", "rollout", "go_live", "sweep"])]
     pub journal: Option<PathBuf>,
 
