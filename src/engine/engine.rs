@@ -48,6 +48,7 @@ use crate::model::TargetId;
 use crate::model::Timestamp;
 use crate::model::Verdict;
 use crate::model::WallClock;
+use crate::model::labels::ABOUT_THE_SCRAPE;
 use crate::store::Window;
 
 /// Decisions kept in memory for showing; older ones stay in the ledger.
@@ -60,8 +61,9 @@ pub(super) struct Target {
     pub last: Option<LastScrape>,
     /// The stamp of the last input about it: that it is there, that it was scraped or could not be.
     pub heard_at: Timestamp,
-    /// Which of [`SYNTHETIC`] anything wants.
-    synthetic: [bool; SYNTHETIC.len()],
+    /// Which of [`ABOUT_THE_SCRAPE`] anything wants. A companion of the target holds these series, because they are known when
+    /// the target is not.
+    synthetic: [bool; ABOUT_THE_SCRAPE.len()],
     /// What its page says of its metrics; one copy for all targets that say the same.
     pub metadata: Arc<[Metadata]>,
 }
@@ -401,7 +403,7 @@ impl Engine {
         let Some(target) = self.targets.get_mut(&id).filter(|_| !id.is_beside()) else {
             return;
         };
-        for (slot, name) in SYNTHETIC.iter().enumerate() {
+        for (slot, name) in ABOUT_THE_SCRAPE.iter().enumerate() {
             let labels = target.info.labels.with(crate::model::labels::NAME, name);
             let span = self.interest.span(&labels);
             if let (Some(span), false) = (span, target.synthetic[slot]) {
@@ -576,16 +578,6 @@ impl Engine {
         }
     }
 }
-
-/// What a scrape says of itself, in Prometheus' words. A companion of each target holds these series, because they
-/// are known when the target is not.
-const SYNTHETIC: [&str; 5] = [
-    "up",
-    "scrape_duration_seconds",
-    "scrape_samples_scraped",
-    "scrape_samples_post_metric_relabeling",
-    "scrape_series_added",
-];
 
 /// The window's target for a target's synthetic series.
 pub(super) const fn companion(id: TargetId) -> TargetId {

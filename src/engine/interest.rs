@@ -14,7 +14,6 @@ use crate::model::labels::ALERT_SERIES;
 use crate::promql::Expr;
 use crate::promql::Matchers;
 use crate::runbook::GroupRuleKind;
-use crate::runbook::When;
 
 /// Labels of one query that are left out of its selectors in turn: each doubles the work.
 const LABELS_MAX: usize = 6;
@@ -57,22 +56,8 @@ impl Interest {
         let rules = &settings.rules;
         let version_expr = settings.rollout.version_from.as_deref();
         let version_expr = version_expr.and_then(|text| Expr::parse(text).ok());
-        let bare = rules
-            .phases
-            .iter()
-            .flat_map(|phase| &phase.triggers)
-            .filter_map(|it| match &it.when {
-                When::Expr(expr) => Some(expr),
-                When::Condition(_) => None,
-            });
-        let signals = rules
-            .signals
-            .iter()
-            .flat_map(|signal| std::iter::once(&signal.expr).chain(&signal.enough));
-        let selectors = signals
-            .chain(bare)
-            .chain(&version_expr)
-            .flat_map(Expr::selectors);
+        let own = rules.own_expressions();
+        let selectors = own.chain(&version_expr).flat_map(Expr::selectors);
         let grouped = rules.groups.iter().flat_map(|group| {
             let offset = group.query_offset.unwrap_or_default();
             let asked = group.rules.iter().flat_map(|rule| match &rule.kind {

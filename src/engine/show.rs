@@ -600,7 +600,6 @@ impl Engine {
     }
 }
 
-/// What speaks against go, firing first, one sentence each.
 /// The signal that a trigger's check is about.
 fn speaking(watch: &TriggerWatch, speaker: Option<&SeriesState>) -> Option<usize> {
     let said = speaker.and_then(|it| it.signal);
@@ -650,6 +649,7 @@ impl Counted {
     }
 }
 
+/// What speaks against go, firing first, one sentence each.
 fn reasons(checks: &[Check]) -> Vec<String> {
     let order = [
         Outcome::Firing,

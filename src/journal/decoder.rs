@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::opening::{Began, Opening};
+use super::opening::Opening;
 use super::page::Before;
 use super::records::moment;
 use super::tag;
@@ -214,13 +214,5 @@ impl std::fmt::Debug for Decoder<'_> {
         f.debug_struct("Decoder")
             .field("last", &self.last)
             .finish_non_exhaustive()
-    }
-}
-
-impl Opening {
-    /// Whether an engine made from it is the one that ran, and not one that is like it.
-    #[must_use]
-    pub fn is_exact(&self) -> bool {
-        self.began == Began::Run
     }
 }

@@ -102,12 +102,16 @@ pub fn local_date(at: Timestamp, zone: &TimeZone) -> Option<Date> {
 /// What the wall of `zone` shows, for people: `2026-12-01 14:00`.
 #[must_use]
 pub fn shown(at: Timestamp, zone: &TimeZone) -> String {
+    shown_as(at, zone, "%Y-%m-%d %H:%M")
+}
+
+/// The same in another form, as `strftime` has them.
+#[must_use]
+pub fn shown_as(at: Timestamp, zone: &TimeZone, form: &str) -> String {
     let Ok(moment) = jiff::Timestamp::from_millisecond(at.millis()) else {
         return at.to_string();
     };
-    zone.to_datetime(moment)
-        .strftime("%Y-%m-%d %H:%M")
-        .to_string()
+    zone.to_datetime(moment).strftime(form).to_string()
 }
 
 /// The moment at which the wall of `zone` shows the beginning of a date.

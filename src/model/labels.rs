@@ -18,6 +18,15 @@ pub const HEARD_ALERTS: &str = "alertmanager_alerts";
 /// What every alerting rule writes beside its alerts: its state, and since when it is active.
 pub const ALERT_SERIES: [&str; 2] = ["ALERTS", "ALERTS_FOR_STATE"];
 
+/// What a scrape says of itself, in Prometheus' words: of the target, and not on its page.
+pub const ABOUT_THE_SCRAPE: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
+
 /// Whether gated makes series of this name itself: no page of a target has them, and nobody observes them.
 #[must_use]
 pub fn is_own(name: &str) -> bool {

@@ -165,7 +165,6 @@ impl SignalPlan {
         if let Some(Enough::Nowhere(why)) = &enough {
             return Read::none(Reading::Thin, why.clone());
         }
-        let blink = bounds.empty.and_then(|_| self.blink(behind, at));
         let matched = self.plan.matched();
         let empty = bounds.empty.filter(|_| matched > 0 || !bounds.must_match);
         match self.plan.eval(window, at) {
@@ -182,13 +181,16 @@ impl SignalPlan {
                     };
                     series.push((labels.clone(), reading));
                 }
-                if let (true, Some(range)) = (series.is_empty(), blink) {
+                let absent = vector.absent().cloned().collect();
+                if series.is_empty()
+                    && bounds.empty.is_some()
+                    && let Some(range) = self.blink(behind, at)
+                {
                     let range = humantime::format_duration(range);
                     let why =
                         format!("{range} hold fewer than two scrapes of any target behind it");
                     return Read::none(Reading::Thin, why);
                 }
-                let absent = vector.absent().cloned().collect();
                 Read {
                     absent,
                     ..whole(series, empty, matched)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::at_hand::read_page;
 use super::config::{Config, Unread, read_config, read_rules, read_what_can_be};
+use super::counted;
 use crate::model::Timestamp;
 use crate::runbook::{Env, Fault, Faults, Grade, GroupRuleKind, Known, Rules, load_knowing};
 use crate::source::exposition::{Fate, Format, Limits, PageError, Reader};
@@ -366,9 +367,4 @@ fn size(rules: &Rules) -> String {
         );
     }
     size
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

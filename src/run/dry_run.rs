@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
+use super::bar::{drawn, percent};
 use super::cli::Look;
 use super::clock::Clock;
 use super::config::Config;
@@ -309,13 +310,7 @@ impl Progress {
         } else if self.shown {
             let left = end.saturating_duration_since(tokio::time::Instant::now());
             let done = 1.0 - left.as_secs_f64() / self.span.as_secs_f64().max(0.001);
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a share of 30 columns"
-            )]
-            let full = (done.clamp(0.0, 1.0) * 30.0) as usize;
-            let bar = format!("{}{}", "#".repeat(full), ".".repeat(30 - full));
+            let bar = drawn(percent(done));
             let _ = write!(
                 std::io::stderr(),
                 "\rlooking [{bar}] {:>3} s left ",

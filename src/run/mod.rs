@@ -3,6 +3,7 @@
 mod announce;
 mod at_hand;
 pub mod backtest;
+mod bar;
 pub mod check;
 pub mod cli;
 pub mod clock;
@@ -43,6 +44,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+/// `2 rollbacks`, `1 group`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 /// A duration as the files write it: `1h30m`.

@@ -26,6 +26,26 @@ pub struct Rules {
     pub texts: Arc<super::Texts>,
 }
 
+impl Rules {
+    /// What gated's own rules read: signals, what says whether there is traffic enough, bare triggers.
+    pub fn own_expressions(&self) -> impl Iterator<Item = &Expr> {
+        let signals = self.signals.iter();
+        let signals = signals.flat_map(|it| std::iter::once(&it.expr).chain(&it.enough));
+        let triggers = self.phases.iter().flat_map(|phase| &phase.triggers);
+        let bare = triggers.filter_map(|it| match &it.when {
+            When::Expr(expr) => Some(expr),
+            When::Condition(_) => None,
+        });
+        signals.chain(bare)
+    }
+
+    /// The same, and those of Prometheus' rules.
+    pub fn expressions(&self) -> impl Iterator<Item = &Expr> {
+        let groups = self.groups.iter().flat_map(|group| &group.rules);
+        self.own_expressions().chain(groups.map(|it| &it.expr))
+    }
+}
+
 /// From which moment a file's phases count.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Clock {

@@ -197,10 +197,9 @@ impl<'a> RolloutLine<'a> {
     }
 }
 
-/// One decision of `/api/v1/decisions`: the pinned keys of a backtest's decision, and its explanation.
+/// The pinned keys of a decision, wherever one is listed: what a backtest shows of it.
 #[derive(Debug, Serialize)]
-pub struct DecisionLine<'a> {
-    id: &'a str,
+pub struct Decided<'a> {
     at: String,
     #[serde(rename = "do")]
     action: &'static str,
@@ -210,10 +209,39 @@ pub struct DecisionLine<'a> {
     rollout: Option<&'a str>,
     phase: &'a str,
     severity: &'static str,
-    signal: Option<&'a str>,
     value: Option<f64>,
-    unit: &'static str,
     condition: &'a str,
+}
+
+impl<'a> Decided<'a> {
+    #[must_use]
+    pub fn new(decision: &'a Decision) -> Self {
+        Self {
+            at: time(decision.at),
+            action: decision.action.word(),
+            asked: decision.asked.word(),
+            refused_by: decision.refused_by.map(crate::model::Guard::word),
+            trigger: &decision.trigger,
+            rollout: decision
+                .rollout
+                .as_ref()
+                .map(crate::model::RolloutId::as_str),
+            phase: &decision.phase,
+            severity: decision.severity.word(),
+            value: finite(decision.value),
+            condition: &decision.condition,
+        }
+    }
+}
+
+/// One decision of `/api/v1/decisions`: the pinned keys, and its explanation.
+#[derive(Debug, Serialize)]
+pub struct DecisionLine<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    decided: Decided<'a>,
+    signal: Option<&'a str>,
+    unit: &'static str,
     expr: &'a str,
     held_for_seconds: f64,
     reason: &'a str,
@@ -226,21 +254,9 @@ impl<'a> DecisionLine<'a> {
     pub fn new(decision: &'a Decision, deliveries: impl IntoIterator<Item = &'a Delivery>) -> Self {
         Self {
             id: decision.id.as_str(),
-            at: time(decision.at),
-            action: decision.action.word(),
-            asked: decision.asked.word(),
-            refused_by: decision.refused_by.map(crate::model::Guard::word),
-            trigger: &decision.trigger,
-            rollout: decision
-                .rollout
-                .as_ref()
-                .map(crate::model::RolloutId::as_str),
-            phase: &decision.phase,
-            severity: decision.severity.word(),
+            decided: Decided::new(decision),
             signal: decision.signal.as_deref(),
-            value: finite(decision.value),
             unit: decision.unit.word(),
-            condition: &decision.condition,
             expr: &decision.expr,
             held_for_seconds: decision.held_for.as_secs_f64(),
             reason: &decision.reason,

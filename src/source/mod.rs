@@ -26,7 +26,7 @@ pub use prometheus::{
 pub use reqwest::Method;
 pub use scrape::config::{
     BadTarget, BasicAuth, DnsKind, DnsName, HeaderMap, Password, ScrapeConfig, Secret, Tls, Url,
-    target_url,
+    base_url, target_url,
 };
 pub use scrape::relabel::{Action, Anchored, Relabel};
 pub use scrape::{Now, Scraper, Tuning};

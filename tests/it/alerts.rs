@@ -1,8 +1,9 @@
 //! What the engine says to Alertmanager of a decision, and for how long it stands.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use gated::engine::{Alert, Alerting, Effect, Restored};
+use gated::engine::{Alert, Alerting, Effect, Input, Restored};
 use gated::model::Timestamp;
 
 use crate::world::{RULES, World, settings};
@@ -271,4 +272,21 @@ fn what_no_receiver_is_told_of_is_an_alert_for_a_quarter_of_an_hour() {
         _ => None,
     });
     assert!(posted.all(|it| it.iter().all(|it| it.labels["alertname"] != "ActivityDue")));
+}
+
+#[test]
+fn a_reload_gives_a_calm_watchdog_its_labels() {
+    let alerting = |owner: &str| {
+        let mut settings = settings(RULES);
+        let resend = Duration::from_secs(10);
+        settings.alerting = Some(Alerting { resend });
+        settings.labels = [("owner".to_owned(), owner.to_owned())].into();
+        settings
+    };
+    let mut world = World::new(alerting("ada"));
+    world.rounds(60);
+    assert_eq!(last(&world, "Watchdog").1.labels["owner"], "ada");
+    world.input(Input::Reload(Arc::new(alerting("bob"))));
+    world.rounds(60);
+    assert_eq!(last(&world, "Watchdog").1.labels["owner"], "bob");
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use gated::engine::{Effect, Event, Outcome, Settings};
 use gated::model::{Action, Guard, Status, Verdict};
+use gated::run::cli::Format;
+use gated::run::show;
 use gated::runbook::{Source, load};
 
 use crate::world::{RULES, World, settings};
@@ -105,6 +107,19 @@ fn a_file_in_shadow_decides_and_nobody_hears_of_it() {
             .iter()
             .any(|(_, it)| matches!(it, Effect::Tell(Event::Decided(_))))
     );
+}
+
+#[test]
+fn a_pipeline_sees_what_is_tried_and_does_not_fail_by_it() {
+    let live = RULES.replace("error_rate = \"< 0.5%\"", "error_rate = \"< 5%\"");
+    let snapshot = released(both(&live, NEXT)).snapshot();
+    let junit = show::render(&snapshot, Format::Junit, false);
+    assert!(
+        junit.contains("failures=\"0\"") && junit.contains("<skipped"),
+        "{junit}"
+    );
+    let json = show::render(&snapshot, Format::Json, false);
+    assert!(json.contains("\"in shadow: errors-next: "), "{json}");
 }
 
 #[test]

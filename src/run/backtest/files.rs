@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::bar::Bar;
+use crate::run::bar::Bar;
 use crate::source::recording::Recording;
 use crate::source::recording::openmetrics::{self, ReadError};
 

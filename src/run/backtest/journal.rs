@@ -5,26 +5,22 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::bar::Bar;
 use super::outcome::Outcome;
 use super::play::COLUMNS;
-use super::show::{self, Shown};
+use super::rules::{HOOK, rules};
+use super::show::Shown;
 use super::stage::{Receivers, Stage};
 use crate::engine::{Input, Interest, Settings};
 use crate::journal::Opening;
 use crate::model::Timestamp;
-use crate::promql::Expr;
+use crate::run::bar::Bar;
 use crate::run::cli::{Backtest, BacktestFormat, Global, colour};
-use crate::run::config::environment;
-use crate::run::config::read_rules;
 use crate::run::entry::print;
-use crate::runbook::{Rules, When, load_with};
+use crate::runbook::Rules;
 use crate::source::{Journal, JournalError, Recorded};
 
 /// Metrics that the journal lacks are named up to here.
 const LACKS_SHOWN: usize = 20;
-/// The receiver of rollbacks where the configuration of then named none.
-const HOOK: &str = "rollback";
 
 /// What is replayed, and from when until when it is looked at.
 #[derive(Clone, Debug)]
@@ -84,13 +80,7 @@ pub(super) fn run(flags: &Backtest, global: &Global, path: &Path) -> Result<u8, 
         ));
         return Ok(0);
     }
-    let shown = ours.shown();
-    print(&match flags.format {
-        BacktestFormat::Json => show::json(&ours.outcome),
-        BacktestFormat::Table => show::table(&shown, colour()),
-        BacktestFormat::Markdown => show::markdown(&shown),
-        BacktestFormat::Html => show::html(&shown),
-    });
+    print(&super::rendered(&ours.shown(), flags.format));
     if flags.format == BacktestFormat::Json {
         for remark in &ours.remarks {
             let _ = writeln!(std::io::stderr(), "warning: {remark}");
@@ -133,19 +123,6 @@ impl Replayed {
             notes: &self.remarks,
         }
     }
-}
-
-/// The rules of files that the command line names.
-///
-/// # Errors
-/// Every fault of the files, rendered.
-pub fn rules(paths: &[PathBuf], colour: bool) -> Result<Rules, String> {
-    let sources = read_rules(paths)
-        .map_err(|error| format!("error: {error}\n  help: name files or folders with --rules"))?;
-    let loaded = load_with(&sources, &environment, None);
-    loaded
-        .map(|(rules, _)| rules)
-        .map_err(|faults| faults.render(colour))
 }
 
 /// Plays a journal. `progress` hears of the moment that is reached.
@@ -282,23 +259,11 @@ impl Run<'_> {
     /// The journal holds what the rules of then asked for.
     fn lacks(&mut self, settings: &Settings, rules: &Rules) {
         let held = Interest::of(settings);
-        let signals = rules.signals.iter();
-        let signals = signals.flat_map(|it| std::iter::once(&it.expr).chain(&it.enough));
-        let triggers = rules.phases.iter().flat_map(|phase| &phase.triggers);
-        let bare = triggers.filter_map(|it| match &it.when {
-            When::Expr(expr) => Some(expr),
-            When::Condition(_) => None,
-        });
-        let groups = rules.groups.iter().flat_map(|group| &group.rules);
-        let exprs: Vec<&Expr> = signals
-            .chain(bare)
-            .chain(groups.map(|it| &it.expr))
-            .collect();
         // Ranges may be longer than those of then: samples are all there, from the opening on.
         let written = rules.groups.iter().flat_map(|group| &group.rules);
         let written = written.map(|it| it.name.clone());
         let held = held.writing(written);
-        for expr in exprs {
+        for expr in rules.expressions() {
             let Err(name) = held.holds(expr) else {
                 continue;
             };

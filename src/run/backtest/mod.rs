@@ -1,6 +1,5 @@
 //! `gated backtest`: what would gated have done? The live engine over recorded series, with a sink in memory.
 
-mod bar;
 mod compare;
 mod expect;
 pub mod files;
@@ -20,6 +19,7 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 
 use self::show::Shown;
+use super::bar::Bar;
 use super::cli::{Backtest, BacktestFormat, Global, colour};
 use super::clock::Clock;
 use super::entry::print;
@@ -33,9 +33,9 @@ pub use stage::{Receivers, Stage};
 use crate::model::Action;
 use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};
 
-/// A fault of the command line, the files or the data.
 /// It was decided otherwise than expected.
 const UNEXPECTED: u8 = 1;
+/// A fault of the command line, the files or the data.
 const USAGE: u8 = 2;
 
 /// Runs it; the exit code.
@@ -118,13 +118,17 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
         });
         return Ok(0);
     }
-    print(&match flags.format {
-        BacktestFormat::Json => show::json(&outcome),
-        BacktestFormat::Table => show::table(&own_shown, colour()),
-        BacktestFormat::Markdown => show::markdown(&own_shown),
-        BacktestFormat::Html => show::html(&own_shown),
-    });
+    print(&rendered(&own_shown, flags.format));
     expected(flags, &outcome, None)
+}
+
+fn rendered(shown: &Shown<'_>, format: BacktestFormat) -> String {
+    match format {
+        BacktestFormat::Json => show::json(shown.outcome),
+        BacktestFormat::Table => show::table(shown, colour()),
+        BacktestFormat::Markdown => show::markdown(shown),
+        BacktestFormat::Html => show::html(shown),
+    }
 }
 
 /// The exit code. What could not be judged is as little as expected as what was decided otherwise.
@@ -193,7 +197,7 @@ fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Record
 }
 
 fn judged(it: &Play<'_>, judge: &Judge) -> Result<Outcome, String> {
-    let mut bar = bar::Bar::new("judging");
+    let mut bar = Bar::new("judging");
     let settings = Arc::new(judge.settings.clone());
     let played = play(it, settings, &mut |share| bar.show(share));
     bar.clear();

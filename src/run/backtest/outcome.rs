@@ -52,7 +52,7 @@ impl Outcome {
     #[must_use]
     pub fn nothing_judged(&self) -> Option<&'static str> {
         self.phases.is_empty().then_some(
-            "no phase of the rules was active in this time, so nothing was judged: say when a rollout began (--rollout VERSION@T, or version_from of [rollout]); rules with clock = \"go_live\" need --go-live T",
+            "no phase of the rules was active in this time, so nothing was judged: say when a rollout began (--rollout VERSION@T, `rollouts` of a test, version_from of [rollout]); rules with clock = \"go_live\" need --go-live T",
         )
     }
 }

@@ -16,7 +16,7 @@ use crate::runbook::{GroupRuleKind, Rules, load_with};
 use crate::source::recording::Reads;
 
 /// The receiver of rollbacks where the configuration names none.
-const HOOK: &str = "rollback";
+pub(super) const HOOK: &str = "rollback";
 /// The service's name without a configuration.
 const SERVICE: &str = "service";
 
@@ -38,12 +38,7 @@ pub fn judge(config: &Path, rules: &[PathBuf], colour: bool) -> Result<Judge, St
     let mut warnings = Vec::new();
     let mut known = None;
     let mut settings = if unnamed {
-        let sources = read_rules(rules).map_err(|error| {
-            format!("error: {error}\n  help: name files or folders with --rules")
-        })?;
-        let loaded = load_with(&sources, &environment, None);
-        let (rules, _) = loaded.map_err(|faults| faults.render(colour))?;
-        Settings::plain(SERVICE, Arc::new(rules))
+        Settings::plain(SERVICE, Arc::new(self::rules(rules, colour)?))
     } else {
         let files = Files {
             config: config.to_owned(),
@@ -71,6 +66,18 @@ pub fn judge(config: &Path, rules: &[PathBuf], colour: bool) -> Result<Judge, St
         config: known,
         warnings,
     })
+}
+
+/// The rules of files, without a configuration.
+///
+/// # Errors
+/// Every fault of the files, rendered.
+pub fn rules(paths: &[PathBuf], colour: bool) -> Result<Rules, String> {
+    let sources = read_rules(paths)
+        .map_err(|error| format!("error: {error}\n  help: name files or folders with --rules"))?;
+    let loaded = load_with(&sources, &environment, None);
+    let rules = loaded.map(|(rules, _)| rules);
+    rules.map_err(|faults| faults.render(colour))
 }
 
 impl Judge {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::bar::Bar;
 use crate::model::Timestamp;
+use crate::run::bar::Bar;
 use crate::run::config::Config;
 use crate::source::recording::Recording;
-use crate::source::{History, PrometheusConfig, target_url};
+use crate::source::{History, PrometheusConfig, base_url};
 
 /// The server that is meant: a `[[prometheus]]` of the configuration by its name, else by its URL.
 ///
@@ -17,18 +17,14 @@ pub fn server(said: &str, config: Option<&Config>) -> Result<PrometheusConfig, S
     if let Some(found) = sources.iter().find(|it| it.name == said) {
         return Ok(found.clone());
     }
-    let url = target_url(said).map_err(|error| {
+    let url = base_url(said).map_err(|error| {
         format!("--prometheus {said:?} is neither the name of a [[prometheus]] nor a URL: {error}")
     })?;
-    let mut url = url;
     if !url.username().is_empty() || url.password().is_some() {
         let help = "write a [[prometheus]] with basic_auth in the configuration, and its name here";
         return Err(format!(
             "--prometheus holds a password, which others on this machine can see: {help}"
         ));
-    }
-    if !said.trim_end_matches('/').ends_with("/metrics") && url.path() == "/metrics" {
-        url.set_path("/");
     }
     Ok(PrometheusConfig::new("--prometheus", url))
 }

@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::bar::Bar;
 use super::outcome::Outcome;
 use super::play::{Play, PlayError, play};
 use crate::engine::Settings;
 use crate::model::{Action, Decision, Timestamp};
+use crate::run::bar::Bar;
 use crate::run::entry::STACK_BYTES;
 use crate::runbook::Sweep;
 
@@ -63,10 +63,7 @@ pub fn sweep(
             return Err(format!("`{}` is swept twice: say it once", sweep.name));
         }
     }
-    let runs = sweeps
-        .iter()
-        .map(Sweep::len)
-        .try_fold(1, usize::checked_mul);
+    let runs = combinations(sweeps.iter().map(Sweep::len));
     let runs = runs.filter(|runs| *runs <= RUNS_MAX).ok_or_else(|| {
         format!("these are more than {RUNS_MAX} combinations: sweep fewer values or shorter ranges")
     })?;
@@ -134,4 +131,21 @@ fn one(sweeps: &[Sweep], run: usize, it: &Play<'_>, settings: &Settings) -> Resu
     };
     let outcome = play(it, Arc::new(settings), &mut |_| ())?;
     Ok(Row::new(values, &outcome))
+}
+
+/// How many runs there are; `None` for more than can be counted.
+fn combinations(lengths: impl Iterator<Item = usize>) -> Option<usize> {
+    let mut lengths = lengths;
+    lengths.try_fold(1, usize::checked_mul)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::combinations;
+
+    #[test]
+    fn more_combinations_than_can_be_counted_are_none() {
+        assert_eq!(combinations([3, 4].into_iter()), Some(12));
+        assert_eq!(combinations(std::iter::repeat_n(12, 18)), None);
+    }
 }

@@ -290,7 +290,11 @@ impl Recorded {
                     .as_ref()
                     .map(|(at, near)| format!("@{}{near}", at.of(start)));
                 let expect: Expect = format!("{what}{}", at.unwrap_or_default()).parse()?;
-                let so = expect.check(&until(end)?);
+                let outcome = until(end)?;
+                if let Some(why) = outcome.nothing_judged() {
+                    return Err(why.to_owned());
+                }
+                let so = expect.check(&outcome);
                 Ok(so.err().into_iter().map(|why| self.told(&why)).collect())
             }
             Wanted::Moments(moments) => {

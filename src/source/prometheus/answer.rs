@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::engine::{ScrapeError, ScrapeFault};
 use crate::model::Timestamp;
@@ -39,10 +39,19 @@ pub(super) struct Answered {
     pub at: Timestamp,
 }
 
+/// A good answer's data, with what the server says beside it.
+pub(super) struct Opened<D> {
+    pub data: D,
+    warnings: Vec<String>,
+    infos: Vec<String>,
+    /// Why something may be missing in it, in the server's words.
+    pub partial: Option<String>,
+}
+
 #[derive(Deserialize)]
-struct Body {
+struct Body<D> {
     status: String,
-    data: Option<Data>,
+    data: Option<D>,
     #[serde(rename = "errorType")]
     kind: Option<String>,
     error: Option<String>,
@@ -77,7 +86,7 @@ struct Element {
 
 /// Why a server has no answer, where that is what the body says: its kind of error and its words.
 pub(super) fn refusal(body: &[u8]) -> Option<String> {
-    let body: Body = serde_json::from_slice(body).ok()?;
+    let body: Body<IgnoredAny> = serde_json::from_slice(body).ok()?;
     let error = body.error.filter(|it| !it.is_empty())?;
     (body.status == "error").then(|| match body.kind {
         Some(kind) if !kind.is_empty() => format!("{kind}: {error}"),
@@ -90,10 +99,10 @@ pub(super) fn line_of(text: &str) -> String {
     fault(ScrapeFault::Query, text).text
 }
 
-/// Reads the body of an answer of 200.
-pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
+/// Reads the body of an answer of 200, whatever was asked.
+pub(super) fn open<D: DeserializeOwned>(body: &[u8]) -> Result<Opened<D>, ScrapeError> {
     let none = |text: String| fault(ScrapeFault::NotAnAnswer, text);
-    let body: Body = serde_json::from_slice(body).map_err(|error| {
+    let body: Body<D> = serde_json::from_slice(body).map_err(|error| {
         none(if error.is_data() {
             format!("the answer is none of a query: {error}")
         } else {
@@ -109,6 +118,30 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
     let data = body
         .data
         .ok_or_else(|| none("the answer has no `data`".to_owned()))?;
+    let warnings = body.warnings.unwrap_or_default();
+    let expression = |it: &&String| {
+        !ABOUT_THE_EXPRESSION
+            .iter()
+            .any(|about| it.starts_with(about))
+    };
+    let partial = match warnings.iter().find(expression) {
+        Some(warning) => Some(line_of(warning)),
+        None if body.is_partial == Some(true) => Some("isPartial is true".to_owned()),
+        None => None,
+    };
+    Ok(Opened {
+        data,
+        warnings,
+        infos: body.infos.unwrap_or_default(),
+        partial,
+    })
+}
+
+/// Reads the answer to an instant query.
+pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
+    let none = |text: String| fault(ScrapeFault::NotAnAnswer, text);
+    let opened: Opened<Data> = open(body)?;
+    let data = opened.data;
     let (samples, scalar) = match (data.kind.as_str(), data.result) {
         ("vector", Payload::Vector(elements)) => (vector(elements)?, false),
         ("scalar", Payload::Scalar(sample)) => (vec![sample_of(BTreeMap::new(), &sample)?], true),
@@ -121,23 +154,12 @@ pub(super) fn read(body: &[u8]) -> Result<Answer, ScrapeError> {
             )));
         }
     };
-    let warnings = body.warnings.unwrap_or_default();
-    let expression = |it: &&String| {
-        !ABOUT_THE_EXPRESSION
-            .iter()
-            .any(|about| it.starts_with(about))
-    };
-    let partial = match warnings.iter().find(expression) {
-        Some(warning) => Some(line_of(warning)),
-        None if body.is_partial == Some(true) => Some("isPartial is true".to_owned()),
-        None => None,
-    };
-    let all = warnings.iter().chain(body.infos.iter().flatten());
+    let all = opened.warnings.iter().chain(&opened.infos);
     Ok(Answer {
         samples,
         scalar,
         notes: all.take(NOTES_MAX).map(|it| line_of(it)).collect(),
-        partial,
+        partial: opened.partial,
     })
 }
 
@@ -177,12 +199,18 @@ fn sample_of(
         let text = format!("a value is `{value}`: no number");
         fault(ScrapeFault::NotAnAnswer, text)
     })?;
+    let at = moment(*seconds);
+    Ok(Answered { labels, value, at })
+}
+
+/// The time of a sample.
+pub(super) fn moment(seconds: f64) -> Timestamp {
     #[allow(
         clippy::cast_possible_truncation,
         reason = "float to integer saturates, and such a time is far off"
     )]
-    let at = Timestamp::from_millis((seconds * 1000.0).round() as i64);
-    Ok(Answered { labels, value, at })
+    let millis = (seconds * 1000.0).round() as i64;
+    Timestamp::from_millis(millis)
 }
 
 #[cfg(test)]

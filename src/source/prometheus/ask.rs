@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue};
 use reqwest::{Client, Request, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 
@@ -76,37 +77,42 @@ impl Asker {
                 for note in answer.notes.iter_mut().chain(&mut answer.partial) {
                     *note = secrets.hide(std::mem::take(note));
                 }
-                match &answer.partial {
-                    Some(why) if !self.config.accept_partial => {
-                        let text = format!("the answer may lack data: {why}");
-                        Err(fault(ScrapeFault::Partial, text))
-                    }
-                    Some(_) | None => Ok(answer),
-                }
+                self.whole(answer.partial.as_deref())?;
+                Ok(answer)
             }
-            Err(error) => Err(ScrapeError {
-                text: secrets.hide(error.text),
-                ..error
-            }),
+            Err(error) => Err(secrets.hidden(error)),
         }
     }
 
-    /// Asks what a query gave at a moment: the body of a good answer, of at most so many bytes.
-    pub(super) async fn ask_at(
+    /// Asks what a query gave at a moment: the data of a good answer, which has at most so many bytes, and how many it has.
+    pub(super) async fn ask_at<D: DeserializeOwned>(
         &self,
         query: &str,
         at: Timestamp,
         bytes_max: usize,
-    ) -> Result<Vec<u8>, ScrapeError> {
+    ) -> Result<(D, usize), ScrapeError> {
         let _turn = self.turns.acquire().await.expect("never closed");
         let client = self.client().await?;
         let mut secrets = Unspeakable::default();
         let request = self.request(&client, query, Some(at), &mut secrets).await?;
         let asked = self.body(&client, request, bytes_max).await;
-        asked.map(|(_, body)| body).map_err(|error| ScrapeError {
-            text: secrets.hide(error.text),
-            ..error
-        })
+        let opened = asked.and_then(|(_, body)| {
+            let opened = answer::open(&body)?;
+            self.whole(opened.partial.as_deref())?;
+            Ok((opened.data, body.len()))
+        });
+        opened.map_err(|error| secrets.hidden(error))
+    }
+
+    /// Whether an answer counts that may lack something.
+    fn whole(&self, partial: Option<&str>) -> Result<(), ScrapeError> {
+        match partial {
+            Some(why) if !self.config.accept_partial => {
+                let text = format!("the answer may lack data: {why}");
+                Err(fault(ScrapeFault::Partial, text))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     async fn answer(
@@ -248,6 +254,13 @@ impl Asker {
 }
 
 impl Unspeakable {
+    fn hidden(&self, error: ScrapeError) -> ScrapeError {
+        ScrapeError {
+            text: self.hide(error.text),
+            ..error
+        }
+    }
+
     fn hide(&self, mut text: String) -> String {
         for secret in self.0.iter().filter(|it| it.len() >= SECRET_BYTES_MIN) {
             if text.contains(secret.as_str()) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::time::timeout;
 
+use super::answer::moment;
 use super::ask::Asker;
 use super::config::PrometheusConfig;
 use super::{Resolver, Tuning};
@@ -43,13 +44,6 @@ pub enum HistoryError {
     },
     #[error("its samples cannot be kept in the folder of temporary files: {0}")]
     Spool(#[from] io::Error),
-}
-
-#[derive(Deserialize)]
-struct Body {
-    status: String,
-    error: Option<String>,
-    data: Option<Data>,
 }
 
 #[derive(Deserialize)]
@@ -132,22 +126,14 @@ impl History {
         let millis = time::millis(until.since(from)).max(1);
         let query = format!("{selector}[{millis}ms]");
         let asked = self.asker.ask_at(&query, until, BODY_BYTES_MAX);
-        let body = timeout(TIMEOUT, asked)
+        let (data, bytes): (Data, usize) = timeout(TIMEOUT, asked)
             .await
             .unwrap_or_else(|_| Err(fault(ScrapeFault::Timeout, "no answer within two minutes")))?;
-        let bytes = body.len();
-        let none = |text: String| fault(ScrapeFault::NotAnAnswer, text);
-        let body: Body = serde_json::from_slice(&body)
-            .map_err(|error| none(format!("the answer is none of a range selector: {error}")))?;
-        if body.status != "success" {
-            let words = body.error.unwrap_or(body.status);
-            return Err(fault(ScrapeFault::Query, words));
+        if data.kind != "matrix" {
+            let text = format!("the result is a {}, no matrix", data.kind);
+            return Err(fault(ScrapeFault::NotAnAnswer, text));
         }
-        match body.data {
-            Some(data) if data.kind == "matrix" => Ok((data.result, bytes)),
-            Some(data) => Err(none(format!("the result is a {}, no matrix", data.kind))),
-            None => Err(none("the answer has no `data`".to_owned())),
-        }
+        Ok((data.result, bytes))
     }
 }
 
@@ -173,11 +159,7 @@ fn keep(series: Vec<Series>, after: Timestamp, recording: &mut Recording) -> io:
         }
         let id = recording.series(Labels::new(series.metric));
         for (seconds, value) in series.values {
-            #[allow(
-                clippy::cast_possible_truncation,
-                reason = "a cast from float saturates; such a moment is none of a recording's"
-            )]
-            let at = (seconds * 1000.0).round() as i64;
+            let at = moment(seconds).millis();
             let (Some(id), Ok(value)) = (id, value.parse()) else {
                 recording.skip();
                 continue;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cursor::Cursor;
-use super::{ABOUT_THE_SCRAPE, Reads, Recording, SeriesId, target};
+use super::{Reads, Recording, SeriesId, target};
 use crate::engine::TargetInfo;
-use crate::model::labels::NAME;
+use crate::model::labels::{ABOUT_THE_SCRAPE, NAME};
 use crate::model::{Labels, TargetId};
 
 /// Where a recording does not say how often its targets were scraped: Prometheus' own default is a minute, what is

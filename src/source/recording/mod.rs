@@ -15,7 +15,7 @@ use std::io;
 
 use self::spool::{Sample, Spool};
 use crate::engine::Interest;
-use crate::model::labels::ALERT_SERIES;
+use crate::model::labels::{ABOUT_THE_SCRAPE, ALERT_SERIES};
 use crate::model::{Labels, Timestamp};
 
 pub use pages::Pages;
@@ -24,15 +24,6 @@ pub use pages::Pages;
 pub const MEMORY_BYTES: usize = 256 << 20;
 /// Samples of a series that wait before they are spooled together.
 const TAIL: usize = 64;
-
-/// What a scrape says of itself: the target's, and no series of its page.
-const ABOUT_THE_SCRAPE: [&str; 5] = [
-    "up",
-    "scrape_duration_seconds",
-    "scrape_samples_scraped",
-    "scrape_samples_post_metric_relabeling",
-    "scrape_series_added",
-];
 
 /// What was read, and what was not as it should be.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -297,12 +288,6 @@ impl Recording {
     fn ids(&self) -> impl Iterator<Item = SeriesId> + use<> {
         let count = u32::try_from(self.series.len()).expect("fewer series than 2^32");
         (0..count).map(SeriesId)
-    }
-
-    /// Bytes that did not stay in memory.
-    #[must_use]
-    pub fn spilled_bytes(&self) -> u64 {
-        self.spool.spilled_bytes()
     }
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::cursor::Cursor;
 use super::cycle::{Cycle, cycles};
-use super::{ABOUT_THE_SCRAPE, Reads, Recording};
+use super::{Reads, Recording};
 use crate::engine::{Columns, Input, Scrape, ScrapeError, ScrapeFault};
+use crate::model::labels::ABOUT_THE_SCRAPE;
 use crate::model::{STALE, Slot, Timestamp};
 
 /// The inputs of a recording, oldest first.
@@ -86,18 +87,6 @@ impl<'r> Pages<'r> {
             pages.schedule(pages.targets.len() - 1)?;
         }
         Ok(pages)
-    }
-
-    /// The moment of the next input.
-    #[must_use]
-    pub fn next_at(&self) -> Option<Timestamp> {
-        let ready = self.ready.front().map(|(at, _)| *at);
-        let due = || {
-            self.next
-                .peek()
-                .map(|Reverse((at, _))| Timestamp::from_millis(*at))
-        };
-        ready.or_else(due)
     }
 
     /// Targets that were found silent more than one time in ten: the instance, how often, and how often they answered.

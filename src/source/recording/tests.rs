@@ -386,3 +386,41 @@ fn it_lasts_as_long_as_its_targets_are_said_to_be_up_or_down() {
     let (from, until) = recording.span().unwrap().unwrap();
     assert_eq!((from.millis(), until.millis()), (0, 15_000));
 }
+
+#[test]
+fn a_target_that_is_often_silent_is_told() {
+    // Every 5 s for a while, then every 30 s: what is due between is missing.
+    let quick: String = (0..40)
+        .map(|it| format!("{}=1 ", it * 5))
+        .collect::<Vec<_>>()
+        .concat();
+    let slow: String = (7..20)
+        .map(|it| format!("{}=1 ", it * 30))
+        .collect::<Vec<_>>()
+        .concat();
+    let recording = recorded(&[&series(A, &format!("{quick}{slow}"))]);
+    let mut pages = Pages::new(&recording, &everything(), None).unwrap();
+    assert!(pages.by_ref().all(|it| it.is_ok()));
+    let silent = pages.often_silent();
+    assert_eq!(silent.len(), 1);
+    assert_eq!((silent[0].0.as_str(), silent[0].2), ("i", 53));
+    let recording = recorded(&[&series(A, &quick)]);
+    let mut pages = Pages::new(&recording, &everything(), None).unwrap();
+    assert!(pages.by_ref().all(|it| it.is_ok()));
+    assert!(pages.often_silent().is_empty());
+}
+
+#[test]
+fn repeats_of_a_source_that_answers_twice_are_no_fault_of_it() {
+    let twice = |mut recording: Recording| {
+        for _ in 0..2 {
+            let text = series(A, "0=1 5=2 10=3") + "# EOF\n";
+            openmetrics::read(text.as_bytes(), &mut recording).unwrap();
+        }
+        recording.sort().unwrap();
+        (recording.tally().kept, recording.tally().duplicates)
+    };
+    let new = || Recording::new(vec![everything()], 1 << 20);
+    assert_eq!(twice(new()), (3, 3));
+    assert_eq!(twice(new().overlapping()), (3, 0));
+}

@@ -168,6 +168,14 @@ pub fn target_url(text: &str) -> Result<Url, BadTarget> {
     join_target(text, "http", "/metrics")
 }
 
+/// Reads a server's URL, or its `host:port`; a path is kept.
+///
+/// # Errors
+/// As [`target_url`].
+pub fn base_url(text: &str) -> Result<Url, BadTarget> {
+    join_target(text, "http", "/")
+}
+
 /// As [`target_url`], with what `host:port` is completed with.
 pub(in crate::source) fn join_target(
     text: &str,

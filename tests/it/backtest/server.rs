@@ -18,6 +18,7 @@ use gated::source::{History, PrometheusConfig};
 use serde_json::Value;
 
 use crate::binary::{House, Receiver, Said, eventually, gated};
+use crate::fault_server::{Answer, FaultServer};
 use crate::peers::Peer;
 
 const RULES: &str = include_str!("../../../src/run/demo/rules.toml");
@@ -150,6 +151,35 @@ fn a_prometheus_that_scraped_the_demo_gives_the_decision_of_the_daemon_beside_it
     assert_eq!(near(&backtest(&[]), 2), live.2);
     drop(daemon);
     runtime.block_on(service.stop());
+}
+
+#[test]
+fn a_past_that_may_lack_something_is_none_unless_it_is_accepted() {
+    let body = r#"{"status":"success","data":{"resultType":"matrix","result":[]},"warnings":["a store did not answer"]}"#;
+    let server = FaultServer::start(move |_, _| {
+        Answer::With(
+            "Content-Type: application/json\r\n",
+            body.as_bytes().to_vec(),
+        )
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let span = (Timestamp::from_millis(1), Timestamp::from_millis(60_000));
+    for accept_partial in [false, true] {
+        let mut config = PrometheusConfig::new("thanos", server.url().parse().unwrap());
+        config.accept_partial = accept_partial;
+        let mut recording = Recording::new(vec![Reads::default()], MEMORY_BYTES);
+        let history = History::new(&config);
+        let mut see = |_| ();
+        let read = history.read("{a=\"b\"}", span, &mut recording, &mut see);
+        let read = runtime.block_on(read);
+        assert_eq!(read.is_ok(), accept_partial, "{read:?}");
+        if let Err(error) = read {
+            assert!(
+                error.to_string().contains("a store did not answer"),
+                "{error}"
+            );
+        }
+    }
 }
 
 /// A Prometheus that answers short ranges alone, and holds both ends of them, as Prometheus 2 does.

@@ -2,31 +2,15 @@
 
 use serde::Serialize;
 
-use crate::model::{Decision, Guard, RolloutId};
 use crate::run::backtest::{Outcome, PhaseSpan};
+use crate::serve::wire::Decided;
 
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    decisions: Vec<DecisionLine<'a>>,
+    decisions: Vec<Decided<'a>>,
     phases: Vec<PhaseLine<'a>>,
     samples: u64,
     evaluations: u64,
-}
-
-/// As `GET /api/v1/decisions` has these keys.
-#[derive(Debug, Serialize)]
-struct DecisionLine<'a> {
-    at: String,
-    #[serde(rename = "do")]
-    action: &'static str,
-    asked: &'static str,
-    refused_by: Option<&'static str>,
-    trigger: &'a str,
-    rollout: Option<&'a str>,
-    phase: &'a str,
-    severity: &'static str,
-    value: Option<f64>,
-    condition: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,25 +46,10 @@ pub fn value(outcome: &Outcome) -> serde_json::Value {
 
 fn document(outcome: &Outcome) -> Document<'_> {
     Document {
-        decisions: outcome.decisions.iter().map(decision).collect(),
+        decisions: outcome.decisions.iter().map(Decided::new).collect(),
         phases: outcome.phases.iter().map(phase).collect(),
         samples: outcome.samples,
         evaluations: outcome.evaluations,
-    }
-}
-
-fn decision(it: &Decision) -> DecisionLine<'_> {
-    DecisionLine {
-        at: it.at.to_string(),
-        action: it.action.word(),
-        asked: it.asked.word(),
-        refused_by: it.refused_by.map(Guard::word),
-        trigger: &it.trigger,
-        rollout: it.rollout.as_ref().map(RolloutId::as_str),
-        phase: &it.phase,
-        severity: it.severity.word(),
-        value: it.value.filter(|value| value.is_finite()),
-        condition: &it.condition,
     }
 }
 

@@ -15,6 +15,8 @@ use jiff::tz::TimeZone;
 use super::Outcome;
 use crate::engine::Settings;
 use crate::model::Timestamp;
+use crate::model::calendar::shown_as;
+use crate::run::counted;
 use crate::source::recording::Tally;
 
 pub use html::html;
@@ -35,19 +37,12 @@ pub struct Shown<'a> {
 
 /// The wall's time of a day: `13:11:00`.
 fn clock(at: Timestamp, zone: &TimeZone) -> String {
-    written(at, zone, "%H:%M:%S")
+    shown_as(at, zone, "%H:%M:%S")
 }
 
 /// The wall's date and time: `2026-04-01 13:11:00`.
 fn moment(at: Timestamp, zone: &TimeZone) -> String {
-    written(at, zone, "%Y-%m-%d %H:%M:%S")
-}
-
-fn written(at: Timestamp, zone: &TimeZone, format: &str) -> String {
-    let Ok(moment) = jiff::Timestamp::from_millisecond(at.millis()) else {
-        return at.to_string();
-    };
-    zone.to_datetime(moment).strftime(format).to_string()
+    shown_as(at, zone, "%Y-%m-%d %H:%M:%S")
 }
 
 /// `11,033`.
@@ -61,10 +56,4 @@ fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
-}
-
-/// `2 rollbacks`.
-fn counted(number: usize, what: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{s}")
 }

@@ -4,6 +4,25 @@ use std::io::{IsTerminal as _, Write as _};
 
 const WIDTH: usize = 30;
 
+/// So much of a hundred: `###...`.
+#[must_use]
+pub fn drawn(percent: u64) -> String {
+    let full = (WIDTH * usize::try_from(percent).unwrap_or(100) / 100).min(WIDTH);
+    format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full))
+}
+
+/// In whole hundredths.
+#[must_use]
+pub fn percent(share: f64) -> u64 {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a hundred"
+    )]
+    let percent = (share.clamp(0.0, 1.0) * 100.0) as u64;
+    percent
+}
+
 #[derive(Debug)]
 pub struct Bar {
     what: String,
@@ -24,18 +43,12 @@ impl Bar {
 
     /// A share of it is done.
     pub fn show(&mut self, share: f64) {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of a hundred"
-        )]
-        let percent = (share.clamp(0.0, 1.0) * 100.0) as u64;
+        let percent = percent(share);
         if !self.shown || percent == self.percent {
             return;
         }
         self.percent = percent;
-        let full = WIDTH * usize::try_from(percent).unwrap_or(0) / 100;
-        let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH - full));
+        let bar = drawn(percent);
         let _ = write!(std::io::stderr(), "\r{} [{bar}] {percent:>3} % ", self.what);
     }
 
