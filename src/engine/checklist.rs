@@ -240,7 +240,7 @@ impl Engine {
     /// Whether what a machine can see of it is so.
     pub(super) fn truth(&self, condition: &Condition) -> (Truth, String) {
         let rules = &self.settings.rules;
-        let median = |signal: usize| self.median_before(&rules.signals[signal].name);
+        let median = |signal: usize| self.median_before(signal);
         let value = |signal: usize| {
             let watch = self.signals.get(signal)?;
             watch.reading().value()

@@ -83,8 +83,7 @@ impl Engine {
     fn of_trigger<'a>(&'a self, watch: &'a TriggerWatch, series: &str) -> Compared<'a> {
         let (phase, place) = watch.places[0];
         let trigger = &self.settings.rules.phases[phase].triggers[place];
-        let names = &self.settings.rules.signals;
-        let baseline = |signal: usize| self.median_before(&names[signal].name);
+        let baseline = |signal: usize| self.median_before(signal);
         // Not the state's: while a rollout settles readings are shown and not judged.
         let seen = watch.seen_now(trigger, series, &self.signals, &baseline);
         let mut signals: Vec<ComparedSignal<'a>> = match (&trigger.when, &watch.expr) {
@@ -125,7 +124,7 @@ impl Engine {
         let watch = &self.signals[place];
         let threshold = of.and_then(|condition| first_threshold(condition, place));
         let threshold = threshold.and_then(|it| {
-            let number = bound(it, || self.median_before(&signal.name))?;
+            let number = bound(it, || self.median_before(place))?;
             Some((number, it.text.as_str()))
         });
         ComparedSignal {

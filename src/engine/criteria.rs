@@ -97,7 +97,9 @@ impl Remembers for Engine {
     }
 
     fn median_before(&self, signal: &str, _: Timestamp) -> Option<f64> {
-        Self::median_before(self, signal)
+        let mut names = self.settings.rules.signals.iter();
+        let place = names.position(|it| it.name == signal)?;
+        Self::median_before(self, place)
     }
 
     fn incidents(&self) -> Vec<&Incident> {

@@ -10,6 +10,7 @@ use super::RestoredTrigger;
 use super::engine::Engine;
 use super::engine::behind;
 use super::groups::is_rule;
+use super::operate::median_before;
 use super::signals::SignalWatch;
 use crate::model::Reading;
 use crate::model::TargetId;
@@ -225,7 +226,6 @@ impl Engine {
     /// Moves every trigger whose readings are fresh, active or not: so the past is known when a phase begins.
     fn move_triggers(&mut self, at: Timestamp, active: &[usize], out: &mut Vec<Effect>) {
         let rules = Arc::clone(&self.settings.rules);
-        let baseline = self.baseline().into_owned();
         for t in 0..self.triggers.len() {
             let (place, is_active) = self.place(t, active);
             let trigger = &rules.phases[place.0].triggers[place.1];
@@ -241,7 +241,8 @@ impl Engine {
                 continue;
             }
             let hold_for = self.settings.judging.hold_for;
-            let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+            let known = (&*self.settings, &self.rollouts, &*self.signals);
+            let median = |signal: usize| median_before(known, signal);
             let changed = watch.judge(trigger, &self.signals, &median, hold_for, at);
             for (series, before) in changed {
                 self.state_changed(t, trigger, series, &before, (at, is_active), out);

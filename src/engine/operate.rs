@@ -1,6 +1,5 @@
 //! What people ask for, what the ledger refuses, what a reload changes.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::engine::Engine;
 use super::signals::SignalWatch;
 use super::triggers::TriggerWatch;
 use super::versions::VersionWatch;
+use crate::gate::Rollouts;
 use crate::gate::Told;
 use crate::model::RolloutId;
 use crate::model::Timestamp;
@@ -110,24 +110,9 @@ impl Engine {
         })
     }
 
-    /// The medians of the rollout in progress. A dry run before one judges as if it had just begun: what it sees is
-    /// what was before.
-    pub(super) fn baseline(&self) -> Cow<'_, BTreeMap<String, f64>> {
-        match self.rollouts.current() {
-            Some(rollout) => Cow::Borrowed(&rollout.baseline),
-            None if self.settings.preview.is_some() => {
-                Cow::Owned(self.medians(Timestamp::EPOCH, Timestamp::MAX))
-            }
-            None => Cow::Owned(BTreeMap::new()),
-        }
-    }
-
-    /// One of them.
-    pub(super) fn median_before(&self, signal: &str) -> Option<f64> {
-        match self.rollouts.current() {
-            Some(rollout) => rollout.baseline.get(signal).copied(),
-            None => self.baseline().get(signal).copied(),
-        }
+    /// The median of a signal before the rollout in progress.
+    pub(super) fn median_before(&self, signal: usize) -> Option<f64> {
+        median_before((&self.settings, &self.rollouts, &self.signals), signal)
     }
 
     /// Of every signal that had a value in `[from, until)`.
@@ -205,4 +190,21 @@ fn signal_key(signal: &crate::runbook::Signal) -> String {
         signal.name,
         signal.expr.text()
     )
+}
+
+/// See [`Engine::median_before`]. A dry run before a rollout judges as if it had just begun: what it sees is what was before.
+pub(super) fn median_before(
+    (settings, rollouts, signals): (&Settings, &Rollouts, &[SignalWatch]),
+    signal: usize,
+) -> Option<f64> {
+    match rollouts.current() {
+        Some(rollout) => {
+            let name = &settings.rules.signals[signal].name;
+            rollout.baseline.get(name).copied()
+        }
+        None if settings.preview.is_some() => {
+            signals[signal].median(Timestamp::EPOCH, Timestamp::MAX)
+        }
+        None => None,
+    }
 }

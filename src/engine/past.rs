@@ -138,14 +138,13 @@ impl Engine {
                 }];
             }
         };
-        let baseline = self.baseline();
         let rules = Arc::clone(&self.settings.rules);
         let first = watch.signals.first().copied();
         let value = |signal: usize| match (trigger.each, Some(signal) == first) {
             (true, true) => now,
             _ => self.signals[signal].reading().value(),
         };
-        let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+        let median = |signal: usize| self.median_before(signal);
         let leaf = |it: TrueLeaf| {
             let signal = &rules.signals[it.signal];
             let sights = past

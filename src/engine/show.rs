@@ -97,8 +97,7 @@ impl Engine {
             return next;
         };
         let mut counted = Counted::default();
-        let baseline = self.baseline();
-        let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+        let median = |signal: usize| self.median_before(signal);
         for phase in active
             .iter()
             .map(|p| &rules.phases[*p])
@@ -220,8 +219,7 @@ impl Engine {
 
     fn checks(&self, active: &[usize]) -> Vec<Check> {
         let rules = &self.settings.rules;
-        let baseline = self.baseline();
-        let median = |signal: usize| baseline.get(&rules.signals[signal].name).copied();
+        let median = |signal: usize| self.median_before(signal);
         let mut checks = Vec::new();
         for phase in active {
             let shadow = rules.phases[*phase].shadow;

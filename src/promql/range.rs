@@ -161,7 +161,8 @@ fn over_series(
         match &function.extrapolation {
             Some(kind) => {
                 let rows = block.between(span.after, span.until);
-                rate::columns(*kind, &rows, &segment.columns, span, out, &mut one);
+                let columns = (&segment.columns, block.breaks());
+                rate::columns(*kind, &rows, columns, span, out, &mut one);
             }
             None => {
                 for (index, out) in out.iter_mut().enumerate() {

@@ -48,6 +48,8 @@ pub struct Block {
     pub(super) columns: Arc<Vec<Column>>,
     /// By column: the slot that feeds it.
     slots: Vec<u32>,
+    /// By column: see [`Block::breaks`].
+    breaks: Vec<i64>,
     free: Vec<u32>,
     /// Columns with a ring.
     rings: Vec<u32>,
@@ -62,6 +64,7 @@ impl Block {
             rows: VecDeque::new(),
             columns: Arc::default(),
             slots: Vec::new(),
+            breaks: Vec::new(),
             free: Vec::new(),
             rings: Vec::new(),
             spare: None,
@@ -70,23 +73,36 @@ impl Block {
 
     /// Rows of the scrapes in `(after, until]`, oldest first.
     #[must_use]
-    pub fn between(&self, after: i64, until: i64) -> impl DoubleEndedIterator<Item = &Row> + Clone {
+    pub fn between(
+        &self,
+        after: i64,
+        until: i64,
+    ) -> impl DoubleEndedIterator<Item = &Row> + ExactSizeIterator + Clone {
         let start = self.rows.partition_point(|row| row.at <= after);
-        let end = self.rows.partition_point(|row| row.at <= until);
+        let end = self.end(until);
         self.rows.range(start..end.max(start))
     }
 
     /// The newest row in `(after, until]`. A series that it lacks is stale: there is no looking behind it.
     #[must_use]
     pub fn newest(&self, after: i64, until: i64) -> Option<&Row> {
-        let row = match self.rows.back() {
-            Some(row) if row.at <= until => row,
-            _ => {
-                let end = self.rows.partition_point(|row| row.at <= until);
-                &self.rows[end.checked_sub(1)?]
-            }
-        };
+        let row = &self.rows[self.end(until).checked_sub(1)?];
         (row.at > after).then_some(row)
+    }
+
+    /// How many rows there are up to `until`: mostly all.
+    fn end(&self, until: i64) -> usize {
+        match self.rows.back() {
+            Some(row) if row.at <= until => self.rows.len(),
+            _ => self.rows.partition_point(|row| row.at <= until),
+        }
+    }
+
+    /// By column, a moment: rows from then on all have a value, none below the one before. Of a counter without a reset
+    /// the ends of such a stretch say everything.
+    #[must_use]
+    pub fn breaks(&self) -> &[i64] {
+        &self.breaks
     }
 
     /// The ring of a column whose samples carry timestamps of their own.
@@ -116,10 +132,12 @@ impl Block {
         if let Some(free) = self.free.pop() {
             columns[free as usize] = column;
             self.slots[free as usize] = slot.0;
+            self.breaks[free as usize] = i64::MAX;
             return free;
         }
         columns.push(column);
         self.slots.push(slot.0);
+        self.breaks.push(i64::MAX);
         u32::try_from(columns.len() - 1).expect("slots are numbered in 32 bits")
     }
 
@@ -169,6 +187,13 @@ impl Block {
                 .iter()
                 .map(|slot| values.get(*slot as usize).copied().unwrap_or(STALE)),
         );
+        let before = self.rows.back().map_or(&[][..], |row| &row.values);
+        let pairs = cells.iter().zip(before);
+        for ((value, before), broke) in pairs.zip(&mut self.breaks) {
+            // STALE is not a number: it is neither above nor below anything.
+            *broke = if value >= before { *broke } else { at };
+        }
+        self.breaks[before.len()..].fill(at);
         self.rows.push_back(Row { at, values: row });
     }
 
@@ -220,6 +245,7 @@ impl Block {
             at,
             values: Arc::default(),
         });
+        self.breaks.fill(at);
         let horizon = at.saturating_sub(self.span);
         each_ring(&mut self.columns, &self.rings, |_, ring| {
             ring.end(at);
@@ -270,6 +296,10 @@ impl Block {
                 values.resize(index + 1, STALE);
             }
             values[index] = value;
+        }
+        // Rows that were made have nothing in the other columns.
+        if let Some(newest) = self.newest_at() {
+            self.breaks.fill(newest);
         }
         if ring.is_some() {
             self.column(column).ring = ring;

@@ -232,3 +232,71 @@ fn what_is_unknown_is_ignored() {
     window.append(A, at(1), &[1.0], &[(Slot(3), at(1))]);
     assert_eq!(window.watched_since(A), Some(at(1)));
 }
+
+/// Of every column the oldest row from which on it climbs without a hole, by [`Block::breaks`](super::Block::breaks), in
+/// seconds.
+fn climbs(window: &Window, names: &[&str]) -> Vec<i64> {
+    let places = names.iter().map(|name| found(window, Some(name))[0].0);
+    let broke = |it: SeriesAt| {
+        window.block(it.target, it.block).unwrap().breaks()[it.column as usize] / 1000
+    };
+    places.map(broke).collect()
+}
+
+#[test]
+fn where_columns_climb_is_known() {
+    let names = ["a", "b"];
+    let mut window = window(&names, 60);
+    for (second, values, broke, why) in [
+        (
+            1,
+            Some([5.0, 5.0]),
+            [1, 1],
+            "nothing stands before the first row",
+        ),
+        (2, Some([5.0, 6.0]), [1, 1], "to stay is not to fall"),
+        (3, Some([4.0, 7.0]), [3, 1], "a fall"),
+        (
+            4,
+            Some([f64::NAN, 8.0]),
+            [4, 1],
+            "what is no number is not above",
+        ),
+        (5, Some([9.0, 9.0]), [5, 1], "nor is anything above it"),
+        (6, Some([9.0, STALE]), [5, 6], "a hole"),
+        (7, Some([9.0, 9.0]), [5, 7], "and its end"),
+        (
+            8,
+            None,
+            [8, 8],
+            "a scrape that failed is a row without values",
+        ),
+        (
+            9,
+            Some([9.0, 9.0]),
+            [9, 9],
+            "and the next row has none before it",
+        ),
+        (10, Some([9.0, 9.0]), [9, 9], "it goes on"),
+    ] {
+        match values {
+            Some(values) => window.append(A, at(second), &values, &[]),
+            None => window.fail(A, at(second)),
+        }
+        assert_eq!(climbs(&window, &names), broke, "{second}: {why}");
+    }
+    window.precede(A, Slot(0), &[(at(-5), 1.0)]);
+    assert_eq!(
+        climbs(&window, &names),
+        [10, 10],
+        "rows that were made are holes"
+    );
+    window.gone(A, Slot(0), at(11));
+    window.append(A, at(11), &[STALE, 9.0], &[]);
+    window.born(A, Slot(2), labels("c"), Duration::from_secs(60));
+    assert_eq!(
+        climbs(&window, &["c"]),
+        [i64::MAX / 1000],
+        "it stands in no row"
+    );
+}

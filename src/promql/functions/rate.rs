@@ -132,12 +132,15 @@ fn extrapolated(kind: Extrapolation, samples: &[(i64, f64)], span: &Span) -> Opt
 
 /// Columns handled at once: a few rows of this many values stay in the first-level cache.
 const LANES: usize = 256;
+/// The same for lists, which are copied: lists are short, and the copies' memory is cleared first.
+const LANES_LISTED: usize = 32;
 
-/// [`extrapolated`] for many columns of one block. Where a column has a hole in the range, `one` answers for it.
+/// [`extrapolated`] for many columns of one block, of which its [`Block::breaks`](crate::store::Block::breaks) tell where
+/// the ends of the range suffice. Where a column has a hole in the range, `one` answers for it.
 pub(in crate::promql) fn columns<'a>(
     kind: Extrapolation,
-    rows: &(impl DoubleEndedIterator<Item = &'a Row> + Clone),
-    columns: &Columns,
+    rows: &(impl DoubleEndedIterator<Item = &'a Row> + ExactSizeIterator + Clone),
+    (columns, breaks): (&Columns, &[i64]),
     span: &Span,
     out: &mut [f64],
     one: &mut dyn FnMut(usize) -> f64,
@@ -150,20 +153,41 @@ pub(in crate::promql) fn columns<'a>(
         out.fill(STALE);
         return;
     }
-    let gaps = u32::try_from(rows.clone().count() - 1).unwrap_or(u32::MAX);
-    let stretch = Stretch::new(kind, span, first.at, last.at, gaps);
+    let gaps = rows.len() - 1;
+    let stretch = Stretch::new(
+        kind,
+        span,
+        first.at,
+        last.at,
+        u32::try_from(gaps).unwrap_or(u32::MAX),
+    );
+    let climbs = |column: usize| breaks.get(column).is_some_and(|broke| *broke <= first.at);
     let counter = kind != Extrapolation::Delta;
-    for (chunk, out) in out.chunks_mut(LANES).enumerate() {
-        let from = chunk * LANES;
+    let lanes = match columns {
+        Columns::Run { .. } => LANES,
+        Columns::Listed(_) => LANES_LISTED,
+    };
+    for (chunk, out) in out.chunks_mut(lanes).enumerate() {
+        let from = chunk * lanes;
         let whole = match columns {
             Columns::Run { start, .. } => {
                 let (from, len) = (start + from, out.len());
-                let rows = rows.clone().map(|row| row.values.get(from..from + len));
+                let step = if (from..from + len).all(climbs) {
+                    gaps
+                } else {
+                    1
+                };
+                let rows = rows
+                    .clone()
+                    .step_by(step)
+                    .map(|row| row.values.get(from..from + len));
                 whole_runs((counter, &stretch), rows, out)
             }
             Columns::Listed(columns) => {
                 let columns = &columns[from..from + out.len()];
-                whole_lists((counter, &stretch), rows.clone(), columns, out)
+                let whole = columns.iter().all(|column| climbs(*column as usize));
+                let rows = rows.clone().step_by(if whole { gaps } else { 1 });
+                whole_lists((counter, &stretch), rows, columns, out)
             }
         };
         if !whole {
@@ -209,7 +233,7 @@ fn whole_lists<'a>(
             *value = row.get(*column);
         }
     };
-    let mut buffers = [[0.0; LANES]; 3];
+    let mut buffers = [[0.0; LANES_LISTED]; 3];
     let [first, previous, current] = &mut buffers;
     let first = &mut first[..out.len()];
     let (mut previous, mut current) = (&mut previous[..out.len()], &mut current[..out.len()]);
@@ -354,6 +378,7 @@ pub(in crate::promql) fn counted(count: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
     use std::sync::Arc;
 
     use super::*;
@@ -462,6 +487,13 @@ mod tests {
                 values: Arc::new(values.clone()),
             }).collect();
             let span = span(0, 70_000);
+            let breaks: Vec<i64> = (0..400).map(|column| {
+                let falls = |pair: &&[Row]| {
+                    let (before, value) = (pair[0].get(column), pair[1].get(column));
+                    value.partial_cmp(&before).is_none_or(Ordering::is_lt)
+                };
+                rows.windows(2).filter(falls).map(|pair| pair[1].at).max().unwrap_or(0)
+            }).collect();
             let columns_of = if listed {
                 Columns::Listed((0..300).map(|i| (i * 7 + 1) % 400).collect())
             } else {
@@ -482,7 +514,8 @@ mod tests {
                     by_series(&mut of, &span).unwrap_or(STALE)
                 };
                 let mut out = vec![0.0; columns_of.len()];
-                columns(kind, &rows.iter(), &columns_of, &span, &mut out, &mut |i| one(i));
+                let columns_of = (&columns_of, &breaks[..]);
+                columns(kind, &rows.iter(), columns_of, &span, &mut out, &mut |i| one(i));
                 for (index, got) in out.iter().enumerate() {
                     let wanted = one(index);
                     let same = got.to_bits() == wanted.to_bits()
