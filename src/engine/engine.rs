@@ -247,6 +247,22 @@ impl Engine {
         signals.map(|it| (it.at, it.reading(), it.read.why.as_ref()))
     }
 
+    /// Whether triggers are judged: a phase is active, and no rollout is settling.
+    #[must_use]
+    pub fn is_judging(&self) -> bool {
+        self.standing.phase.is_some() && self.settle_until.is_none()
+    }
+
+    /// Signals and triggers of a bare expression that were evaluated and whose selectors never matched a series.
+    pub fn unmatched(&self) -> impl Iterator<Item = &str> {
+        let signals = self.signals.iter().zip(&self.settings.rules.signals);
+        let signals = signals.map(|(watch, signal)| (watch, signal.name.as_str()));
+        let exprs = self.triggers.iter();
+        let exprs = exprs.filter_map(|it| Some((it.expr.as_ref()?, it.name.as_str())));
+        let unmatched = |(watch, _): &(&SignalWatch, &str)| watch.at.is_some() && !watch.matched;
+        signals.chain(exprs).filter(unmatched).map(|(_, name)| name)
+    }
+
     /// How many readings were taken since it began.
     #[must_use]
     pub fn evaluations(&self) -> u64 {

@@ -33,6 +33,8 @@ pub(super) struct SignalWatch {
     /// The target that stands for what its source is asked; `None` where it has none, or is not asked yet.
     pub asked: Option<TargetId>,
     pub read: Read,
+    /// Its selectors have matched a series.
+    pub matched: bool,
     /// The last evaluation.
     pub at: Option<Timestamp>,
     /// Since when there has been no value.
@@ -55,6 +57,7 @@ impl SignalWatch {
             looks_back: super::history::is_asked_by(&[&signal.expr]),
             asked: None,
             read: Read::nothing_yet(),
+            matched: false,
             at: None,
             blind_since: None,
             blind_told: false,
@@ -69,6 +72,7 @@ impl SignalWatch {
     pub fn take(&mut self, read: Read, at: Timestamp, interval: Duration, keep: Duration) {
         let value = read.reading.value();
         self.read = read;
+        self.matched |= self.plan.any_selector_matched();
         self.at = Some(at);
         self.fresh = true;
         let slot = at.millis().div_euclid(millis(interval).max(1));

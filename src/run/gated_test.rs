@@ -55,6 +55,13 @@ pub(super) struct Expected {
     pub decisions: Option<Vec<ExpectedDecision>>,
 }
 
+impl Expected {
+    /// Whether it says more than what was decided.
+    pub fn says_how_it_stands(&self) -> bool {
+        self.phase.is_some() || self.verdict.is_some() || self.status.is_some()
+    }
+}
+
 /// What is left out may be anything, but for `refused_by`: left out, nothing refused.
 pub(super) struct ExpectedDecision {
     pub action: Action,

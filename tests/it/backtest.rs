@@ -12,6 +12,7 @@ use gated::source::recording::{MEMORY_BYTES, Recording};
 
 mod block;
 mod command;
+mod doubts;
 mod fleet;
 mod kinds;
 mod luck;

@@ -100,6 +100,9 @@ impl Expect {
         for it in rollbacks.into_iter().chain(calls) {
             let _ = write!(text, "\n  {} {}: {}", it.at, it.action, it.reason);
         }
+        for it in outcome.tried() {
+            let _ = write!(text, "\n  {} {} in shadow: {}", it.at, it.asked, it.reason);
+        }
         Err(text)
     }
 }

@@ -1,7 +1,6 @@
 //! `gated backtest --journal`: what gated was given, once more. Under the rules of then it decides what it decided, to the
 //! byte; under other rules it is judged as if armed, and what receivers answered then is no answer to what is sent here.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use super::show::Shown;
 use super::stage::{Receivers, Stage};
 use crate::engine::{Input, Interest, Settings};
 use crate::journal::Opening;
-use crate::model::Timestamp;
+use crate::model::{Action, Timestamp};
 use crate::run::bar::Bar;
 use crate::run::cli::{Backtest, BacktestFormat, Global, colour};
 use crate::run::entry::print;
@@ -42,6 +41,10 @@ pub struct Replayed {
     pub settings: Arc<Settings>,
     /// What was not as it was, for people.
     pub remarks: Vec<String>,
+    /// The first of them that is about a gap in the time that is looked at.
+    pub gap: Option<String>,
+    /// The first that is about that time at all.
+    pub doubt: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,19 +81,15 @@ pub(super) fn run(flags: &Backtest, global: &Global, path: &Path) -> Result<u8, 
             names,
             flags.format,
         ));
+        super::tell_doubts(&ours.shown(), flags.format);
         return Ok(0);
     }
     print(&super::rendered(&ours.shown(), flags.format));
-    if flags.format == BacktestFormat::Json {
-        for remark in &ours.remarks {
-            let _ = writeln!(std::io::stderr(), "warning: {remark}");
-        }
-    }
-    super::expected(
-        flags,
-        &ours.outcome,
-        ours.remarks.first().map(String::as_str),
-    )
+    super::tell_doubts(&ours.shown(), flags.format);
+    // A rollback that was found is there, whatever is missing around it. In a gap there may be another.
+    let found = ours.outcome.of(Action::Rollback).next().is_some();
+    let doubt = ours.doubt.as_deref().filter(|_| !found);
+    super::expected(flags, &ours.outcome, ours.gap.as_deref().or(doubt))
 }
 
 /// With a bar, as long as the journal's files say that it is.
@@ -143,6 +142,9 @@ pub fn replay(
         settings: None,
         reached: Timestamp::EPOCH,
         remarks: Vec::new(),
+        last_remark: None,
+        gap: None,
+        doubt: None,
     };
     for recorded in journal.entries() {
         if !run.take(recorded) {
@@ -156,10 +158,13 @@ pub fn replay(
             remarks: run.remarks,
         });
     };
+    let at_the_end = run.last_remark.map(|(remark, _)| remark);
     Ok(Replayed {
         outcome: stage.stop(run.end.min(run.reached).max(run.start)),
         settings,
         remarks: run.remarks,
+        gap: run.gap,
+        doubt: run.doubt.or(at_the_end),
     })
 }
 
@@ -172,6 +177,10 @@ struct Run<'a> {
     settings: Option<Arc<Settings>>,
     reached: Timestamp,
     remarks: Vec<String>,
+    /// What was just remarked, and whether anything was replayed before; what follows it shows when it was.
+    last_remark: Option<(String, bool)>,
+    gap: Option<String>,
+    doubt: Option<String>,
 }
 
 impl Run<'_> {
@@ -179,13 +188,17 @@ impl Run<'_> {
     fn take(&mut self, recorded: Recorded) -> bool {
         let (at, input) = match recorded {
             Recorded::Remark(remark) => {
-                self.remarks.push(remark.to_string());
+                let remark = remark.to_string();
+                let amid = self.stage.is_some();
+                self.last_remark.get_or_insert((remark.clone(), amid));
+                self.remarks.push(remark);
                 return true;
             }
             Recorded::Opened(opening) => {
                 if opening.at > self.end {
                     return false;
                 }
+                self.follows_remark(opening.at);
                 self.open(*opening);
                 return true;
             }
@@ -195,6 +208,7 @@ impl Run<'_> {
         if at > self.end {
             return false;
         }
+        self.follows_remark(at);
         self.reached = at;
         if self.rules.is_some() {
             self.judge_anew(at, input);
@@ -205,6 +219,15 @@ impl Run<'_> {
             stage.repeat(at, input);
         }
         true
+    }
+
+    fn follows_remark(&mut self, at: Timestamp) {
+        if let Some((remark, amid)) = self.last_remark.take().filter(|_| at >= self.start) {
+            if amid {
+                self.gap.get_or_insert(remark.clone());
+            }
+            self.doubt.get_or_insert(remark);
+        }
     }
 
     fn open(&mut self, opening: Opening) {
@@ -272,6 +295,7 @@ impl Run<'_> {
                 expr.text()
             );
             if self.remarks.len() < LACKS_SHOWN && !self.remarks.contains(&remark) {
+                self.doubt.get_or_insert(remark.clone());
                 self.remarks.push(remark);
             }
         }

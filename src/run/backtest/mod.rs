@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 use self::show::Shown;
 use super::bar::Bar;
-use super::cli::{Backtest, BacktestFormat, Global, colour};
+use super::cli::{Backtest, BacktestFormat, Global, Told, colour};
 use super::clock::Clock;
 use super::entry::print;
 pub use expect::Expect;
@@ -30,7 +30,6 @@ pub use play::{Play, PlayError, play};
 pub use rules::{Judge, judge, local, past, reads};
 pub use stage::{Receivers, Stage};
 
-use crate::model::Action;
 use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};
 
 /// It was decided otherwise than expected.
@@ -84,7 +83,7 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
         None
     };
     let judges: Vec<&Judge> = std::iter::once(&own).chain(&other).collect();
-    let recording = read(flags, &judges, runtime)?;
+    let recording = read(flags, &rollouts, &judges, runtime)?;
     let it = Play {
         recording: &recording,
         rollouts: &rollouts,
@@ -105,6 +104,7 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
             (&names.0, &names.1),
             flags.format,
         ));
+        tell_doubts(&own_shown, flags.format);
         return Ok(0);
     }
     if !flags.sweep.is_empty() {
@@ -119,7 +119,17 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
         return Ok(0);
     }
     print(&rendered(&own_shown, flags.format));
+    tell_doubts(&own_shown, flags.format);
     expected(flags, &outcome, None)
+}
+
+/// What makes the outcome doubtful, where what is printed has no place for it.
+fn tell_doubts(shown: &Shown<'_>, format: BacktestFormat) {
+    if format == BacktestFormat::Json {
+        for doubt in show::doubts(shown) {
+            let _ = writeln!(std::io::stderr(), "warning: {doubt}");
+        }
+    }
 }
 
 fn rendered(shown: &Shown<'_>, format: BacktestFormat) -> String {
@@ -132,13 +142,11 @@ fn rendered(shown: &Shown<'_>, format: BacktestFormat) -> String {
 }
 
 /// The exit code. What could not be judged is as little as expected as what was decided otherwise.
-fn expected(flags: &Backtest, outcome: &Outcome, damaged: Option<&str>) -> Result<u8, String> {
+fn expected(flags: &Backtest, outcome: &Outcome, lacking: Option<&str>) -> Result<u8, String> {
     let Some(expect) = &flags.expect else {
         return Ok(0);
     };
-    // What is missing may be what was to be found; a rollback that was found is there.
-    let damaged = damaged.filter(|_| outcome.of(Action::Rollback).next().is_none());
-    let unjudged = outcome.nothing_judged().or(damaged);
+    let unjudged = outcome.nothing_judged().or(lacking);
     if let Some(why) = unjudged {
         return Err(format!("--expect cannot be answered: {why}"));
     }
@@ -162,8 +170,13 @@ impl Judge {
     }
 }
 
-/// All that any of the rules reads, from as far before the start as they look back.
-fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Recording, String> {
+/// All that any of the rules reads, from as far before the start, and before rollouts, as they look back.
+fn read(
+    flags: &Backtest,
+    rollouts: &[Told],
+    judges: &[&Judge],
+    runtime: &Runtime,
+) -> Result<Recording, String> {
     let readers: Vec<Reads> = judges.iter().map(|it| reads(&it.settings)).collect();
     let selectors = readers
         .iter()
@@ -174,15 +187,19 @@ fn read(flags: &Backtest, judges: &[&Judge], runtime: &Runtime) -> Result<Record
         .map(|it| past(&it.settings))
         .max()
         .unwrap_or_default();
-    let from = flags.start.map(|it| it - past);
-    let mut recording = Recording::new(readers, MEMORY_BYTES).between(from, flags.end);
-    if flags.prometheus.is_some() {
-        recording = recording.overlapping();
-    }
+    // What stands at the start is what became of the rollouts before it.
+    let first = rollouts.first().map(|it| it.at);
+    let from = flags.start.map(|it| it.min(first.unwrap_or(it)) - past);
+    let mut recording = Recording::new(readers, MEMORY_BYTES);
     let Some(said) = &flags.prometheus else {
+        // A rollout that the samples tell of may lie anywhere before.
+        let infers = |it: &&Judge| it.settings.rollout.version_from.is_some();
+        let from = from.filter(|_| !judges.iter().any(infers));
+        recording = recording.between(from, flags.end);
         files::read(&flags.openmetrics, &mut recording)?;
         return Ok(recording);
     };
+    recording = recording.between(from, flags.end).overlapping();
     let server = server::server(said, judges[0].config.as_ref())?;
     let from = from.ok_or("--prometheus needs --start: from when on?")?;
     let until = flags.end.unwrap_or_else(|| Clock::start().now());

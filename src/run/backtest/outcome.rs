@@ -1,6 +1,7 @@
 //! What a backtest gives: decisions, phases, what happened on the way and what was read. Deliberately absent: drawing it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::engine::{Engine, Event, Input, Settings, VerdictState};
 use crate::model::{Action, Decision, Reading, Status, Timestamp, Unit, is_stale};
@@ -31,6 +32,14 @@ pub struct Outcome {
     pub verdict: VerdictState,
     /// Targets that were silent often: the instance, how often, and how often they answered.
     pub silent: Vec<(String, u64, u64)>,
+    /// Targets that ended without an `up` that says whether they failed or were removed: the instances.
+    pub ended_without_up: Vec<String>,
+    /// What was asked to be looked at goes on, up to here.
+    pub asked_end: Option<Timestamp>,
+    /// How long triggers were judged: a phase was active, and no rollout was settling.
+    pub judged: Duration,
+    /// Signals and bare expressions that no series was there for.
+    pub unmatched: Vec<String>,
     /// Samples given to the engine.
     pub samples: u64,
     pub evaluations: u64,
@@ -51,8 +60,13 @@ impl Outcome {
     /// Why nothing could be decided at all; `None` where something could.
     #[must_use]
     pub fn nothing_judged(&self) -> Option<&'static str> {
-        self.phases.is_empty().then_some(
-            "no phase of the rules was active in this time, so nothing was judged: say when a rollout began (--rollout VERSION@T, `rollouts` of a test, version_from of [rollout]); rules with clock = \"go_live\" need --go-live T",
+        if self.phases.is_empty() {
+            return Some(
+                "no phase of the rules was active in this time, so nothing was judged: say when a rollout began (--rollout VERSION@T, `rollouts` of a test, version_from of [rollout]); rules with clock = \"go_live\" need --go-live T",
+            );
+        }
+        self.judged.is_zero().then_some(
+            "the rollout was settling until the end of this time, so nothing was judged: look at more of what comes after it, or settle for a shorter time ([judging] settle)",
         )
     }
 }
@@ -100,6 +114,8 @@ pub struct Recorder {
     phase: String,
     status: Status,
     since: Timestamp,
+    /// Since when triggers are judged.
+    judging: Option<Timestamp>,
     /// The moment of each signal's last reading.
     read_at: Vec<Option<Timestamp>>,
     /// Signals that a later configuration does not have.
@@ -126,6 +142,10 @@ impl Recorder {
                 signals,
                 statuses: Vec::new(),
                 silent: Vec::new(),
+                ended_without_up: Vec::new(),
+                asked_end: None,
+                judged: Duration::ZERO,
+                unmatched: Vec::new(),
                 verdict: VerdictState::nothing_yet(),
                 samples: 0,
                 evaluations: 0,
@@ -133,6 +153,7 @@ impl Recorder {
             phase: String::new(),
             status: Status::Unknown,
             since: start,
+            judging: None,
         }
     }
 
@@ -198,6 +219,10 @@ impl Recorder {
         if at < self.outcome.start {
             return;
         }
+        if let Some(since) = self.judging.replace(at) {
+            self.outcome.judged += at.since(since);
+        }
+        self.judging = self.judging.filter(|_| engine.is_judging());
         let (_, status, phase) = engine.standing();
         if phase != self.phase || status != self.status {
             self.pass(at);
@@ -250,6 +275,10 @@ impl Recorder {
 
     pub fn finish(mut self, end: Timestamp, evaluations: u64, engine: &Engine) -> Outcome {
         self.pass(end);
+        self.outcome.judged += self
+            .judging
+            .map_or(Duration::ZERO, |since| end.since(since));
+        self.outcome.unmatched = engine.unmatched().map(str::to_owned).collect();
         self.outcome.end = end;
         self.outcome.evaluations = evaluations;
         self.outcome.verdict = engine.verdict();

@@ -78,7 +78,9 @@ pub fn play(
         .recording
         .span()?
         .ok_or(PlayError::NothingWanted(it.recording.tally().read))?;
-    let (start, end) = (it.start.unwrap_or(first), it.end.unwrap_or(last));
+    // What is not recorded is not known: that nothing answers says something of the recording alone.
+    let end = it.end.unwrap_or(last).min(last);
+    let start = it.start.unwrap_or(first);
     it.check((first, last), (start, end))?;
     if last.since(first) > SPAN_MAX || last > LATEST {
         return Err(PlayError::TooLong {
@@ -116,6 +118,10 @@ pub fn play(
     }
     let mut outcome = stage.end(end);
     outcome.silent = pages.often_silent();
+    outcome.ended_without_up = pages.ended_without_up(end);
+    outcome.asked_end = it
+        .end
+        .filter(|asked| asked.since(end) > pages.interval() * 2);
     Ok(outcome)
 }
 

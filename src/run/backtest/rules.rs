@@ -12,11 +12,13 @@ use crate::run::cli;
 use crate::run::config::read_rules;
 use crate::run::config::{Config, environment};
 use crate::run::live::Files;
-use crate::runbook::{GroupRuleKind, Rules, load_with};
+use crate::runbook::{GroupRuleKind, Hold, Rules, load_with};
 use crate::source::recording::Reads;
 
 /// The receiver of rollbacks where the configuration names none.
 pub(super) const HOOK: &str = "rollback";
+/// At most between two readings that count, before it is known how often was scraped.
+const READING: Duration = Duration::from_secs(60);
 /// The service's name without a configuration.
 const SERVICE: &str = "service";
 
@@ -93,8 +95,8 @@ impl Judge {
     }
 }
 
-/// How far before the start samples say something about what comes after it: the longest range, and what is compared
-/// with before a rollout.
+/// How far before a moment samples say something about what comes after it: the longest range, what is compared with
+/// before a rollout, and how long conditions must hold.
 #[must_use]
 pub fn past(settings: &Settings) -> Duration {
     let before = settings
@@ -102,7 +104,13 @@ pub fn past(settings: &Settings) -> Duration {
         .predates
         .window
         .max(settings.rollout.baseline);
-    Interest::of(settings).longest() + before
+    let phases = settings.rules.phases.iter();
+    let triggers = phases.flat_map(|it| &it.triggers);
+    let holds = triggers.map(|it| match it.hold {
+        Hold::For(hold) => hold + it.keep_firing_for,
+        Hold::After { of, .. } => READING * of + it.keep_firing_for,
+    });
+    Interest::of(settings).longest() + before + holds.max().unwrap_or_default()
 }
 
 /// What these settings take of a recording.

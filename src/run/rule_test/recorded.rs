@@ -299,6 +299,8 @@ impl Recorded {
             }
             Wanted::Moments(moments) => {
                 let mut failures = Vec::new();
+                // That nothing was decided says nothing where nothing was judged at any of them.
+                let mut unjudged = Vec::new();
                 for (at, expected) in moments {
                     let at = at.of(start);
                     if end.is_some_and(|end| at > end) {
@@ -307,8 +309,13 @@ impl Recorded {
                     let outcome: Outcome = until(Some(at))?;
                     let now = format!("{at} (line {})", expected.line);
                     failures.extend(expected.compare(&outcome.verdict, &outcome.decisions, &now));
+                    let says = expected.says_how_it_stands();
+                    unjudged.extend(outcome.nothing_judged().filter(|_| !says));
                 }
-                Ok(failures)
+                match unjudged.first() {
+                    Some(why) if unjudged.len() == moments.len() => Err((*why).to_owned()),
+                    _ => Ok(failures),
+                }
             }
         }
     }

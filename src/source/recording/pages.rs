@@ -32,6 +32,8 @@ struct Target {
     about: [Option<Cursor>; ABOUT_THE_SCRAPE.len()],
     /// Which series count: they are never no number.
     counts: Vec<bool>,
+    /// Which series' last sample was no number.
+    no_number: Vec<bool>,
     /// Which series the last page had.
     alive: Vec<bool>,
     interval: i64,
@@ -42,6 +44,8 @@ struct Target {
     last: Option<i64>,
     /// When it will be found silent.
     silent_at: Option<i64>,
+    /// When it was found never to come back.
+    gone_at: Option<i64>,
     /// Where it is looked at less often than it was recorded: the moment that the last page stands for, and from when on
     /// the next one is taken.
     slot: Option<i64>,
@@ -74,12 +78,14 @@ impl<'r> Pages<'r> {
                     .iter()
                     .map(|id| counts(recording.labels(*id).name()))
                     .collect(),
+                no_number: vec![false; cycle.series.len()],
                 alive: vec![false; cycle.series.len()],
                 interval: i64::try_from(interval).unwrap_or(i64::MAX / 4),
                 silences: 0,
                 answers: 0,
                 last: None,
                 silent_at: None,
+                gone_at: None,
                 slot: None,
                 not_before: i64::MIN,
                 cycle,
@@ -98,6 +104,22 @@ impl<'r> Pages<'r> {
             .filter(|it| it.silences * 10 > it.answers);
         let told = often.map(|it| (it.cycle.info.instance.clone(), it.silences, it.answers));
         told.collect()
+    }
+
+    /// The longest time between two scrapes of a target.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        let intervals = self.targets.iter().map(|it| it.cycle.info.interval);
+        intervals.max().unwrap_or_default()
+    }
+
+    /// Targets that ended up to `until` and of which no `up` says whether they failed or were removed: the instances.
+    #[must_use]
+    pub fn ended_without_up(&self, until: Timestamp) -> Vec<String> {
+        let ended = self.targets.iter().filter(|it| it.about[0].is_none());
+        let ended = ended.filter(|it| it.gone_at.is_some_and(|at| at <= until.millis()));
+        let ended = ended.filter(|it| !it.cycle.info.id.is_beside());
+        ended.map(|it| it.cycle.info.instance.clone()).collect()
     }
 
     fn schedule(&mut self, place: usize) -> io::Result<()> {
@@ -179,6 +201,7 @@ impl Target {
         }
         if page.is_none() {
             self.silent_at = None;
+            self.gone_at = Some(at);
             out.push_back((now, Input::TargetGone(id)));
             return Ok(());
         }
@@ -205,13 +228,20 @@ impl Target {
         let mut said = [None; ABOUT_THE_SCRAPE.len()];
         for (said, cursor) in said.iter_mut().zip(&mut self.about) {
             if let Some(cursor) = cursor {
-                *said = take(cursor, at, (self.interval, true), recording)?;
+                *said = take(cursor, at, (self.interval, true), &mut false, recording)?;
             }
         }
         let mut columns = Columns::default();
         let mut present = 0;
         for (slot, cursor) in self.cursors.iter_mut().enumerate() {
-            let value = take(cursor, at, (self.interval, self.counts[slot]), recording)?;
+            let before = &mut self.no_number[slot];
+            let value = take(
+                cursor,
+                at,
+                (self.interval, self.counts[slot]),
+                before,
+                recording,
+            )?;
             let place = Slot(u32::try_from(slot).expect("fewer series than 2^32"));
             match (value, self.alive[slot]) {
                 (Some(_), false) => {
@@ -276,11 +306,13 @@ impl Target {
 }
 
 /// The sample at this moment. The format has no staleness marker: an export shows it as a value that is no number. Of what
-/// counts it can be nothing else; of a gauge it is one where nothing follows for longer than the interval.
+/// counts it can be nothing else. Two never follow each other, so of a gauge it is one where the samples beside it are
+/// numbers, or nothing follows for longer than the interval. `before`: whether the last sample was no number.
 fn take(
     cursor: &mut Cursor,
     at: i64,
     (interval, counts): (i64, bool),
+    before: &mut bool,
     recording: &Recording,
 ) -> io::Result<Option<f64>> {
     let (Some((moment, value)), next) = cursor.peek(recording)? else {
@@ -290,8 +322,12 @@ fn take(
         return Ok(None);
     }
     cursor.skip();
-    let ends = counts || next.is_none_or(|(next, _)| next > at + interval + interval / 2);
-    Ok(Some(value).filter(|value| !(value.is_nan() && ends)))
+    let alone = !std::mem::replace(before, value.is_nan());
+    let ends = |(next, after): (i64, f64)| {
+        next > at + interval + interval / 2 || (alone && !after.is_nan())
+    };
+    let marks = value.is_nan() && (counts || next.is_none_or(ends));
+    Ok(Some(value).filter(|_| !marks))
 }
 
 /// Whether a metric of this name is a counter, or part of a histogram.

@@ -167,11 +167,11 @@ fn up_alone_is_a_page_of_its_own_kind() {
 #[test]
 fn a_counter_that_is_no_number_has_ended() {
     let text = [
-        series(UP, "0=1 5=1 10=1 15=1 20=NaN"),
+        series(UP, "0=1 5=1 10=1 15=1 20=1 25=1 30=1 35=NaN"),
         // Gone for one page, as after a restart; and at the end.
         series(A, "0=1 5=NaN 10=0 15=1 20=NaN"),
-        // What may be no number is one for a page, and has ended where nothing follows.
-        series(G, "0=1 5=NaN 10=NaN 15=NaN"),
+        // What may be no number is one where it stays so, and has ended where a number or nothing follows.
+        series(G, "0=1 5=NaN 10=NaN 15=1 20=NaN 25=2 30=NaN"),
     ];
     check(
         &[&text.concat()],
@@ -180,8 +180,11 @@ fn a_counter_that_is_no_number_has_ended() {
             0 0 +a_total +gauge a_total=1 gauge=1
             5 0 -a_total gauge=NaN
             10 0 +a_total a_total=0 gauge=NaN
-            15 0 -gauge a_total=1
-            22.5 0 gone
+            15 0 a_total=1 gauge=1
+            20 0 -a_total -gauge
+            25 0 +gauge gauge=2
+            30 0 -gauge
+            37.5 0 gone
         "#]],
     );
 }

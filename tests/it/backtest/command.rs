@@ -509,6 +509,20 @@ fn the_past_before_the_start_counts_and_is_not_shown() {
         "refused since it predates the rollout"
     );
     // A rollout of long ago is told of late, and is past every phase.
-    let old = document(&["--openmetrics", &path(FILE), "--rollout", "2.0.0@1"]);
-    assert_eq!(old["decisions"], json!([]));
+    let file = path(FILE);
+    let old = [
+        "--openmetrics",
+        &file,
+        "--rollout",
+        "2.0.0@1",
+        "--format",
+        "json",
+    ];
+    let (code, out, errors) = said(&backtest(&old).output().unwrap());
+    let document: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &document["decisions"]), (0, &json!([])));
+    assert!(
+        errors.contains("no phase of the rules was active"),
+        "{errors}"
+    );
 }

@@ -125,6 +125,25 @@ fn a_replay_decides_what_was_decided_over_a_reload_and_a_restart() {
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains(&house.token()) && !text.contains("/hook"));
     }
+
+    let expected = |more: &[&str]| {
+        let output = backtest(&journal, &[&["--expect", "rollback"], more].concat());
+        let said = String::from_utf8(output.stderr).unwrap();
+        (output.status.code().unwrap(), said)
+    };
+    assert_eq!(expected(&[]).0, 0);
+    // The rollback may not be the only one where something is missing in the middle.
+    let mut all: Vec<_> = fs::read_dir(&journal).unwrap().collect();
+    all.sort_by_key(|it| it.as_ref().unwrap().file_name());
+    let first = all[0].as_ref().unwrap().path();
+    let mut bytes = fs::read(&first).unwrap();
+    let end = bytes.len() - 40;
+    bytes[end] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    let (code, said) = expected(&[]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("--expect cannot be answered: "), "{said}");
+    assert!(said.contains("damaged at byte"), "{said}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn markdown(ours: &Shown<'_>, others: &Shown<'_>, names: Names<'_>) -> Strin
     for pair in pairs(ours.outcome, others.outcome) {
         let it = either(&pair);
         let (own, other) = (at(pair.ours, ours), at(pair.others, others));
-        let (trigger, differs) = (cell(&it.trigger), differs(&pair));
+        let (trigger, differs) = (cell(&it.trigger), cell(&differs(&pair)));
         let _ = writeln!(
             out,
             "| {} | {trigger} | {own} | {other} | {differs} |",
@@ -125,14 +125,31 @@ fn differs(pair: &Pair<'_>) -> String {
         _ if pair.is_alike() => String::new(),
         (Some(_), None) => "not any more".to_owned(),
         (None, _) => "new".to_owned(),
-        (Some(own), Some(other)) if own.at == other.at => "refused otherwise".to_owned(),
         (Some(own), Some(other)) => {
-            let (by, word) = if other.at > own.at {
-                (other.at.since(own.at), "later")
-            } else {
-                (own.at.since(other.at), "earlier")
-            };
-            format!("{} {word}", spelled(by))
+            let mut parts = Vec::new();
+            if other.at > own.at {
+                parts.push(format!("{} later", spelled(other.at.since(own.at))));
+            } else if own.at > other.at {
+                parts.push(format!("{} earlier", spelled(own.at.since(other.at))));
+            }
+            if own.refused_by != other.refused_by || own.asked != other.asked {
+                parts.push("refused otherwise".to_owned());
+            }
+            if own.severity != other.severity {
+                parts.push(format!("{} instead of {}", other.severity, own.severity));
+            }
+            if own.phase != other.phase {
+                parts.push(format!("in {}", visible(&other.phase)));
+            }
+            if own.is_tried() != other.is_tried() {
+                let word = if other.is_tried() {
+                    "in shadow"
+                } else {
+                    "live"
+                };
+                parts.push(word.to_owned());
+            }
+            parts.join(", ")
         }
     }
 }

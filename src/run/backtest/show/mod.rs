@@ -22,6 +22,7 @@ use crate::source::recording::Tally;
 pub use html::html;
 pub use json::{json, value};
 pub use markdown::markdown;
+pub use notes::doubts;
 pub use table::table;
 
 /// What is shown.
