@@ -34,10 +34,11 @@ not what would have been. Probes and observations are not in a recording; all
 that a daemon is given is in its journal ([journal] path).
 
 Files hold OpenMetrics text with timestamps, plain, gzip or zstd, several are
-merged. What lies before --start is read as the past: give ten minutes or more.
+merged. What lies before --start is judged too and not shown: give ten minutes
+or more before a rollout.
 
-Exit codes: 0; with --expect 0 as expected, 1 not; 2 bad usage, configuration,
-rules or data.";
+Exit codes: 0; with --expect 0 as expected, 1 not, 2 where nothing was judged;
+2 bad usage, configuration, rules or data.";
 
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("source").required(true))]

@@ -9,7 +9,7 @@ use crate::model::Timestamp;
 pub enum Remark {
     /// What was before is not there any more, or could not be recorded.
     #[error(
-        "{}: begins anew at {at}, from what stood then and what the ledger had: what came before is let go of or missing, and readings that look back further may differ",
+        "{}: begins anew at {at}, from what stood then and what the ledger had: what came before is let go of or missing, and what looks back further may differ: ranges, and how long conditions have held",
         path.display()
     )]
     Cold { path: PathBuf, at: Timestamp },
