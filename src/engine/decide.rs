@@ -40,6 +40,9 @@ impl Engine {
         }
         let mut due = Vec::new();
         for (t, watch) in self.triggers.iter().enumerate() {
+            if watch.series.values().all(|it| it.firing().is_none()) {
+                continue;
+            }
             let (place, is_active) = self.place(t, active);
             let trigger = &self.settings.rules.phases[place.0].triggers[place.1];
             let asked = trigger.action;
@@ -315,13 +318,9 @@ impl Engine {
         if self.settle_until.is_some() {
             return None;
         }
-        let read = self.signals_read_by_active_triggers(self.settled);
-        let due = |s: usize| {
-            let signal = &self.signals[s];
-            let since = signal.blind_since.filter(|_| !signal.blind_told)?;
-            Some(since.max(self.judged_from) + self.settings.judging.blind_after)
-        };
-        read.into_iter().filter_map(due).min()
+        let blind = self.untold_blind_signals(self.settled).into_iter();
+        let since = blind.map(|(_, since)| since.max(self.judged_from)).min()?;
+        Some(since + self.settings.judging.blind_after)
     }
 
     /// Being blind is an event of its own: people are told, nothing is rolled back.
@@ -331,13 +330,7 @@ impl Engine {
         if self.settle_until.is_some() || self.settings.preview.is_some() {
             return;
         }
-        for s in self.signals_read_by_active_triggers(at) {
-            let Some(since) = self.signals[s]
-                .blind_since
-                .filter(|_| !self.signals[s].blind_told)
-            else {
-                continue;
-            };
+        for (s, since) in self.untold_blind_signals(at) {
             if since.max(self.judged_from) + after > at {
                 continue;
             }
@@ -374,17 +367,27 @@ impl Engine {
         }
     }
 
-    /// Signals that the triggers of active phases read, ascending.
-    fn signals_read_by_active_triggers(&self, at: Timestamp) -> Vec<usize> {
+    /// Signals that the triggers of active phases read and that have no value, of which nobody was told: ascending, and since
+    /// when.
+    fn untold_blind_signals(&self, at: Timestamp) -> Vec<(usize, Timestamp)> {
+        let blind = |s: usize| {
+            let signal = &self.signals[s];
+            signal.blind_since.filter(|_| !signal.blind_told)
+        };
+        // Mostly there are none.
+        if (0..self.signals.len()).all(|s| blind(s).is_none()) {
+            return Vec::new();
+        }
         let active = self.active_phases(at);
-        let mut read: Vec<usize> = (0..self.triggers.len())
+        let mut read: Vec<(usize, Timestamp)> = (0..self.triggers.len())
             .filter(|t| {
                 let ((phase, trigger), is_active) = self.place(*t, &active);
                 let rules = &self.settings.rules;
                 // Nobody is called for what is only tried.
                 is_active && !rules.phases[phase].triggers[trigger].shadow
             })
-            .flat_map(|t| self.triggers[t].signals.iter().copied())
+            .flat_map(|t| self.triggers[t].signals.iter())
+            .filter_map(|s| Some((*s, blind(*s)?)))
             .collect();
         read.sort_unstable();
         read.dedup();

@@ -197,11 +197,8 @@ impl Engine {
             let target = targets.get(&real)?;
             let last = target.last.as_ref()?;
             let up = is_companion || last.error.is_none();
-            Some(Behind {
-                up,
-                since: window.watched_since(id),
-                two: window.two_scrapes_since(id),
-            })
+            let (since, two) = window.scraped_since(id);
+            Some(Behind { up, since, two })
         };
         let mut read = watch.plan.read(window, &known, bounds, at);
         if read.reading == Reading::Stale {

@@ -238,11 +238,12 @@ impl Window {
         self.targets.get(&target)?.watched_since
     }
 
-    /// The older one of the target's two newest good scrapes; `None` where there were not two. A range that begins before
-    /// it holds two samples of a series that stood on both.
+    /// That, and the older one of the target's two newest good scrapes; `None` where there were not two. A range that begins
+    /// before it holds two samples of a series that stood on both.
     #[must_use]
-    pub fn two_scrapes_since(&self, target: TargetId) -> Option<Timestamp> {
-        self.targets.get(&target)?.good_before
+    pub fn scraped_since(&self, target: TargetId) -> (Option<Timestamp>, Option<Timestamp>) {
+        let known = self.targets.get(&target);
+        known.map_or((None, None), |it| (it.watched_since, it.good_before))
     }
 
     /// Series held, vanished ones within their span included.

@@ -41,7 +41,7 @@ pub(super) fn text(minutes: &Minutes) -> String {
     if let Some(at) = minutes.cold {
         let _ = writeln!(
             out,
-            "  replayed from {at} on, where the journal begins anew: readings that look back further may differ"
+            "  replayed from {at} on, where the journal begins anew: what looks back further may differ"
         );
     }
     for remark in &minutes.remarks {
@@ -369,7 +369,7 @@ mod tests {
               00:00:09.000Z  thin  ?
               00:00:10.000Z  10    no
             ◆ 00:00:11.000Z  11    no
-              replayed from 1970-01-01T00:00:00.000Z on, where the journal begins anew: readings that look back further may differ
+              replayed from 1970-01-01T00:00:00.000Z on, where the journal begins anew: what looks back further may differ
         "#]]
         .assert_eq(&shown);
     }
