@@ -14,7 +14,7 @@ impl Pair<'_> {
     /// Whether both decided the same at the same moment.
     #[must_use]
     pub fn is_alike(&self) -> bool {
-        let what = |it: &'_ Decision| (it.at, it.asked, it.refused_by, it.severity, it.is_tried());
+        let what = |it: &Decision| (it.at, it.asked, it.refused_by, it.severity, it.is_tried());
         let same = |a: &Decision, b: &Decision| what(a) == what(b) && a.phase == b.phase;
         self.ours.zip(self.others).is_some_and(|(a, b)| same(a, b))
     }

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::answer::{compared, expected, named, rendered, tell_doubts};
 use super::outcome::Outcome;
 use super::play::COLUMNS;
 use super::rules::{HOOK, rules};
@@ -71,25 +72,27 @@ pub(super) fn run(flags: &Backtest, global: &Global, path: &Path) -> Result<u8, 
     if let Some(other) = &other {
         let others = replayed(flags, path, Some(other))?;
         let names = match &own {
-            Some(_) => super::named(&global.rules),
+            Some(_) => named(&global.rules),
             None => "the rules of then".to_owned(),
         };
-        let names = (names.as_str(), &*super::named(&flags.compare));
-        print(&super::compared(
+        let names = (names.as_str(), &*named(&flags.compare));
+        print(&compared(
             &ours.shown(),
             &others.shown(),
             names,
             flags.format,
         ));
-        super::tell_doubts(&ours.shown(), flags.format);
+        tell_doubts(&[&ours.shown(), &others.shown()]);
         return Ok(0);
     }
-    print(&super::rendered(&ours.shown(), flags.format));
-    super::tell_doubts(&ours.shown(), flags.format);
+    print(&rendered(&ours.shown(), flags.format));
+    if flags.format == BacktestFormat::Json {
+        tell_doubts(&[&ours.shown()]);
+    }
     // A rollback that was found is there, whatever is missing around it. In a gap there may be another.
     let found = ours.outcome.of(Action::Rollback).next().is_some();
     let doubt = ours.doubt.as_deref().filter(|_| !found);
-    super::expected(flags, &ours.outcome, ours.gap.as_deref().or(doubt))
+    expected(flags, &ours.outcome, ours.gap.as_deref().or(doubt))
 }
 
 /// With a bar, as long as the journal's files say that it is.

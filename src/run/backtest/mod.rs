@@ -1,5 +1,6 @@
 //! `gated backtest`: what would gated have done? The live engine over recorded series, with a sink in memory.
 
+mod answer;
 mod compare;
 mod expect;
 pub mod files;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
+use self::answer::{compared, expected, named, rendered, tell_doubts};
 use self::show::Shown;
 use super::bar::Bar;
 use super::cli::{Backtest, BacktestFormat, Global, Told, colour};
@@ -32,8 +34,6 @@ pub use stage::{Receivers, Stage};
 
 use crate::source::recording::{MEMORY_BYTES, Reads, Recording, Tally};
 
-/// It was decided otherwise than expected.
-const UNEXPECTED: u8 = 1;
 /// A fault of the command line, the files or the data.
 const USAGE: u8 = 2;
 
@@ -104,7 +104,7 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
             (&names.0, &names.1),
             flags.format,
         ));
-        tell_doubts(&own_shown, flags.format);
+        tell_doubts(&[&own_shown, &other_shown]);
         return Ok(0);
     }
     if !flags.sweep.is_empty() {
@@ -116,47 +116,14 @@ fn carry_out(flags: &Backtest, global: &Global, runtime: &Runtime) -> Result<u8,
                 show::swept::swept(&own_shown, &sweeps, &rows, colour())
             }
         });
+        tell_doubts(&[&own_shown]);
         return Ok(0);
     }
     print(&rendered(&own_shown, flags.format));
-    tell_doubts(&own_shown, flags.format);
+    if flags.format == BacktestFormat::Json {
+        tell_doubts(&[&own_shown]);
+    }
     expected(flags, &outcome, None)
-}
-
-/// What makes the outcome doubtful, where what is printed has no place for it.
-fn tell_doubts(shown: &Shown<'_>, format: BacktestFormat) {
-    if format == BacktestFormat::Json {
-        for doubt in show::doubts(shown) {
-            let _ = writeln!(std::io::stderr(), "warning: {doubt}");
-        }
-    }
-}
-
-fn rendered(shown: &Shown<'_>, format: BacktestFormat) -> String {
-    match format {
-        BacktestFormat::Json => show::json(shown.outcome),
-        BacktestFormat::Table => show::table(shown, colour()),
-        BacktestFormat::Markdown => show::markdown(shown),
-        BacktestFormat::Html => show::html(shown),
-    }
-}
-
-/// The exit code. What could not be judged is as little as expected as what was decided otherwise.
-fn expected(flags: &Backtest, outcome: &Outcome, lacking: Option<&str>) -> Result<u8, String> {
-    let Some(expect) = &flags.expect else {
-        return Ok(0);
-    };
-    let unjudged = outcome.nothing_judged().or(lacking);
-    if let Some(why) = unjudged {
-        return Err(format!("--expect cannot be answered: {why}"));
-    }
-    match expect.check(outcome) {
-        Ok(()) => Ok(0),
-        Err(text) => {
-            let _ = writeln!(std::io::stderr(), "error: {text}");
-            Ok(UNEXPECTED)
-        }
-    }
 }
 
 impl Judge {
@@ -205,7 +172,7 @@ fn read(
     let until = flags.end.unwrap_or_else(|| Clock::start().now());
     if until.since(from) > play::SPAN_MAX {
         return Err(format!(
-            "from {from} to {until} are more than 400 days: say a shorter time with --start and --end"
+            "from {from} to {until} are more than 400 days: say a shorter time with --start and --end, and later rollouts"
         ));
     }
     let asked = server::read(&server, &selectors, (from, until), &mut recording);
@@ -219,25 +186,4 @@ fn judged(it: &Play<'_>, judge: &Judge) -> Result<Outcome, String> {
     let played = play(it, settings, &mut |share| bar.show(share));
     bar.clear();
     played.map_err(|error| error.to_string())
-}
-
-/// Rules as people know them.
-fn named(paths: &[PathBuf]) -> String {
-    let names: Vec<String> = paths.iter().map(|it| it.display().to_string()).collect();
-    names.join(" ")
-}
-
-fn compared(
-    ours: &Shown<'_>,
-    others: &Shown<'_>,
-    names: (&str, &str),
-    format: BacktestFormat,
-) -> String {
-    match format {
-        BacktestFormat::Json => show::compared::document(ours, others),
-        BacktestFormat::Markdown => show::compared::markdown(ours, others, names),
-        BacktestFormat::Table | BacktestFormat::Html => {
-            show::compared::compared(ours, others, names, colour())
-        }
-    }
 }

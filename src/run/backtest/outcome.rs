@@ -109,7 +109,7 @@ pub struct Column {
 
 /// Collects an [`Outcome`].
 #[derive(Debug)]
-pub struct Recorder {
+pub struct Collector {
     outcome: Outcome,
     phase: String,
     status: Status,
@@ -122,7 +122,7 @@ pub struct Recorder {
     gone: Vec<SignalSeen>,
 }
 
-impl Recorder {
+impl Collector {
     pub fn new(settings: &Settings, start: Timestamp) -> Self {
         let signals = settings.rules.signals.iter();
         let signals: Vec<SignalSeen> = signals

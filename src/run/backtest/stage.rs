@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::outcome::{Outcome, Recorder};
+use super::outcome::{Collector, Outcome};
 use crate::engine::{Attempted, Call, Effect, Engine, Input, Record, Refusal, Restored, Settings};
 use crate::model::{DeliveryKey, Timestamp};
 
@@ -31,7 +31,7 @@ pub struct Stage {
     /// Of the engines before this one.
     evaluations: u64,
     refused: BTreeMap<u64, Refusal>,
-    recorder: Recorder,
+    collector: Collector,
 }
 
 impl Stage {
@@ -45,7 +45,7 @@ impl Stage {
         receivers: Receivers,
     ) -> Self {
         let mut effects = Vec::new();
-        let recorder = Recorder::new(&settings, start);
+        let collector = Collector::new(&settings, start);
         let engine = Engine::new(settings, restored, at, &mut effects);
         let mut stage = Self {
             engine,
@@ -56,7 +56,7 @@ impl Stage {
             tokens: 0,
             evaluations: 0,
             refused: BTreeMap::new(),
-            recorder,
+            collector,
         };
         stage.take(at);
         stage
@@ -65,7 +65,7 @@ impl Stage {
     /// Draws what every signal reads between `start` and `end` into so many columns.
     #[must_use]
     pub fn drawing(mut self, end: Timestamp, columns: usize) -> Self {
-        self.recorder.draw(end, columns);
+        self.collector.draw(end, columns);
         self
     }
 
@@ -79,16 +79,16 @@ impl Stage {
     }
 
     fn apply(&mut self, at: Timestamp, input: Input) {
-        self.recorder.count(&input);
+        self.collector.count(&input);
         if let Input::Reload(settings) = &input {
-            self.recorder.judges_by(settings);
+            self.collector.judges_by(settings);
         }
         self.engine.apply(at, input, &mut self.effects);
     }
 
     /// gated was started anew: another engine goes on.
     pub fn reopen(&mut self, settings: Arc<Settings>, restored: Restored, at: Timestamp) {
-        self.recorder.judges_by(&settings);
+        self.collector.judges_by(&settings);
         self.evaluations += self.engine.evaluations();
         self.engine = Engine::new(settings, restored, at, &mut self.effects);
         self.floor = at;
@@ -158,7 +158,7 @@ impl Stage {
     #[must_use]
     pub fn stop(self, end: Timestamp) -> Outcome {
         let evaluations = self.evaluations + self.engine.evaluations();
-        self.recorder.finish(end, evaluations, &self.engine)
+        self.collector.finish(end, evaluations, &self.engine)
     }
 
     fn take(&mut self, at: Timestamp) {
@@ -170,8 +170,8 @@ impl Stage {
                             self.sent.push(key);
                         }
                     }
-                    Effect::Record(Record::Decision(decision)) => self.recorder.decided(*decision),
-                    Effect::Tell(event) => self.recorder.told(at, event),
+                    Effect::Record(Record::Decision(decision)) => self.collector.decided(*decision),
+                    Effect::Tell(event) => self.collector.told(at, event),
                     Effect::Answer { token, answer } => {
                         if let Err(refusal) = answer {
                             self.refused.insert(token, refusal);
@@ -189,6 +189,6 @@ impl Stage {
             let input = Input::Attempted { key, outcome };
             self.engine.apply(self.floor, input, &mut self.effects);
         }
-        self.recorder.see(at, &self.engine);
+        self.collector.see(at, &self.engine);
     }
 }

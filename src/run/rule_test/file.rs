@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::block;
 use super::reading::{Reading, Table};
-use super::recorded::{self, Recorded};
+use super::recorded::{self, RecordedTest};
 use crate::model::{Labels, Timestamp};
 use crate::promql::Expr;
 use crate::run::gated_test::GatedTest;
@@ -62,7 +62,7 @@ pub(super) struct Test {
     pub alerts: Vec<AlertTest>,
     pub exprs: Vec<ExprTest>,
     pub gated: Option<GatedTest>,
-    pub recorded: Option<Recorded>,
+    pub recorded: Option<RecordedTest>,
     /// Of series, values and expressions.
     pub faults: Faults,
 }

@@ -39,7 +39,7 @@ const MOMENTS_MAX: usize = 100;
 const MOMENT: &str = "write RFC 3339 (2026-04-01T13:11:00Z), Unix seconds, or how long after the recording's start: 11m";
 
 /// A block, as a person wrote it.
-pub(super) struct Recorded {
+pub(super) struct RecordedTest {
     /// From the test file's folder.
     files: Vec<PathBuf>,
     rollouts: Vec<Rollout>,
@@ -94,7 +94,7 @@ impl When {
 }
 
 /// The block; faults go to `reading`.
-pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<Recorded> {
+pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<RecordedTest> {
     let table = reading.table(node, &BLOCK_KEYS, "`backtest`")?;
     let files = read_files(reading, &table);
     let rollouts = reading.list(&table, "rollouts").iter();
@@ -108,7 +108,7 @@ pub(super) fn read(reading: &Reading<'_>, node: &Node) -> Option<Recorded> {
     );
     let armed = reading.flag(&table, "armed", true);
     let expect = read_expect(reading, &table);
-    Some(Recorded {
+    Some(RecordedTest {
         files: files?,
         rollouts: rollouts.into_iter().collect::<Option<_>>()?,
         start,
@@ -237,7 +237,7 @@ fn whole(text: &str) -> Result<Wanted, String> {
     Ok(Wanted::Whole(what.to_owned(), Some((at, near.to_owned()))))
 }
 
-impl Recorded {
+impl RecordedTest {
     /// Plays the recording; what is not as expected, one text each.
     pub fn run(
         &self,

@@ -287,6 +287,16 @@ fn what_makes_the_outcome_doubtful_is_said_in_every_format() {
         (0, ""),
         "an ordinary outcome leaves no doubt"
     );
+    let other = desk.put("typo.toml", &typo);
+    for more in [["--compare", &other], ["--sweep", "error_rate=5%..6%"]] {
+        let rules = if more[0] == "--compare" { RULES } else { &typo };
+        let (code, _, errors) = said(&desk.backtest(rules, &[&named[..], &more].concat()));
+        assert_eq!(code, 0);
+        assert!(
+            errors.starts_with("warning: error_rate looked at nothing"),
+            "{errors}"
+        );
+    }
     // What was not recorded is no silence of the service.
     let end = at(50);
     let doubt = "nothing is recorded after 2026-04-01 00:29:55: the time until 2026-04-01 00:50:00 was not looked at";
