@@ -21,7 +21,8 @@ fn backtest(more: &[&str]) -> std::process::Command {
     gated(&arguments)
 }
 
-fn said(output: &Output) -> (i32, String, String) {
+/// The exit code, what was printed, and what was said beside it.
+pub fn said(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let code = output.status.code().unwrap();
     (code, text(&output.stdout), text(&output.stderr))

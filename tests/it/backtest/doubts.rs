@@ -9,6 +9,7 @@ use gated::run::rule_test;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::command::said;
 use crate::binary::gated;
 
 /// 2026-04-01T00:00:00Z
@@ -72,12 +73,6 @@ impl Desk {
         let all = document["decisions"].as_array().unwrap().iter();
         all.map(|it| (text(&it["do"]), text(&it["at"]))).collect()
     }
-}
-
-fn said(output: &Output) -> (i32, String, String) {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let code = output.status.code().unwrap();
-    (code, text(&output.stdout), text(&output.stderr))
 }
 
 /// A quarter of the requests fail in the minutes that `bad` is for; a scrape every 5 s of three instances.

@@ -1,11 +1,12 @@
 //! Sentences that belong to an outcome: what was looked at, what was decided, what to bear in mind.
 
+use std::time::Duration;
+
 use super::{Shown, counted, grouped, moment};
 use crate::model::Action;
 use crate::run::backtest::outcome::SignalSeen;
 use crate::run::spelled;
 use crate::runbook::Hold;
-use std::time::Duration;
 
 /// What was looked at: `11,033 samples of 58 series, 4,564 readings, 18m`.
 pub fn looked_at(shown: &Shown<'_>) -> String {
