@@ -167,31 +167,19 @@ impl Engine {
                 .as_mut()
                 .expect("only asked of bare expressions"),
         };
+        let unscraped = |up, since| {
+            let two = Some(at);
+            Some(Behind { up, since, two })
+        };
         let known = |id: TargetId| {
             if id.is_history() {
-                let since = history.since(id);
-                return Some(Behind {
-                    up: true,
-                    since,
-                    two: Some(at),
-                });
+                return unscraped(true, history.since(id));
             }
             if id.is_observed() {
-                let since = window.watched_since(id);
-                let up = observed.stands(id);
-                return Some(Behind {
-                    up,
-                    since,
-                    two: Some(at),
-                });
+                return unscraped(observed.stands(id), window.watched_since(id));
             }
             if is_rule(id) {
-                let since = window.watched_since(id);
-                return Some(Behind {
-                    up: true,
-                    since,
-                    two: Some(at),
-                });
+                return unscraped(true, window.watched_since(id));
             }
             let (real, is_companion) = behind(id);
             let target = targets.get(&real)?;
